@@ -1,0 +1,121 @@
+# Checks and demo of the collection. `make` lists what there is; docs/testing.md tells how it works.
+
+PYTHON ?= python3
+SCENARIO ?= default
+STEP ?= test
+
+scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+bin := tests/lab/bin
+step := @$(bin)/step
+live := .ansible/collections/ansible_collections/pitcrew/django
+artifact := .ansible/artifact
+
+# Ansible's home is in the checkout: neither another checkout nor the user's settings interfere.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
+export MOLECULE_GLOB := molecule/*/molecule.yml
+export MOLECULE_COMMAND_BORDERS := false
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
+export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
+export LC_ALL := C.UTF-8
+unexport ANSIBLE_CONFIG PYTHONPATH
+
+.NOTPARALLEL:
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Scenarios: $(scenarios)"
+	@echo "  VERBOSE=1 shows the output of quiet steps as it comes; their logs are in .cache/logs."
+
+# -- Demo ------------------------------------------------------------------------------------------------------
+
+.PHONY: demo demo-stop
+demo: environment machine ## Put an example site on a host of its own and show its address
+	@tests/lab/demo/start.sh
+
+demo-stop: ## Remove all that the demo made
+	@tests/lab/demo/stop.sh
+
+# -- Checks ----------------------------------------------------------------------------------------------------
+
+# All of them run, also after a failure; the last line is what they counted.
+.PHONY: test
+test: environment machine ## All checks; the scenarios install the built artifact
+	@mkdir -p .cache && : > .cache/results
+	@RESULTS=$(CURDIR)/.cache/results $(MAKE) --no-print-directory --keep-going lint unit scenarios; status=$$?; \
+	    awk '{ passed += $$1; failed += $$2 } END { printf "\n%d passed, %d failed\n", passed, failed }' .cache/results; \
+	    exit $$status
+
+.PHONY: lint lint-ansible lint-python lint-types lint-shell lint-changelog lint-docs lint-sanity
+lint: lint-ansible lint-python lint-types lint-shell lint-changelog lint-docs lint-sanity ## Static checks
+
+lint-ansible: environment
+	$(step) $@ "ansible-lint, profile production" ansible-lint --strict
+
+lint-python: environment
+	$(step) $@ "ruff" sh -c 'ruff check && ruff format --check'
+
+lint-types: environment
+	$(step) $@ "mypy, strict, on plugin_utils" env MYPYPATH=$(ANSIBLE_COLLECTIONS_PATH) \
+	    mypy --strict --explicit-package-bases --cache-dir=.cache/mypy \
+	    --package ansible_collections.pitcrew.django.plugins.plugin_utils
+
+lint-shell: environment
+	$(step) $@ "shellcheck" shellcheck .ci/run $(bin)/* tests/lab/*/*.sh tests/lab/image/test-host-init
+
+lint-changelog: environment
+	$(step) $@ "antsibull-changelog lint" antsibull-changelog lint
+
+lint-docs: environment
+	$(step) $@ "antsibull-docs lint-collection-docs" antsibull-docs lint-collection-docs --plugin-docs .
+
+lint-sanity: $(artifact)
+	$(step) $@ "ansible-test sanity, on the built collection" $(bin)/sanity $(CURDIR)/$(artifact)/*.tar.gz
+
+.PHONY: unit
+unit: environment ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
+	@$(bin)/unit
+
+# -- Hosts -----------------------------------------------------------------------------------------------------
+
+.PHONY: molecule
+molecule: environment machine ## One step of one scenario on the live tree: SCENARIO=default STEP=converge
+	molecule -c .config/molecule/config.yml $(STEP) --scenario-name $(SCENARIO)
+
+.PHONY: scenarios $(scenarios:%=scenario-%)
+scenarios: $(scenarios:%=scenario-%) ## Every scenario, on the built and installed artifact
+
+$(scenarios:%=scenario-%): scenario-%: $(artifact) images
+	$(step) $@ "Scenario $*" $(bin)/scenario $* $(artifact)
+
+# -- What they stand on ----------------------------------------------------------------------------------------
+
+.PHONY: environment
+environment: .venv/installed $(live)
+
+.venv/installed: tests/requirements.txt tests/requirements-unit.txt
+	@$(bin)/python-check $(PYTHON)
+	$(step) venv "Python environment in .venv" $(bin)/venv $(PYTHON) .venv tests/requirements.txt
+	@touch $@
+
+# Roles, playbooks and filters of the checkout, by the names that users know them by.
+$(live):
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+
+.PHONY: $(artifact)
+$(artifact): environment
+	$(step) artifact "Build and install the collection" $(bin)/artifact $@
+
+.PHONY: machine images
+machine:
+	@$(bin)/machine
+
+images: machine
+	$(step) images "Images of Debian 12 and 13" tests/lab/image/build.sh bookworm trixie
+
+.PHONY: clean
+clean: ## Stop the lab and the demo, remove all that was made in the checkout; images stay
+	@$(bin)/clean

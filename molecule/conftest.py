@@ -1,0 +1,63 @@
+"""What the tests of all scenarios share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deploys import Play, Source, ansible_playbook
+from testinfra.host import Host
+
+Deploy = Callable[..., Play]
+
+
+@pytest.fixture(scope="session")
+def inventory(request: pytest.FixtureRequest) -> Path:
+    """The scenario's inventory."""
+    return Path(request.config.getoption("--ansible-inventory"))
+
+
+@pytest.fixture(scope="module")
+def playbook(host: Host, inventory: Path) -> Deploy:
+    """Run a playbook of the collection on the test's host: playbook("rollback", "--check", site_workers=4)."""
+
+    def run(name: str, *options: str, **variables: Any) -> Play:
+        limit = f"--limit={host.backend.get_hostname()}"
+        return ansible_playbook(f"pitcrew.django.{name}", inventory, limit, *options, **variables)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def deploy(playbook: Deploy) -> Deploy:
+    """Deploy to the test's host, with other variables than the inventory's: deploy("--check", site_workers=4)."""
+    return functools.partial(playbook, "deploy")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """A repository to which the test commits releases of the example project."""
+    return Source(tmp_path_factory.mktemp("source") / "shop")
+
+
+@pytest.fixture(scope="module")
+def address(host: Host) -> str:
+    """The address of the test's host in the lab."""
+    return host.ansible.get_variables()["lab_address"]
+
+
+@pytest.fixture
+def live(host: Host) -> Callable[[], str]:
+    """Name the slot that serves."""
+    return lambda: host.file("/srv/shop/live").linked_to.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def answering(host: Host) -> Callable[[], str]:
+    """Name the release that answers through nginx; after a boot it may take up to ten seconds."""
+    ask = "curl -fs -o /dev/null -D - -H 'Host: shop.test' http://127.0.0.1/ | sed -n 's/^X-Release: //p' | grep ."
+    command = f"for try in $(seq 100); do {ask} && exit; sleep 0.1; done; exit 1"
+    return lambda: host.check_output(command).strip()

@@ -1,0 +1,139 @@
+"""What a site is on its host: the interface, whichever server runs it. Before a reboot and after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+SECRET = "a key that only this test host knows, long enough for Django's check of it, 0123456789"
+
+
+def ask(host: Host, path: str, *options: str, name: str = "shop.test") -> str:
+    """Status, headers and body of what a visitor gets on the host."""
+    command = "curl --silent --include --header 'Host: %s' %s http://127.0.0.1%s"
+    return host.run(command % (name, " ".join(options), path)).stdout.replace("\r", "")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _answers(answering: Callable[[], str]) -> None:
+    """After a boot the first answer takes a moment."""
+    answering()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/", "bicycle workshop"), ("/admin/login/", "Log in"), ("/healthz/", "ok")],
+    ids=["home page", "admin", "health"],
+)
+def test_page(host: Host, path: str, words: str) -> None:
+    """The site answers for its own name."""
+    answer = ask(host, path)
+    assert answer.startswith("HTTP/1.1 200 OK\n")
+    assert words in answer
+
+
+def test_unknown_host_gets_no_answer(host: Host) -> None:
+    """Not even an error: the connection is closed."""
+    assert host.run("curl --silent --header 'Host: elsewhere.test' http://127.0.0.1/").rc == 52
+
+
+def test_static_files(host: Host) -> None:
+    """Those that the page names are there, and may be kept for ever since their names carry a hash."""
+    (style,) = set(re.findall(r'href="(/static/[^"]+\.css)"', ask(host, "/")))
+    answer = ask(host, style)
+    assert answer.startswith("HTTP/1.1 200 OK\n")
+    assert "Cache-Control: max-age=315360000\n" in answer
+    assert ask(host, "/static/../manage.py", "--path-as-is").startswith("HTTP/1.1 40")
+    assert ask(host, "/static../release.json", "--path-as-is").startswith("HTTP/1.1 404")
+
+
+def test_uploads(host: Host) -> None:
+    """What the site writes to MEDIA_ROOT is served, and never as a page of the site."""
+    with host.sudo("shop"):
+        host.check_output("printf '<script>' > /var/lib/shop/media/note.html")
+    answer = ask(host, "/media/note.html")
+    assert answer.startswith("HTTP/1.1 200 OK\n")
+    assert "Content-Security-Policy: sandbox;" in answer
+    assert "X-Content-Type-Options: nosniff\n" in answer
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(9, 200), (11, 413)])
+def test_upload_limit(host: Host, megabytes: int, status: int) -> None:
+    """nginx refuses what is larger than site_upload_limit, 10m."""
+    host.check_output("head --bytes=%sM /dev/zero > /tmp/upload", str(megabytes))
+    answer = ask(host, "/exercise/echo/", "--request POST --data-binary @/tmp/upload --header 'Expect:'")
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+
+
+def test_release_is_told_to_the_host_only(host: Host, address: str) -> None:
+    """Questions from the host itself are answered with the release; visitors are not told."""
+    release = host.file("/srv/shop/live/release").linked_to.rpartition("/")[2]
+    assert f"X-Release: {release}\n" in ask(host, "/")
+    visitor = host.check_output("curl -s -o /dev/null -D - -H 'Host: shop.test' http://%s/", address)
+    assert "X-Release" not in visitor
+    assert "Server: nginx\r\n" in visitor
+
+
+def test_processes(host: Host) -> None:
+    """As many workers as the plan asks for on 1 CPU and 1 GB, under one master that is the site's user's."""
+    (master,) = [process for process in host.process.filter(user="shop") if process.ppid == 1]
+    workers = [process for process in host.process.filter(user="shop") if process.ppid == master.pid]
+    assert len(workers) == 2
+
+
+def test_units(host: Host) -> None:
+    """One slot runs and starts at boot, the other does neither."""
+    slots = {slot: host.service(f"shop@{slot}") for slot in ("blue", "green")}
+    assert [slot.is_running for slot in slots.values()].count(True) == 1
+    assert [slot.is_enabled for slot in slots.values()].count(True) == 1
+    live = slots[host.file("/srv/shop/live").linked_to.rpartition("/")[2]]
+    assert live.is_running
+    assert live.is_enabled
+    assert host.service("nginx").is_enabled
+
+
+def test_sandbox(host: Host) -> None:
+    """systemd's own judgement of what the process can reach."""
+    slot = host.file("/srv/shop/live").linked_to.rpartition("/")[2]
+    host.check_output("systemd-analyze security --no-pager --threshold=20 shop@%s.service", slot)
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "group", "mode"),
+    [
+        ("/srv/shop", "root", "shop", 0o750),
+        ("/srv/shop/live/secrets", "root", "root", 0o600),
+        ("/srv/shop/live/environment", "root", "root", 0o600),
+        ("/srv/shop/live/release/app/manage.py", "root", "shop", 0o750),
+        ("/srv/shop/live/release/venv/bin", "root", "shop", 0o750),
+        ("/var/lib/shop", "shop", "shop", 0o750),
+        ("/run/shop-blue", "shop", "shop", 0o750),
+    ],
+)
+def test_files(host: Host, path: str, user: str, group: str, mode: int) -> None:
+    """Owners and modes."""
+    file = host.file(path)
+    assert (file.user, file.group, oct(file.mode)) == (user, group, oct(mode))
+
+
+def test_code_is_out_of_the_reach_of_its_process(host: Host) -> None:
+    """Nothing below the site's directory belongs to the site's user or is open to others, but the cache of packages."""
+    found = "find /srv/shop -path /srv/shop/cache -prune -o ! -type l ( -user shop -o -perm /002 ) -print"
+    assert host.check_output(found.replace("(", r"\(").replace(")", r"\)")) == ""
+
+
+def test_secret_is_nowhere_else(host: Host) -> None:
+    """Neither on a command line, nor in another file, nor in the journal."""
+    assert SECRET not in host.check_output("ps axww -o args")
+    slot = host.file("/srv/shop/live").linked_to
+    where = "/etc /srv /var/lib /var/log /tmp /root /home /run"
+    found = host.run(f"grep -rlsF -- {SECRET[:40]!r} {where}").stdout.split()
+    assert {path for path in found if "/journal/" not in path} <= {f"/srv/shop/{slot}/secrets"} | {
+        f"/srv/shop/slots/{other}/secrets" for other in ("blue", "green")
+    }
+    assert SECRET not in host.check_output("journalctl --no-pager")

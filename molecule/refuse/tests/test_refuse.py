@@ -1,0 +1,128 @@
+"""Six bad releases: each is refused with its cause, leaves nothing behind, and no restart or reboot brings it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from deploys import Play, Source, ansible_playbook
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+BROKEN_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("workshop", "0002_first_products")]
+    operations = [migrations.RunSQL("ALTER TABLE no_such_table ADD COLUMN colour text")]
+"""
+MIDDLEWARE = """
+from django.http import HttpResponse
+MIDDLEWARE.insert(0, "shop.settings.wrong_answer")
+def wrong_answer(get_response):
+    return lambda request: HttpResponse("wrong", status=500)
+"""
+
+
+# So that the test need not wait for a minute.
+PATIENCE = {"site_boot_timeout": 8, "site_health_patience": 2}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A bad release: what it changes, and what the operator has to be told."""
+
+    name: str
+    changes: dict[str, str]
+    cause: str
+
+
+BAD = [
+    Bad("raises in wsgi.py", {"shop__wsgi": 'raise RuntimeError("no wheels")'}, "no wheels"),
+    Bad("raises in urls.py", {"shop__urls": 'raise RuntimeError("no spokes")'}, "no spokes"),
+    Bad("answers 500", {"shop__settings": MIDDLEWARE}, "answers 500 instead of 200"),
+    Bad(
+        "answers 400 to its own host",
+        {"shop__settings": 'ALLOWED_HOSTS = ["elsewhere.test"]'},
+        "ALLOWED_HOSTS",
+    ),
+    Bad("never becomes ready", {"shop__wsgi": "import time; time.sleep(3600)"}, "timeout"),
+    Bad(
+        "fails to migrate",
+        {"workshop__migrations__0003_broken": BROKEN_MIGRATION},
+        "no such table: no_such_table",
+    ),
+]
+
+
+def state(host: Host) -> dict[str, str]:
+    """All that decides what runs, now and after a boot."""
+    commands = {
+        "links": "cd /srv/shop && ls -l --time-style=+ live live/ live/public releases",
+        "files": "cd /srv/shop/live && sha256sum environment secrets gunicorn.conf.py",
+        "units": "cd /etc/systemd/system && sha256sum $(basename $(readlink multi-user.target.wants/shop@*))",
+        "boot": "ls -l --time-style=+ /etc/systemd/system/multi-user.target.wants/ | grep shop",
+        "nginx": "sha256sum /etc/nginx/nginx.conf /etc/nginx/conf.d/*",
+        "failed": "systemctl list-units --failed --no-legend --plain",
+    }
+    return {name: host.check_output(command) for name, command in commands.items()}
+
+
+@pytest.fixture(scope="module")
+def good(deploy: Callable[..., Play], source: Source, host: Host, answering: Callable[[], str]) -> dict[str, str]:
+    """A release that serves, from the repository that the bad ones are committed to."""
+    deploy(**PATIENCE, site_source_directory="", site_git_url=str(source.directory)).succeeded()
+    return {"release": answering(), **state(host)}
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+def test_bad_release(
+    bad: Bad,
+    good: dict[str, str],
+    deploy: Callable[..., Play],
+    source: Source,
+    host: Host,
+    live: Callable[[], str],
+    answering: Callable[[], str],
+) -> None:
+    """The play fails with the cause on the screen; all else is as it was, and stays so after a restart."""
+    source.commit(**bad.changes)
+    try:
+        play = deploy(**PATIENCE, site_source_directory="", site_git_url=str(source.directory)).refused()
+    finally:
+        source.revert()
+    print(play.end)
+    assert bad.cause in play.end
+    assert "is refused" in play.end
+    assert {"release": answering(), **state(host)} == good
+    other = {"blue": "green", "green": "blue"}[live()]
+    assert not host.file(f"/srv/shop/slots/{other}").exists
+    assert not host.file(f"/etc/systemd/system/shop@{other}.service").exists
+    host.check_output("systemctl restart shop@%s", live())
+    assert answering() == good["release"]
+
+
+def test_reboot(good: dict[str, str], inventory: Path, answering: Callable[[], str]) -> None:
+    """After all of them, what starts with the host is the good release."""
+    lab = Path(__file__).parents[3] / "tests/lab/reboot.yml"
+    ansible_playbook(lab, inventory).succeeded()
+    assert answering() == good["release"]
+
+
+def test_good_release_afterwards(
+    deploy: Callable[..., Play], source: Source, answering: Callable[[], str], good: dict[str, str]
+) -> None:
+    """A good release goes live without any repair."""
+    source.commit()
+    deploy(site_source_directory="", site_git_url=str(source.directory)).succeeded()
+    assert answering() != good["release"]
+
+
+def test_rollback(playbook: Callable[..., Play], answering: Callable[[], str], good: dict[str, str]) -> None:
+    """And back: the release before answers again."""
+    playbook("rollback").succeeded()
+    assert answering() == good["release"]

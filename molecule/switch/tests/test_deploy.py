@@ -1,0 +1,71 @@
+"""What a deploy says and does: nothing twice, nothing in check mode, no secret on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from deploys import Play, Source
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+SECRET = "a key that only this test host knows"
+
+
+def test_check_mode_predicts_nothing(deploy: Callable[..., Play]) -> None:
+    """On a host that is as it should be."""
+    assert set(deploy("--check", "--diff").succeeded().changed.values()) == {0}
+
+
+def test_check_mode_shows_what_would_change(deploy: Callable[..., Play], host: Host) -> None:
+    """The variable, but not the secret; and nothing is done."""
+    environment = host.ansible.get_variables()["site_environment"]
+    before = host.file("/srv/shop/live").linked_to
+    play = deploy(
+        "--check",
+        "--diff",
+        site_environment={**environment, "COLOUR": "blue"},
+        site_secrets={"SECRET_KEY": "another key that nobody may see, quite long so that Django is content"},
+    ).succeeded()
+    assert '+COLOUR="blue"' in play.output
+    assert "secrets: differ, not shown" in play.output
+    assert "that nobody may see" not in play.output
+    assert SECRET not in play.output
+    assert host.file("/srv/shop/live").linked_to == before
+
+
+def test_new_code_and_then_nothing(
+    deploy: Callable[..., Play], playbook: Callable[..., Play], source: Source, host: Host
+) -> None:
+    """A new release goes live in the other slot; the run after it changes nothing; rollback returns to the first."""
+    first = host.file("/srv/shop/live").linked_to, host.file("/srv/shop/live/release").linked_to
+    repository: dict[str, Any] = {"site_source_directory": "", "site_git_url": str(source.directory)}
+    play = deploy("-vvv", "--diff", **repository).succeeded()
+    assert SECRET not in play.output
+    second = host.file("/srv/shop/live").linked_to, host.file("/srv/shop/live/release").linked_to
+    assert second[0] != first[0]
+    assert second[1] != first[1]
+    assert set(deploy(**repository).succeeded().changed.values()) == {0}
+    playbook("rollback").succeeded()
+    assert host.file("/srv/shop/live/release").linked_to == first[1]
+    assert set(deploy().succeeded().changed.values()) == {0}
+
+
+@pytest.mark.parametrize("kind", ["branch", "tag", "commit"])
+def test_git_references(deploy: Callable[..., Play], source: Source, kind: str) -> None:
+    """A branch, a tag and a commit name the revision that would be deployed."""
+    source.git("checkout", "--quiet", "-B", "next/one")
+    commit = source.commit()
+    source.git("tag", "--force", "v1.0")
+    source.git("checkout", "--quiet", "main")
+    reference = {"branch": "next/one", "tag": "v1.0", "commit": commit}[kind]
+    play = deploy(
+        "--check",
+        "--diff",
+        site_source_directory="",
+        site_git_url=str(source.directory),
+        site_git_ref=reference,
+    )
+    assert f"+release: {commit[:12]}" in play.succeeded().output

@@ -1,0 +1,105 @@
+"""Twenty switches under load, and not one request lost, late, or answered by the release before.
+
+50 requests a second come at fixed times: fast ones, posts with a body, and a tenth that takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from deploys import Play, Source
+from load import Load, Report
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+SETTLE = 2.0
+
+
+def assert_nothing_lost(report: Report, changes: list[float], what: str) -> None:
+    """Judge the whole load, and each change by itself: a release may return, so "newer" holds for one change only."""
+    print(f"\n{what}\n{report}")
+    assert report.results
+    assert report.lost == []
+    assert len(report.late) == len(report.late_by_client), report.late
+    bounds = [0.0, *changes[1:], float("inf")]
+    for start, end in pairwise(bounds):
+        assert report.between(start, end).stale == []
+
+
+@pytest.mark.parametrize(("import_seconds", "switches"), [(0, 12), (3, 8)], ids=["imports at once", "imports in 3 s"])
+def test_switches_under_load(
+    deploy: Callable[..., Play],
+    source: Source,
+    address: str,
+    host: Host,
+    import_seconds: int,
+    switches: int,
+) -> None:
+    """New code again and again."""
+    environment = {
+        **host.ansible.get_variables()["site_environment"],
+        "SHOP_IMPORT_SECONDS": str(import_seconds),
+    }
+    variables = {
+        "site_source_directory": "",
+        "site_git_url": str(source.directory),
+        "site_environment": environment,
+    }
+    deploy(**variables).succeeded()
+    changes = []
+    with Load(f"http://{address}", host="shop.test", rate=50, seconds=900) as load:
+        for _ in range(switches):
+            source.commit()
+            changes.append(load.now())
+            deploy(**variables).succeeded()
+        report = load.stop()
+    assert len(report.releases) == switches + 1
+    assert_nothing_lost(report, changes, f"{switches} switches, application imports in {import_seconds} s:")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"site_workers": 4}, {"site_environment": "COLOUR=blue"}],
+    ids=["two workers become four", "a variable of the environment"],
+)
+def test_change_of_configuration_under_load(
+    deploy: Callable[..., Play], address: str, host: Host, live: Callable[[], str], change: dict[str, object]
+) -> None:
+    """What is no new code takes the same way, and is live afterwards."""
+    environment = host.ansible.get_variables()["site_environment"]
+    if "site_environment" in change:
+        change = {"site_environment": {**environment, "COLOUR": "blue"}}
+    deploy().succeeded()
+    before = live()
+    with Load(f"http://{address}", host="shop.test", rate=50, seconds=120) as load:
+        moment = load.now()
+        deploy(**change).succeeded()
+        report = load.stop()
+    assert_nothing_lost(report, [moment], f"{change}:")
+    assert live() != before
+    unit = f"shop@{live()}.service"
+    main = host.check_output("systemctl show --property=MainPID --value %s", unit)
+    if "site_workers" in change:
+        assert len(host.check_output("cat /proc/%s/task/%s/children", main, main).split()) == 4
+    else:
+        assert "COLOUR=blue" in host.check_output("tr '\\0' '\\n' < /proc/%s/environ", main).splitlines()
+
+
+def test_one_generation_remains(host: Host, live: Callable[[], str]) -> None:
+    """The slot before is stopped, at once and at boot, and has no process left."""
+    other = {"blue": "green", "green": "blue"}[live()]
+    assert host.service(f"shop@{live()}").is_running
+    assert host.service(f"shop@{live()}").is_enabled
+    assert not host.service(f"shop@{other}").is_running
+    assert not host.service(f"shop@{other}").is_enabled
+    assert not host.file(f"/run/shop-{other}").exists
+    masters = [p for p in host.process.filter(user="shop") if p.ppid == 1]
+    assert len(masters) == 1
+
+
+def test_kept_releases(host: Host) -> None:
+    """Five releases that have served are kept; the others are gone."""
+    assert len(host.file("/srv/shop/releases").listdir()) <= 6

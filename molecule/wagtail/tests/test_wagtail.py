@@ -1,0 +1,51 @@
+"""A project as `wagtail start` makes it, on PostgreSQL: its pages, its admin and their files come through nginx."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+
+def get(host: Host, path: str) -> str:
+    """What a visitor gets; fails for any status but 200."""
+    command = "curl --fail --silent --show-error --header 'Host: mysite.test' http://127.0.0.1%s"
+    return host.run_expect([0], command, path).stdout_bytes.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("/", "Welcome to your new Wagtail site!"), ("/admin/login/", "Sign in to Wagtail")]
+)
+def test_page_with_its_files(host: Host, path: str, words: str) -> None:
+    """The page says what it should, and every file that it names is there."""
+    page = get(host, path)
+    assert words in page
+    files = set(re.findall(r'(?:href|src)="(/static/[^"?]+)', page))
+    assert len(files) >= 2
+    for file in files:
+        get(host, file)
+
+
+def test_database(host: Host) -> None:
+    """Wagtail's own first page is in PostgreSQL."""
+    query = "SELECT title FROM wagtailcore_page WHERE depth = 2"
+    with host.sudo("mysite"):
+        assert host.check_output("psql --no-align --tuples-only --command %s mysite", query).strip() == "Home"
+
+
+def test_uploads_outlive_a_release(host: Host) -> None:
+    """MEDIA_ROOT, which the project keeps beside its code, is a directory of the site."""
+    assert host.file("/srv/mysite/live/release/app/media").linked_to == "/var/lib/mysite/media"
+    assert host.file("/var/lib/mysite/media").user == "mysite"
+
+
+def test_no_secret_on_a_command_line(host: Host) -> None:
+    """Nor in a file that others may read."""
+    secret = host.ansible.get_variables()["site_secret_settings"]["SECRET_KEY"]
+    assert secret not in host.check_output("ps axww -o args")
+    found = host.run("grep --recursive --files-with-matches --fixed-strings -- %s /etc /srv /var/lib /var/log", secret)
+    assert found.stdout.split() == ["/srv/mysite/slots/blue/secrets"]
+    assert host.file("/srv/mysite/slots/blue/secrets").mode == 0o600

@@ -1,0 +1,59 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: capacity_report
+short_description: Tell the story of a capacity plan
+version_added: 0.1.0
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+description:
+  - Turns a plan into the text that a person reads. It says what is planned and what limits it, what the
+    common rules of thumb would have chosen on the same host and what that would cost, and which changes would
+    lift the limit.
+options:
+  _input:
+    description: The answer of P(pitcrew.django.capacity_plan#filter), whole and unchanged.
+    type: dict
+    required: true
+seealso:
+  - plugin: pitcrew.django.capacity_plan
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Plan for this host
+  ansible.builtin.set_fact:
+    plan: "{{ ansible_facts | pitcrew.django.capacity_plan(profile='orm') }}"
+
+- name: Show the plan and why
+  ansible.builtin.debug:
+    msg: "{{ (plan | pitcrew.django.capacity_report).splitlines() }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Lines of plain text.
+  type: str
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SizingError
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.report import report
+
+
+def capacity_report(plan: Mapping[str, Any]) -> str:
+    try:
+        return report(plan)
+    except SizingError as error:
+        raise AnsibleFilterError(f"pitcrew.django.capacity_report: {error}") from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"capacity_report": capacity_report}

@@ -1,0 +1,151 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a new release does in one Django process, run by the release's own Python as the site's user.
+
+Starting Django costs more than most of its commands; so one process answers what the deploy wants to
+know of the settings, and then checks, collects the static files and migrates, in this order: what can
+fail without a trace comes before what changes the database.
+
+The job comes as JSON on standard input, the answer goes as JSON to the file descriptor it names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Objection(Exception):
+    """Something that would not work in production, with its cure."""
+
+
+def url_path(url: str | None) -> str | None:
+    """Give the path below the site's root that a static or media URL stands for; None if it is elsewhere."""
+    parts = urlsplit(url or "")
+    path = parts.path.strip("/")
+    return path if path and not parts.netloc else None
+
+
+def link_shared(project: Path, state: Path, shared: list[str]) -> None:
+    """Link what outlives a release into it; a name with a slash at its end is a directory."""
+    for name in shared:
+        kept, link = state / name, project / name.rstrip("/")
+        if link.exists() or link.is_symlink():
+            raise Objection(f"site_shared_paths: {name!r} is in the source, too; take it out of one of the two")
+        (kept if name.endswith("/") else kept.parent).mkdir(parents=True, exist_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(kept)
+
+
+def link_media(media_root: Path, release: Path, state: Path) -> Path:
+    """Keep uploads out of the release: a media directory inside it becomes a link to one beside all releases."""
+    if not media_root.is_relative_to(release):
+        return media_root
+    kept = state / "media"
+    kept.mkdir(exist_ok=True)
+    if media_root.resolve() == kept.resolve():
+        return kept
+    if media_root.exists():
+        raise Objection(
+            f"MEDIA_ROOT is {str(media_root)!r}, which the source brings along. Uploads cannot live inside a "
+            f"release: take that directory out of the source, or set MEDIA_ROOT to {str(kept)!r}"
+        )
+    media_root.parent.mkdir(parents=True, exist_ok=True)
+    media_root.symlink_to(kept)
+    return kept
+
+
+def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Ask the settings what nginx and the switch have to know.
+
+    Raises Objection where the site could not work with them.
+    """
+    from django.http.request import validate_host
+
+    release, state = Path(job["release"]), Path(job["state"])
+    module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
+    allowed = [*settings.ALLOWED_HOSTS, *(["localhost", "127.0.0.1"] if settings.DEBUG else [])]
+    for domain in job["domains"]:
+        if not validate_host(domain.replace("*", "any"), allowed):
+            raise Objection(
+                f"site_domains: {domain!r} is not among the ALLOWED_HOSTS of {module}, which are {allowed!r}. "
+                "Django would answer 400 to every visitor: add it to the settings or to the environment they read"
+            )
+    for alias, database in settings.DATABASES.items():
+        path = Path(str(database.get("NAME") or ":memory:"))
+        if database["ENGINE"].endswith("sqlite3") and path.resolve().is_relative_to(release):
+            raise Objection(
+                f"DATABASES[{alias!r}] is the file {str(path)!r} inside the release, which the next deploy leaves "
+                f"behind. Keep it in {str(state)!r} by a setting, or name it in site_shared_paths"
+            )
+    public = {}
+    static_path = url_path(settings.STATIC_URL)
+    collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
+    if collects:
+        if not settings.STATIC_ROOT:
+            raise Objection(
+                f"STATIC_ROOT is not set in {module}, so the static files cannot be collected. Set it, for example to "
+                "BASE_DIR / 'static', or say site_collectstatic: false"
+            )
+        if static_path:
+            public[static_path] = str(settings.STATIC_ROOT)
+    media_path = url_path(settings.MEDIA_URL)
+    if settings.MEDIA_ROOT:
+        kept = link_media(Path(settings.MEDIA_ROOT), release, state)
+        if media_path:
+            public[media_path] = str(kept)
+    return {
+        "collects": collects,
+        "public": public,
+        "static": static_path if collects else None,
+        "media": media_path if settings.MEDIA_ROOT else None,
+    }
+
+
+def run(job: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Go through the stages; the answer always names the one reached."""
+    import django
+    from django.core.management import call_command
+
+    answer["stage"] = "settings"
+    link_shared(Path.cwd(), Path(job["state"]), job["shared"])
+    django.setup()
+    from django.conf import settings
+
+    answer["description"] = describe(settings, job)
+    answer["stage"] = "check"
+    call_command("check", deploy=True)
+    if answer["description"].pop("collects"):
+        answer["stage"] = "collectstatic"
+        call_command("collectstatic", interactive=False, verbosity=0)
+    # A database in a file is this host's own; one that hosts share is migrated by the one that leads.
+    own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
+    if job["migrate"] and (own or job["leads"]):
+        answer["stage"] = "migrate"
+        call_command("migrate", interactive=False)
+    answer["stage"] = "done"
+
+
+def main() -> None:
+    """Do the job and answer, whatever happens."""
+    job = json.load(sys.stdin)
+    sys.path.insert(0, os.getcwd())
+    answer: dict[str, Any] = {"stage": "start", "error": None}
+    try:
+        run(job, answer)
+    except Objection as objection:
+        answer["error"] = str(objection)
+    except BaseException as error:  # SystemExit too: a settings module may end the process
+        traceback.print_exc()
+        answer["error"] = f"{type(error).__name__}: {error}"
+    with os.fdopen(job["answer"], "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+if __name__ == "__main__":
+    main()

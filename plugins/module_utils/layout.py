@@ -1,0 +1,140 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a site lies on its host, and what its two slots hold.
+
+Everything is named after the site (here C(shop)):
+
+=====================================  =====================================================================
+/srv/shop/releases/ID/                 code (app), virtual environment (venv), release.json once complete
+/srv/shop/slots/blue/, .../green/      what one slot runs: environment, secrets, server settings, links
+/srv/shop/live                         link to the slot that serves; renaming it is the switch
+/srv/shop/history                      one JSON object a line: which release went live when
+/run/shop-blue/app.sock                the socket of the slot's server
+/etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
+=====================================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SLOTS", "Layout", "Release", "Slot", "read_text", "replace_link", "write_file"]
+
+SLOTS = ("blue", "green")
+UNITS = Path("/etc/systemd/system")
+WANTS = UNITS / "multi-user.target.wants"
+
+
+def write_file(path: Path, content: str, mode: int) -> None:
+    """Put the whole content in place of the old at once, never readable by more than the mode allows."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point the symbolic link to another target by one rename: no moment without a link."""
+    new = link.with_name(f".{link.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    os.replace(new, link)
+
+
+def read_text(path: Path) -> str | None:
+    """Give the file's text, or None where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+class Release:
+    """One release directory; complete as soon as it has its release.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.record = path / "release.json"
+
+    @property
+    def description(self) -> dict[str, Any] | None:
+        """What Django said of itself when the release was built; None for an unfinished release."""
+        text = read_text(self.record)
+        return None if text is None else json.loads(text)
+
+
+class Slot:
+    """One of the two places a release can run in."""
+
+    def __init__(self, layout: Layout, name: str) -> None:
+        self.name = name
+        self.path = layout.root / "slots" / name
+        self.unit = f"{layout.name}@{name}.service"
+        self.unit_file = UNITS / self.unit
+        self.wanted_by = WANTS / self.unit
+        self.socket = Path(f"/run/{layout.name}-{name}/app.sock")
+
+    @property
+    def release(self) -> str | None:
+        """The id of the release that this slot runs or last ran."""
+        try:
+            return Path(os.readlink(self.path / "release")).name
+        except OSError:
+            return None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the slot starts at boot."""
+        return self.wanted_by.is_symlink()
+
+    def read(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Give the texts of the slot's own files, and of its unit under the name C(unit)."""
+        return {name: read_text(self.unit_file if name == "unit" else self.path / name) for name in names}
+
+
+class Layout:
+    """The paths of one site."""
+
+    def __init__(self, name: str, root: str) -> None:
+        self.name = name
+        self.root = Path(root)
+        self.live_link = self.root / "live"
+        self.history = self.root / "history"
+        self.slots = {slot: Slot(self, slot) for slot in SLOTS}
+
+    @property
+    def live(self) -> Slot | None:
+        """The slot that serves, or None before the first deploy."""
+        try:
+            return self.slots.get(Path(os.readlink(self.live_link)).name)
+        except OSError:
+            return None
+
+    @property
+    def idle(self) -> Slot:
+        """The slot the next release comes up in."""
+        return self.slots["green" if self.live is self.slots["blue"] else "blue"]
+
+    def release(self, release_id: str) -> Release:
+        """The release of that id, whether or not it is on disk."""
+        return Release(self.root / "releases" / release_id)
+
+    def releases(self) -> list[Release]:
+        """All releases on disk, finished or not, by name."""
+        try:
+            return [Release(path) for path in sorted((self.root / "releases").iterdir()) if path.is_dir()]
+        except OSError:
+            return []
+
+    def live_history(self) -> list[dict[str, Any]]:
+        """Every release that ever went live, oldest first."""
+        return [json.loads(line) for line in (read_text(self.history) or "").splitlines()]

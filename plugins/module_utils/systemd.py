@@ -1,0 +1,89 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few questions and orders a switch has for systemd, through its own command line tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Systemd", "Unit"]
+
+# AnsibleModule.run_command, or anything that takes an argument list and gives (exit code, stdout, stderr).
+Run = Callable[[list[str]], "tuple[int, str, str]"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What systemd knows of a unit at one moment."""
+
+    name: str
+    active: str
+    main_pid: int
+    restarts: int
+    invocation: str
+
+    @property
+    def running(self) -> bool:
+        """Whether its main process is up, in systemd's opinion: no word on the application's health."""
+        return self.active == "active"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing of it runs or is about to."""
+        return self.active in ("inactive", "failed")
+
+    @property
+    def processes(self) -> list[int]:
+        """The server's worker processes: the children of the main process."""
+        try:
+            text = Path(f"/proc/{self.main_pid}/task/{self.main_pid}/children").read_text(encoding="ascii")
+        except OSError:
+            return []
+        return [int(pid) for pid in text.split()]
+
+
+class Systemd:
+    """systemctl, journalctl and ss behind names that say what they are used for."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def show(self, unit: str) -> Unit:
+        """Ask for the state of a unit; one that is not there is inactive."""
+        keys = "ActiveState,MainPID,NRestarts,InvocationID"
+        _rc, out, _err = self._run(["systemctl", "show", f"--property={keys}", unit])
+        found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        return Unit(
+            name=unit,
+            active=found.get("ActiveState", "inactive"),
+            main_pid=int(found.get("MainPID") or 0),
+            restarts=int(found.get("NRestarts") or 0),
+            invocation=found.get("InvocationID", ""),
+        )
+
+    def order(self, *words: str) -> str | None:
+        """Give systemctl an order; the answer is its complaint, or None."""
+        rc, out, err = self._run(["systemctl", *words])
+        return None if rc == 0 else (err or out).strip()
+
+    def journal(self, unit: str, lines: int = 25) -> str:
+        """The last lines the unit wrote in its latest run."""
+        invocation = self.show(unit).invocation
+        which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
+        command = ["journalctl", *which, f"--lines={lines}", "--output=cat", "--no-pager", "--quiet"]
+        _rc, out, _err = self._run(command)
+        return out.rstrip()
+
+    def under_way(self, socket: Path) -> int:
+        """How many requests have a connection to the socket: accepted ones, and those still in its backlog."""
+        _rc, out, _err = self._run(["ss", "--unix", "--all", "--no-header", "--numeric"])
+        count = 0
+        for line in out.splitlines():
+            if not re.search(rf"\s{re.escape(str(socket))}\s", line):
+                continue
+            _netid, state, waiting, _rest = line.split(maxsplit=3)
+            count += int(waiting) if state == "LISTEN" else 1
+        return count

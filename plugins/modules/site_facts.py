@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site_facts
+short_description: Read what a host has of a site
+version_added: 0.1.0
+description:
+  - Reads the site's links, release directories and history, and changes nothing.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  check_mode:
+    description: Reads the same.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  facts:
+    description: Sets C(ansible_facts.pitcrew_site).
+    support: full
+options:
+  name:
+    description: The site's name.
+    type: str
+    required: true
+  root:
+    description: The site's directory on the host.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Read what the host has of the site
+  pitcrew.django.site_facts:
+    name: shop
+    root: /srv/shop
+
+- name: Say which release serves
+  ansible.builtin.debug:
+    var: ansible_facts.pitcrew_site.release
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: What the host has of the site.
+  returned: always
+  type: dict
+  contains:
+    pitcrew_site:
+      description: The site.
+      type: dict
+      contains:
+        slot:
+          description: The slot that serves, or null before the first deploy.
+          type: str
+          sample: blue
+        release:
+          description: The release that serves, or null before the first deploy.
+          type: str
+          sample: 3f2a9c1d04ab-1f3e2c
+        releases:
+          description: Every finished release on disk with what Django said of itself when it was built.
+          type: dict
+        unfinished:
+          description: Release directories that an earlier run left unfinished.
+          type: list
+          elements: str
+        served:
+          description: Finished releases on disk that have served, in the order of their first time.
+          type: list
+          elements: str
+        previous:
+          description: The release that served before the one that serves now, or null where none is kept.
+          type: str
+        nginx:
+          description: Whether nginx is installed, and the limits in its main configuration file, 0 for those not set.
+          type: dict
+          sample: {installed: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0}
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, read_text
+
+NGINX = Path("/etc/nginx")
+NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
+# What packages of nginx put in the place of a site.
+WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
+
+
+def nginx() -> dict[str, Any]:
+    text = read_text(NGINX / "nginx.conf") or ""
+    limits = {name: re.search(rf"^\s*{name}\s+(\d+)\s*;", text, re.MULTILINE) for name in NGINX_LIMITS}
+    return {
+        "installed": bool(text),
+        "welcome_pages": [str(NGINX / name) for name in WELCOME_PAGES if (NGINX / name).exists()],
+        **{name: int(found.group(1)) if found else 0 for name, found in limits.items()},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "root": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    layout = Layout(module.params["name"], module.params["root"])
+    live = layout.live
+    descriptions = {release.id: release.description for release in layout.releases()}
+    finished = {release: text for release, text in descriptions.items() if text is not None}
+    first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
+    served = [release for release in first_served if release in finished]
+    older = served[: served.index(live.release)] if live and live.release in served else []
+    site = {
+        "slot": live.name if live else None,
+        "release": live.release if live else None,
+        "releases": finished,
+        "unfinished": [release for release in descriptions if release not in finished],
+        "served": served,
+        "previous": older[-1] if older else None,
+        "nginx": nginx(),
+    }
+    module.exit_json(ansible_facts={"pitcrew_site": site})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,433 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: switch
+short_description: Bring a release up in the idle slot, ask it, and make it live
+version_added: 0.1.0
+description:
+  - A site has two slots, C(blue) and C(green), each an instance unit such as C(shop@blue.service) with settings of
+    its own. One of them serves; the symbolic link C(live) in the site's directory says which.
+  - When anything the process would notice differs from what the live slot runs (release, unit, environment, secrets
+    or a server's settings), the module writes the new state to the idle slot, starts it beside the running one and
+    asks it, on its own socket and with the site's own host name, whether it is healthy and is the release that was
+    meant.
+  - A slot that passes goes live by one rename of the link. The old slot then answers what it has already been asked,
+    and stops.
+  - A slot that does not pass is stopped and removed, and so is a release that never served. The link, the live slot's
+    files and what starts at boot are then what they were before, and the module fails with the reason and the end of
+    the journal.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  check_mode:
+    description: Says whether a switch would take place, without writing anything.
+    support: full
+  diff_mode:
+    description: Shows what would change for the process, compared with the live slot. Secrets are named, never shown.
+    support: full
+options:
+  name:
+    description: The site's name, which its units and files carry.
+    type: str
+    required: true
+  root:
+    description: The site's directory on the host, for example C(/srv/shop).
+    type: path
+    required: true
+  release:
+    description: The id of the release to run, a directory below C(releases).
+    type: str
+    required: true
+  unit:
+    description: The text of the slot's systemd unit. C(%i) stands for the slot's name.
+    type: str
+    required: true
+  files:
+    description: The server's settings, by file name. The site's group may read them.
+    type: dict
+    default: {}
+  environment:
+    description: The environment of the process.
+    type: dict
+    default: {}
+  secrets:
+    description: Further environment variables, whose values are never shown. Only root may read the file.
+    type: dict
+    default: {}
+  public:
+    description:
+      - What nginx serves from disk, as a path of the URL and the directory it stands for, for example C(static) and the
+        release's C(STATIC_ROOT).
+    type: dict
+    default: {}
+  question:
+    description: The health question that the new slot has to answer.
+    type: dict
+    required: true
+    suboptions:
+      host:
+        description: The host name to ask for, one that the site answers to.
+        type: str
+        required: true
+      scheme:
+        description: How visitors come to the site.
+        type: str
+        choices: [http, https]
+        default: https
+      path:
+        description: The path to ask for.
+        type: str
+        default: /
+      status:
+        description: The status of a healthy answer.
+        type: int
+        default: 200
+  protocol:
+    description: How the slot's socket is spoken to.
+    type: str
+    choices: [http]
+    default: http
+  boot_timeout:
+    description: How many seconds a release may take until it gives the healthy answer.
+    type: int
+    default: 60
+  patience:
+    description: For how many seconds a release may give wrong answers, from its first answer on, before it is refused.
+    type: int
+    default: 5
+  drain_timeout:
+    description: For how many seconds the old slot may go on answering what it was asked before the switch.
+    type: int
+    default: 35
+"""
+
+EXAMPLES = r"""
+- name: Make the release live
+  pitcrew.django.switch:
+    name: shop
+    root: /srv/shop
+    release: 3f2a9c1d04ab-1f3e2c
+    unit: "{{ lookup('ansible.builtin.template', 'unit.service.j2') }}"
+    files:
+      gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
+    question:
+      host: shop.example.com
+      path: /healthz/
+"""
+
+RETURN = r"""
+slot:
+  description: The slot that serves now.
+  returned: success
+  type: str
+  sample: green
+release:
+  description: The release that serves now.
+  returned: success
+  type: str
+  sample: 3f2a9c1d04ab-1f3e2c
+differences:
+  description: What differs from the live slot and made the switch necessary.
+  returned: success
+  type: list
+  elements: str
+  sample: [release, environment]
+seconds:
+  description: How long the new slot took to boot and the old one to drain and to stop.
+  returned: when a switch took place
+  type: dict
+  sample: {boot: 1.2, drain: 0.9, stop: 0.3}
+"""
+
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
+from ansible_collections.pitcrew.django.plugins.module_utils.environment import (
+    environment_file,
+    environment_values,
+)
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
+    Layout,
+    Slot,
+    replace_link,
+    write_file,
+)
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+
+POLL_S = 0.1
+# systemd reads the environment as root before it becomes the site's user.
+MODES = {"environment": 0o600, "secrets": 0o600}
+
+
+class Refused(Exception):
+    """The candidate did not pass; the message says why."""
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - start, 2)
+
+
+class Switch:
+    """One switch of one site: from what the live slot runs to what is wanted."""
+
+    def __init__(self, params: dict[str, Any], systemd: Systemd) -> None:
+        self.params = params
+        self.systemd = systemd
+        self.layout = Layout(params["name"], params["root"])
+        self.live = self.layout.live
+        self.candidate = self.layout.idle
+        self.release = self.layout.release(params["release"])
+        self.wanted: dict[str, str] = {
+            "unit": params["unit"],
+            "environment": environment_file(environment_values(params["environment"], "site_environment")),
+            "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
+            **params["files"],
+        }
+        self.seconds: dict[str, float] = {}
+
+    # What there is
+
+    def judge(self) -> None:
+        """Raise Refused where there is no such release to run."""
+        if self.release.description is None:
+            kept = [release.id for release in self.layout.releases() if release.description is not None]
+            raise Refused(
+                f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
+                f"{', '.join(kept) or 'none'}; name one of these, or deploy"
+            )
+
+    def differences(self) -> list[str]:
+        """Name all that the process would notice and that the live slot does not have."""
+        if self.live is None:
+            return ["release", *self.wanted]
+        running = self.live.read(self.wanted)
+        changed = [name for name, text in self.wanted.items() if running[name] != text]
+        return [*(["release"] if self.live.release != self.release.id else []), *changed]
+
+    def diff(self) -> dict[str, str]:
+        """What changes for the process, as Ansible's before and after; of secrets only that they change."""
+        names = [name for name in self.wanted if name != "secrets"]
+        before = self.live.read(names) if self.live else {}
+        pages = [
+            [f"release: {release}\n", *(f"--- {name}\n{texts.get(name) or ''}" for name in names)]
+            for release, texts in ((self.live and self.live.release, before), (self.release.id, self.wanted))
+        ]
+        if "secrets" in self.differences():
+            pages[1].append("--- secrets: differ, not shown\n")
+        return {"before": "\n".join(pages[0]), "after": "\n".join(pages[1])}
+
+    def settled(self) -> bool:
+        """Whether the live slot runs and starts at boot, and the other one does neither."""
+        return (
+            self.live is not None
+            and self.live.enabled
+            and self.systemd.show(self.live.unit).running
+            and self.quiet(self.candidate)
+        )
+
+    def quiet(self, slot: Slot) -> bool:
+        return not slot.enabled and self.systemd.show(slot.unit).stopped
+
+    # The steps of the story
+
+    def prepare(self) -> None:
+        """Write the idle slot anew."""
+        slot = self.candidate
+        self.retire(slot)
+        shutil.rmtree(slot.path, ignore_errors=True)
+        (slot.path / "public").mkdir(mode=0o755, parents=True)
+        for name, text in self.wanted.items():
+            where = slot.unit_file if name == "unit" else slot.path / name
+            write_file(where, text, MODES.get(name, 0o644))
+        for url_path, directory in self.params["public"].items():
+            link = slot.path / "public" / url_path
+            link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            link.symlink_to(directory)
+        (slot.path / "release").symlink_to(self.release.path)
+        (slot.path / "app.sock").symlink_to(slot.socket)
+        self.systemd.order("daemon-reload")
+
+    def start(self, slot: Slot) -> None:
+        """Start the slot and wait for the healthy answer.
+
+        Raises Refused where systemd cannot start it, its processes end, it does not answer in time, or
+        its answers stay wrong.
+        """
+        self.systemd.order("reset-failed", slot.unit)
+        if complaint := self.systemd.order("start", slot.unit):
+            raise Refused(f"it does not start: {complaint}")
+        question = Question(
+            address=f"unix:{slot.socket}",
+            protocol=self.params["protocol"],
+            release=self.release.id,
+            **self.params["question"],
+        )
+        deadline = time.monotonic() + self.params["boot_timeout"]
+        first_answer: float | None = None
+        while True:
+            try:
+                objection = question.objection(ask(question))
+                first_answer = first_answer or time.monotonic()
+            except (OSError, http.client.HTTPException) as error:
+                objection = f"it does not answer on {slot.socket}: {error}"
+            if objection is None:
+                return
+            unit = self.systemd.show(slot.unit)
+            if unit.stopped or unit.restarts:
+                raise Refused("its processes end as soon as they have started")
+            now = time.monotonic()
+            if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
+                raise Refused(objection)
+            time.sleep(POLL_S)
+
+    def go_live(self) -> None:
+        """Make the candidate the slot that serves, now and after a boot."""
+        slot = self.candidate
+        slot.wanted_by.parent.mkdir(exist_ok=True)
+        replace_link(slot.wanted_by, str(slot.unit_file))
+        replace_link(self.layout.live_link, f"slots/{slot.name}")
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with open(self.layout.history, "a", encoding="utf-8") as history:
+            history.write(json.dumps({"at": at, "release": self.release.id, "slot": slot.name}) + "\n")
+
+    def drain(self, slot: Slot) -> None:
+        """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
+        deadline = time.monotonic() + self.params["drain_timeout"]
+        while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
+            time.sleep(POLL_S)
+
+    def retire(self, slot: Slot) -> None:
+        """Stop the slot, now and at boot."""
+        slot.wanted_by.unlink(missing_ok=True)
+        if not self.systemd.show(slot.unit).stopped:
+            self.systemd.order("stop", slot.unit)
+        self.systemd.order("reset-failed", slot.unit)
+
+    def forget(self) -> None:
+        """Leave nothing of the candidate, nor of its release if that never served."""
+        self.retire(self.candidate)
+        shutil.rmtree(self.candidate.path, ignore_errors=True)
+        self.candidate.unit_file.unlink(missing_ok=True)
+        self.systemd.order("daemon-reload")
+        served = {entry["release"] for entry in self.layout.live_history()}
+        if self.release.id not in served | {self.live and self.live.release}:
+            shutil.rmtree(self.release.path, ignore_errors=True)
+
+    # The two ways it can go
+
+    def switch(self) -> None:
+        """Bring the candidate up, make it live, and let the old slot go.
+
+        Raises Refused where the candidate does not pass; nothing is left of it then.
+        """
+        old = self.live
+        self.prepare()
+        try:
+            with timed(self.seconds, "boot"):
+                self.start(self.candidate)
+        except Refused as refusal:
+            journal = self.systemd.journal(self.candidate.unit)
+            self.forget()
+            keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
+            raise Refused(
+                f"Release {self.release.id} is refused, {keeps}: {refusal}.\n"
+                f"The end of its journal:\n{journal or '(empty)'}"
+            ) from None
+        # From here on the site is the candidate's: a connection lost between the control node and
+        # this host must not leave the old slot running beside it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.go_live()
+        if old is not None:
+            with timed(self.seconds, "drain"):
+                self.drain(old)
+            with timed(self.seconds, "stop"):
+                self.retire(old)
+
+    def settle(self) -> None:
+        """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
+        assert self.live is not None
+        if not self.systemd.show(self.live.unit).running:
+            self.start(self.live)
+        replace_link(self.live.wanted_by, str(self.live.unit_file))
+        if not self.quiet(self.candidate):
+            self.drain(self.candidate)
+            self.retire(self.candidate)
+
+
+@contextmanager
+def alone(root: str) -> Iterator[None]:
+    """Hold the site for one switch at a time.
+
+    Raises Refused where another one is under way.
+    """
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Refused(f"Another switch of the site in {root} is under way; wait until it has ended.") from None
+    finally:
+        os.close(handle)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "root": {"type": "path", "required": True},
+            "release": {"type": "str", "required": True},
+            "unit": {"type": "str", "required": True},
+            "files": {"type": "dict", "default": {}},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "public": {"type": "dict", "default": {}},
+            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "protocol": {"type": "str", "choices": ["http"], "default": "http"},
+            "boot_timeout": {"type": "int", "default": 60},
+            "patience": {"type": "int", "default": 5},
+            "drain_timeout": {"type": "int", "default": 35},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        switch = Switch(module.params, Systemd(module.run_command))
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    differences = switch.differences()
+    result = {"differences": differences, "changed": bool(differences) or not switch.settled()}
+    if differences:
+        result["diff"] = switch.diff()
+    if result["changed"] and not module.check_mode:
+        try:
+            switch.judge()
+            with alone(module.params["root"]):
+                if differences:
+                    switch.switch()
+                else:
+                    switch.settle()
+        except Refused as refusal:
+            module.fail_json(msg=str(refusal))
+        result["seconds"] = switch.seconds
+    slot = switch.layout.live or switch.candidate
+    module.exit_json(slot=slot.name, release=switch.release.id, **result)
+
+
+if __name__ == "__main__":
+    main()

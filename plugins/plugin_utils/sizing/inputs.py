@@ -1,0 +1,253 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan is made from: the host, what is said of the site, and the checks both must pass.
+
+Every default and every allowed range of the sizing model lives here, once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Protocol, TypeVar
+
+from .policies import RULES
+
+__all__ = ["POLICIES", "PROFILES", "SERVER_OVERHEAD_MS", "Host", "Inputs", "Profile", "SizingError"]
+
+T = TypeVar("T")
+
+
+class _Rule(Protocol):
+    """What a value must be; returns it as a plain number, text or flag, or raises SizingError."""
+
+    def check(self, name: str, value: Any) -> Any: ...
+
+
+class SizingError(ValueError):
+    """No plan can be made. The message names the input, its value and the way out."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An estimated workload, for sites that have not been measured yet (section 3)."""
+
+    cpu_ms: float
+    wait_ms: float
+
+
+PROFILES: Final[Mapping[str, Profile]] = {
+    "cpu": Profile(20, 0),
+    "template": Profile(20, 5),
+    "orm": Profile(12, 18),
+    "mixed": Profile(15, 30),
+    "api": Profile(8, 60),
+    "slow_api": Profile(8, 250),
+}
+
+SERVER_OVERHEAD_MS: Final[Mapping[str, float]] = {"gunicorn": 0.7, "uwsgi": 0.2}
+"""CPU time that the server itself spends on one request (section 3)."""
+
+POLICIES: Final = ("model", *RULES)
+"""Who chooses workers and threads: the model, or a rule of thumb."""
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A finite number within bounds; `over` excludes the lower bound itself."""
+
+    low: float
+    high: float
+    whole: bool = False
+    over: bool = False
+
+    def check(self, name: str, value: Any) -> float | int:
+        kind = "a whole number" if self.whole else "a number"
+        low = f"above {self.low:.12g} and" if self.over else f"from {self.low:.12g}"
+        expected = f"expected {kind} {low} {'at most' if self.over else 'to'} {self.high:.12g}"
+        if isinstance(value, str):
+            cast = "int" if self.whole else "float"
+            raise SizingError(f"{name}: {expected}, got the text {value!r}; add `| {cast}` to it")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise SizingError(f"{name}: {expected}, got {value!r}")
+        too_low = value <= self.low if self.over else value < self.low
+        if not math.isfinite(value) or too_low or value > self.high:
+            raise SizingError(f"{name}: {expected}, got {value!r}")
+        if self.whole:
+            if value != int(value):
+                raise SizingError(f"{name}: {expected}, got {value!r}; add `| int` to round it down")
+            return int(value)
+        return float(value)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    def check(self, name: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            cure = "; add `| bool` to it" if isinstance(value, (str, int)) else ""
+            raise SizingError(f"{name}: expected true or false, got {value!r}{cure}")
+        return value
+
+
+@dataclass(frozen=True)
+class _Choice:
+    choices: tuple[str, ...]
+
+    def check(self, name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise SizingError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}")
+        return str(value)
+
+
+def _rules(cls: type) -> dict[str, _Rule]:
+    return {f.name: f.metadata["rule"] for f in fields(cls) if "rule" in f.metadata}
+
+
+def _said(default: T, rule: _Rule) -> T:
+    return field(default=default, metadata={"rule": rule})
+
+
+def _number(default: T, low: float, high: float, over: bool = False) -> T:
+    return _said(default, _Number(low, high, over=over))
+
+
+def _whole(default: T, low: int, high: int) -> T:
+    return _said(default, _Number(low, high, whole=True))
+
+
+def _choice(default: str, choices: tuple[str, ...]) -> str:
+    return _said(default, _Choice(choices))
+
+
+def _flag(default: bool) -> bool:
+    return _said(default, _Flag())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What the machine offers, and who said so.
+
+    `cpus` counts the CPUs that its processes can really use: 0.5 under a quota of half a CPU.
+    """
+
+    cpus: float = _number(math.nan, 0.01, 65_536)
+    memory_mb: float = _number(math.nan, 1, 1e9)
+    somaxconn: int | None = _whole(None, 1, 2**31)
+    nofile_max: int | None = _whole(None, 1, 2**63)
+    cpus_source: str = "cpus"
+    memory_source: str = "memory_mb"
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any], cpus_source: str = "cpus", memory_source: str = "memory_mb") -> Host:
+        """Check the numbers that were said; both `cpus` and `memory_mb` must be. Raises SizingError."""
+        numbers = {
+            name: rule.check(name, said[name]) for name, rule in _rules(cls).items() if said.get(name) is not None
+        }
+        for name in ("cpus", "memory_mb"):
+            if name not in numbers:
+                raise SizingError(f"{name}: missing; give both cpus and memory_mb, or gathered facts")
+        return cls(**numbers, cpus_source=cpus_source, memory_source=memory_source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Everything that can be said of a site. Milliseconds, seconds and MB as the names say.
+
+    None means that nothing was said: the profile, the host or the model then decides.
+    """
+
+    server: str = _choice("gunicorn", ("gunicorn", "uwsgi"))
+    interface: str = _choice("wsgi", ("wsgi", "asgi"))
+
+    profile: str = _choice("mixed", tuple(PROFILES))
+    cpu_ms: float | None = _number(None, 0, 600_000, over=True)
+    wait_ms: float | None = _number(None, 0, 3_600_000)
+    cv_cpu: float = _number(1.0, 0, 10)
+    cv_wait: float = _number(1.0, 0, 10)
+    max_request_s: float = _number(30.0, 0, 86_400, over=True)
+    boot_s: float = _number(3.0, 0, 3_600, over=True)
+    thread_safe: bool = _flag(True)
+    free_threaded: bool = _flag(False)
+
+    worker_unique_mb: float = _number(120.0, 0, 1_000_000, over=True)
+    worker_shared_mb: float = _number(40.0, 0, 1_000_000)
+    thread_mb: float = _number(2.0, 0, 100_000)
+    growth_mb: float = _number(30.0, 0, 1_000_000)
+    leak_kb_per_request: float | None = _number(None, 0, 1_000_000, over=True)
+    master_mb: float = _number(40.0, 0, 1_000_000)
+    preload: bool = _flag(True)
+
+    capacity_share: float = _number(1.0, 0, 1, over=True)
+    memory_reserve_mb: float | None = _number(None, 0, 1e9)
+    reload_overlap: float = _number(2.0, 1, 4)
+    db_connections: int | None = _whole(None, 1, 1_000_000)
+    db_hosts: int = _whole(1, 1, 100_000)
+    db_aliases: int = _whole(1, 1, 100)
+    somaxconn: int | None = _whole(None, 1, 2**31)
+
+    target_utilisation: float = _number(0.70, 0.05, 0.95)
+    slo_p99_ms: float | None = _number(None, 0, 86_400_000, over=True)
+    max_queue_s: float = _number(5.0, 0, 3_600, over=True)
+    max_threads: int = _whole(64, 1, 1_024)
+
+    policy: str = _choice("model", POLICIES)
+    workers: int | None = _whole(None, 1, 100_000)
+    threads: int | None = _whole(None, 1, 1_024)
+    running_workers: int | None = _whole(None, 1, 100_000)
+    running_threads: int | None = _whole(None, 1, 1_024)
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Inputs:
+        """Check what was said, name by name, then together. Raises SizingError."""
+        rules = _rules(cls)
+        for name in said:
+            if name not in rules:
+                near = difflib.get_close_matches(str(name), rules, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"the inputs are {', '.join(rules)}"
+                raise SizingError(f"{name}: there is no such input; {hint}")
+        inputs = cls(**{name: rules[name].check(name, value) for name, value in said.items() if value is not None})
+        inputs._check_together()
+        return inputs
+
+    def _check_together(self) -> None:
+        if self.server == "uwsgi" and self.interface == "asgi":
+            raise SizingError("interface: 'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'")
+        if self.server == "uwsgi" and self.free_threaded:
+            raise SizingError("free_threaded: uWSGI needs the interpreter lock; use server='gunicorn'")
+        if self.interface == "asgi" and self.threads is not None:
+            raise SizingError(f"threads: {self.threads!r} means nothing to 'asgi'; leave it out")
+        if not self.thread_safe and (self.threads or 1) > 1:
+            raise SizingError(f"threads: {self.threads!r} contradicts thread_safe=false; change one of them")
+        for pin in ("workers", "threads"):
+            if self.policy != "model" and getattr(self, pin) is not None:
+                raise SizingError(
+                    f"{pin}: {getattr(self, pin)!r} and policy={self.policy!r} choose the same thing; "
+                    "leave one of them out"
+                )
+        if (self.running_workers is None) != (self.running_threads is None):
+            missing = "running_threads" if self.running_threads is None else "running_workers"
+            raise SizingError(f"{missing}: missing; give running_workers and running_threads, or neither")
+
+    @property
+    def source(self) -> str:
+        """Where the times of a request come from: a profile, the inputs, or one from each."""
+        said = (self.cpu_ms is not None) + (self.wait_ms is not None)
+        return ("profile", "profile and inputs", "inputs")[said]
+
+    @property
+    def cpu_per_request_ms(self) -> float:
+        """CPU of the application and of the server for one request."""
+        cpu_ms = PROFILES[self.profile].cpu_ms if self.cpu_ms is None else self.cpu_ms
+        return cpu_ms + SERVER_OVERHEAD_MS[self.server]
+
+    @property
+    def wait_per_request_ms(self) -> float:
+        """Time for which one request holds its slot without using a CPU."""
+        return PROFILES[self.profile].wait_ms if self.wait_ms is None else self.wait_ms
+
+    @property
+    def one_request_per_worker(self) -> bool:
+        """Whether a worker may serve one request at a time only."""
+        return not self.thread_safe and self.interface == "wsgi"

@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as text: what, why, what the common rules would have given, and what would lift the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from .inputs import Host, Inputs, SizingError
+from .planning import Plan, make_plan
+from .policies import RULES
+from .wording import count, mb, ms, per_second, rate
+
+__all__ = ["report"]
+
+LABEL: Final = max(len(rule.says) for rule in RULES.values())
+
+WORTH_SAYING: Final = 1.05
+"""A change is listed if it serves 5 % more at least."""
+
+
+def report(planned: Mapping[str, Any]) -> str:
+    """Tell the story of a plan, as returned by the filter capacity_plan. Raises SizingError if it is none."""
+    plan = _again(planned)
+    sections = (_summary(plan), _rules(plan), _changes(plan), _warnings(plan))
+    return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
+
+
+def _again(planned: Mapping[str, Any]) -> Plan:
+    """Plan again from what the plan says it was made from; the model is a pure function."""
+    try:
+        host, said = planned["host"], planned["inputs"]
+        numbers = {
+            "cpus": host["cpus_total"],
+            "memory_mb": host["memory_total_mb"],
+            "somaxconn": host["somaxconn"],
+        }
+        return make_plan(Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(said))
+    except (KeyError, TypeError, AttributeError):
+        raise SizingError("plan: expected the answer of capacity_plan, whole and unchanged") from None
+
+
+def _host_of(plan: Plan) -> Host:
+    host = plan.host
+    return Host(
+        cpus=host.cpus_total,
+        memory_mb=host.memory_total_mb,
+        somaxconn=host.somaxconn,
+        cpus_source=host.cpus_source,
+        memory_source=host.memory_source,
+    )
+
+
+def _shape(plan: Plan) -> str:
+    return f"{plan.workers} x {plan.threads}"
+
+
+def _summary(plan: Plan) -> Iterator[str]:
+    host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
+    workers = count(plan.workers, "worker")
+    threads = f" x {plan.threads} threads" if plan.threads > 1 else ""
+    yield (
+        f"{plan.server} {plan.worker_class}: {workers}{threads}, "
+        f"{plan.concurrency} requests at a time ({plan.concurrency_wanted} wanted)"
+    )
+    yield f"  why       {plan.explanation}"
+    yield f"  host      {host.cpus:g} CPU ({host.cpus_source}), {mb(host.memory_mb)} ({host.memory_source})"
+    yield (
+        f"  serves    {rate(capacity.rps_saturation)} at the very most; "
+        f"at {100 * capacity.target_utilisation:.0f} % of that the mean is {ms(capacity.mean_ms)}, "
+        f"p95 {ms(capacity.p95_ms)}, p99 {ms(capacity.p99_ms)}"
+    )
+    yield f"            {rate(capacity.rps_at_slo)} with p99 within {ms(capacity.slo_p99_ms)}"
+    during = f", {mb(memory.reload_peak_mb)} during a deploy," if memory.reload_overlap > 1 else ""
+    yield (
+        f"  memory    {mb(memory.steady_mb)}{during} of {mb(memory.available_mb)} available; "
+        f"{mb(memory.reserve_mb)} stay with the system"
+    )
+    connections = count(database.connections_max, "connection")
+    yield f"  database  {connections}, {database.connections_during_deploy} during a deploy"
+    yield f"  times     {_origin(plan)}"
+
+
+def _origin(plan: Plan) -> str:
+    if plan.input_source == "inputs":
+        return "as said (cpu_ms, wait_ms)"
+    return f"estimates (profile {plan.inputs['profile']}): measure cpu_ms and wait_ms before you trust the rates"
+
+
+def _rules(plan: Plan) -> Iterator[str]:
+    """Yield what each rule of thumb would choose here, clipped to what fits, and what it would serve."""
+    inputs = Inputs(**plan.inputs)
+    free = make_plan(_host_of(plan), replace(inputs, policy="model", workers=None, threads=None))
+    slo = f"p99 within {ms(plan.capacity.slo_p99_ms)}"
+    yield f"{'Common rules on this host':<{LABEL + 2}}{'layout':>9}  requests/s with {slo}"
+    rows = [("the model", free)]
+    if plan != free and plan.policy == "model":
+        rows.append(("this plan", plan))
+    for name, rule in RULES.items():
+        rows.append((rule.says, make_plan(_host_of(plan), replace(inputs, policy=name, workers=None, threads=None))))
+    best = free.capacity.rps_at_slo
+    for label, row in rows:
+        change = "" if row is free or not best else f"{100 * (row.capacity.rps_at_slo / best - 1):+8.0f} %"
+        yield f"  {label:<{LABEL}}{_shape(row):>9}  {per_second(row.capacity.rps_at_slo):>10}{change}"
+    yield "  Each is clipped to what fits, and its threads take no more connections than they can serve."
+
+
+def _changes(plan: Plan) -> Iterator[str]:
+    """Yield the single changes that would serve more, the best first."""
+    found = [
+        (changed.capacity.rps_at_slo, f"  {label}: {_shape(changed)}, {rate(changed.capacity.rps_at_slo)}")
+        for label, changed in _changed(plan)
+        if changed.capacity.rps_at_slo >= WORTH_SAYING * plan.capacity.rps_at_slo
+    ]
+    if found:
+        yield "What would lift the limit"
+        for _rps, line in sorted(found, key=lambda item: -item[0]):
+            yield line
+
+
+def _changed(plan: Plan) -> Iterator[tuple[str, Plan]]:
+    host, inputs = _host_of(plan), Inputs(**plan.inputs)
+    slo = replace(inputs, slo_p99_ms=plan.capacity.slo_p99_ms)
+    yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", make_plan(replace(host, cpus=2 * host.cpus), slo)
+    more = replace(host, memory_mb=2 * host.memory_mb)
+    yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", make_plan(more, slo)
+    if inputs.db_connections:
+        doubled = 2 * inputs.db_connections
+        yield (
+            f"db_connections={doubled} instead of {inputs.db_connections}",
+            make_plan(host, replace(slo, db_connections=doubled)),
+        )
+    if not inputs.thread_safe:
+        yield "thread_safe=true, once the code is", make_plan(host, replace(slo, thread_safe=True))
+    if inputs.policy != "model" or inputs.workers or inputs.threads:
+        yield "nothing pinned", make_plan(host, replace(slo, policy="model", workers=None, threads=None))
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    if plan.warnings:
+        yield "To know"
+        for warning in plan.warnings:
+            yield f"  {warning}"

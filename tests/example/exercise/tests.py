@@ -1,0 +1,74 @@
+"""The handles of the load tests answer what the load client relies on."""
+
+import hashlib
+import os
+import time
+
+from django.conf import settings
+from django.test import SimpleTestCase, TestCase, override_settings
+from django.urls import include, is_valid_path, path
+
+urlpatterns = [path("exercise/", include("exercise.urls"))]
+
+
+class OffByDefault(SimpleTestCase):
+    """Without SHOP_EXERCISE=1 none of this exists."""
+
+    def test_the_site_does_not_know_the_addresses(self) -> None:
+        """The tests run without the variable."""
+        assert not settings.EXERCISE
+        assert not is_valid_path("/exercise/fast/")
+
+
+@override_settings(ROOT_URLCONF="exercise.tests", RELEASE="2024-05-01")
+class Exercise(TestCase):
+    """Each answer names the release and the process, and what it did."""
+
+    def test_fast(self) -> None:
+        """Nothing but who answers, and no query."""
+        with self.assertNumQueries(0):
+            response = self.client.get("/exercise/fast/")
+        assert response.json() == {"release": "2024-05-01", "pid": os.getpid()}
+        assert response.headers["X-Site-Release"] == "2024-05-01"
+
+    def test_echo_reads_the_body_without_a_token_and_without_the_database(self) -> None:
+        """A body above DATA_UPLOAD_MAX_MEMORY_SIZE (2.5 MB) is read as well."""
+        body = b"8 kB or more" * 300_000
+        with self.assertNumQueries(0):
+            response = self.client.post("/exercise/echo/", body, content_type="application/octet-stream")
+        assert response.json()["length"] == 3600000
+        assert response.json()["sha256"] == hashlib.sha256(body).hexdigest()
+
+    def test_wait_takes_the_time(self) -> None:
+        """It really waits."""
+        start = time.monotonic()
+        assert self.client.get("/exercise/wait/?seconds=0.2").json()["seconds"] == 0.2
+        assert time.monotonic() - start >= 0.2
+
+    def test_cpu_takes_processor_time(self) -> None:
+        """It works where wait sleeps."""
+        start = time.thread_time()
+        assert self.client.get("/exercise/cpu/?ms=50").status_code == 200
+        assert time.thread_time() - start >= 0.05
+
+    def test_memory_is_kept(self) -> None:
+        """Two requests add up."""
+        before = self.client.get("/exercise/memory/?mb=3").json()["held_mb"]
+        assert self.client.get("/exercise/memory/?mb=2").json()["held_mb"] == before + 2
+
+    def test_stream_sends_every_chunk(self) -> None:
+        """1 KiB each."""
+        response = self.client.get("/exercise/stream/?seconds=0.05&chunks=5")
+        assert len(response.getvalue()) == 5 * 1024
+
+    def test_query_waits(self) -> None:
+        """In the database where it can, and says in which."""
+        start = time.monotonic()
+        assert self.client.get("/exercise/query/?ms=100").json()["ms"] == 100
+        assert time.monotonic() - start >= 0.1
+
+    def test_what_is_no_number_is_a_bad_request(self) -> None:
+        """Neither words nor negative or undefined numbers."""
+        for seconds in ("soon", "-1", "nan"):
+            with self.subTest(seconds):
+                assert self.client.get(f"/exercise/wait/?seconds={seconds}").status_code == 400

@@ -1,0 +1,15 @@
+"""Addresses under /exercise/, present only with SHOP_EXERCISE=1."""
+
+from django.urls import path
+
+from exercise import views
+
+urlpatterns = [
+    path("fast/", views.fast),
+    path("wait/", views.wait),
+    path("echo/", views.echo),
+    path("memory/", views.memory),
+    path("stream/", views.stream),
+    path("cpu/", views.cpu),
+    path("query/", views.query),
+]

@@ -1,0 +1,112 @@
+"""Each view costs one resource; each answer is JSON that names the release and the process.
+
+None of them writes to the database, so that load on them measures the server and not a lock.
+"""
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.db import connection
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+MAX_SECONDS = 30.0
+MAX_MEGABYTES = 4096.0
+MAX_CHUNKS = 10_000.0
+CHUNK = b"." * 1023 + b"\n"
+
+# What /exercise/memory/ took, kept for the life of the process.
+_held: list[bytearray] = []
+
+
+def answer(**details: object) -> JsonResponse:
+    """Answer with the release, the process and the details."""
+    return JsonResponse({"release": settings.RELEASE, "pid": os.getpid(), **details})
+
+
+def asked(request: HttpRequest, name: str, most: float, default: float = 0) -> float:
+    """Return a number of the query string, at most `most`; anything but a number from 0 up is refused."""
+    text = request.GET.get(name, "") or default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise BadRequest(f"{name}={text!r} is not a number from 0 up.")
+    return min(value, most)
+
+
+@require_GET
+def fast(request: HttpRequest) -> HttpResponseBase:
+    """Answer at once."""
+    return answer()
+
+
+@require_GET
+def wait(request: HttpRequest) -> HttpResponseBase:
+    """Hold a thread for `seconds` without working."""
+    seconds = asked(request, "seconds", MAX_SECONDS)
+    time.sleep(seconds)
+    return answer(seconds=seconds)
+
+
+@csrf_exempt
+@require_POST
+def echo(request: HttpRequest) -> HttpResponseBase:
+    """Read the whole body, of any length, and prove it by its digest."""
+    digest, length = hashlib.sha256(), 0
+    while part := request.read(65_536):
+        digest.update(part)
+        length += len(part)
+    return answer(sha256=digest.hexdigest(), length=length)
+
+
+@require_GET
+def memory(request: HttpRequest) -> HttpResponseBase:
+    """Take `mb` more megabytes and keep them until the process ends."""
+    megabytes = asked(request, "mb", MAX_MEGABYTES)
+    # Not bytearray(n): pages of zeros count for nothing until they are written.
+    _held.append(bytearray(b"x") * int(megabytes * 1_000_000))
+    return answer(held_mb=sum(map(len, _held)) / 1_000_000)
+
+
+@require_GET
+def stream(request: HttpRequest) -> HttpResponseBase:
+    """Send `chunks` pieces of 1 KiB, spread evenly over `seconds`."""
+    seconds = asked(request, "seconds", MAX_SECONDS)
+    chunks = int(asked(request, "chunks", MAX_CHUNKS, default=10))
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(chunks):
+            time.sleep(seconds / chunks)
+            yield CHUNK
+
+    return StreamingHttpResponse(pieces(), content_type="application/octet-stream")
+
+
+@require_GET
+def cpu(request: HttpRequest) -> HttpResponseBase:
+    """Use `ms` milliseconds of processor time, however long that takes."""
+    milliseconds = asked(request, "ms", MAX_SECONDS * 1000)
+    end = time.thread_time() + milliseconds / 1000
+    while time.thread_time() < end:
+        sum(range(1000))
+    return answer(ms=milliseconds)
+
+
+@require_GET
+def query(request: HttpRequest) -> HttpResponseBase:
+    """Hold a thread, and on PostgreSQL a database connection at work, for `ms` milliseconds."""
+    milliseconds = asked(request, "ms", MAX_SECONDS * 1000)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(%s)", [milliseconds / 1000])
+    else:
+        time.sleep(milliseconds / 1000)
+    return answer(ms=milliseconds, database=connection.vendor)

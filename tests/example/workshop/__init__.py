@@ -1,0 +1,1 @@
+"""The workshop: what it sells, and who asks for it."""

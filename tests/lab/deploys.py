@@ -1,0 +1,107 @@
+"""What tests of deploys are made of: a play run as a user runs it, and a source whose releases differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["EXAMPLE", "Play", "Source", "ansible_playbook"]
+
+EXAMPLE = Path(__file__).parents[1] / "example"
+
+
+@dataclass(frozen=True)
+class Play:
+    """One run of a playbook: its exit code, all it printed, and how long it took in seconds."""
+
+    returncode: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """The number of changes on each host, as the recap has them."""
+        recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.MULTILINE)
+        return {host: int(count) for host, count in recap}
+
+    @property
+    def end(self) -> str:
+        """The last lines: what a person still sees on the screen."""
+        return "\n".join(self.output.splitlines()[-45:])
+
+    def succeeded(self) -> Play:
+        """Give the play itself; raise AssertionError with the end of its output if it failed."""
+        assert self.returncode == 0, self.output[-8000:]
+        return self
+
+    def refused(self) -> Play:
+        """Give the play itself; raise AssertionError with the end of its output if it did not fail."""
+        assert self.returncode != 0, self.output[-4000:]
+        return self
+
+
+def ansible_playbook(playbook: str | Path, inventory: Path, *options: str, **variables: Any) -> Play:
+    """Run a playbook, a file or one of a collection, with extra variables, as a user would."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={inventory}",
+            playbook,
+            *(["--extra-vars", json.dumps(variables)] if variables else []),
+            *options,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    return Play(done.returncode, done.stdout, time.monotonic() - start)
+
+
+class Source:
+    """A git repository with the example project, to which tests commit releases."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        shutil.copytree(
+            EXAMPLE,
+            directory,
+            ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*", "media", "static-collected"),
+        )
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit()
+
+    def git(self, *words: str) -> str:
+        """Run git in the repository; give what it prints."""
+        identity = ["-c", "user.name=Lab", "-c", "user.email=lab@example.com"]
+        done = subprocess.run(
+            ["git", *identity, *words], cwd=self.directory, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, **changes: str) -> str:
+        """Append a line of text to files (shop__urls for shop/urls.py); give the commit.
+
+        Without changes, a line that means nothing makes the release differ from all others.
+        """
+        for name, text in (changes or {"shop__release": f"# {time.time_ns()}"}).items():
+            with open(self.directory / f"{name.replace('__', '/')}.py", "a", encoding="utf-8") as file:
+                file.write(f"\n{text}\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message=release")
+        return self.git("rev-parse", "HEAD")
+
+    def revert(self) -> None:
+        """Go back to the commit before the last one, as if that had not been."""
+        self.git("reset", "--quiet", "--hard", "HEAD~1")

@@ -1,0 +1,26 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report filter as templates call it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.pitcrew.django.plugins.filter.capacity_plan import capacity_plan
+from ansible_collections.pitcrew.django.plugins.filter.capacity_report import FilterModule
+
+capacity_report = FilterModule().filters()["capacity_report"]
+
+
+def test_a_plan_is_told() -> None:
+    lines = capacity_report(capacity_plan({"cpus": 2, "memory_mb": 8192}, profile="orm")).splitlines()
+    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
+    assert any(line.startswith("Common rules on this host") for line in lines)
+
+
+def test_anything_else_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        capacity_report({"workers": 2})
+    assert str(refused.value) == (
+        "pitcrew.django.capacity_report: plan: expected the answer of capacity_plan, whole and unchanged"
+    )

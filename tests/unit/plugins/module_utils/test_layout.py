@@ -1,0 +1,205 @@
+"""Where a site lies, read from real links and files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import layout as module
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
+    Layout,
+    read_text,
+    replace_link,
+    write_file,
+)
+
+
+@pytest.fixture
+def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for /etc/systemd/system."""
+    units = tmp_path / "system"
+    monkeypatch.setattr(module, "UNITS", units)
+    monkeypatch.setattr(module, "WANTS", units / "multi-user.target.wants")
+    return units
+
+
+@pytest.fixture
+def shop(tmp_path: Path, units: Path) -> Layout:
+    """Give a site whose directory exists and is empty."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    return Layout("shop", str(root))
+
+
+def mode(path: Path) -> int:
+    """Give the permissions alone."""
+    return path.stat().st_mode & 0o7777
+
+
+# Files and links
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("wanted", [0o600, 0o644])
+def test_a_file_has_its_mode_whatever_the_umask(tmp_path: Path, umask: int, wanted: int) -> None:
+    """Neither wider nor narrower than asked for."""
+    old = os.umask(umask)
+    try:
+        write_file(tmp_path / "secrets", "KEY=1\n", wanted)
+    finally:
+        os.umask(old)
+    assert mode(tmp_path / "secrets") == wanted
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A reader that has the old one open keeps it, and nothing else is left in the directory."""
+    path = tmp_path / "environment"
+    path.write_text("the old text, which is longer")
+    with path.open() as reader:
+        write_file(path, "neu: é\n", 0o644)
+        assert reader.read() == "the old text, which is longer"
+    assert path.read_bytes() == b"neu: \xc3\xa9\n"
+    assert os.listdir(tmp_path) == ["environment"]
+
+
+def test_a_file_is_not_written_into_what_a_killed_run_left(tmp_path: Path) -> None:
+    """A stale temporary file, readable by all, is not reused for a secret."""
+    stale = tmp_path / ".secrets.new"
+    stale.write_text("half of")
+    stale.chmod(0o666)
+    with stale.open() as reader:
+        write_file(tmp_path / "secrets", "KEY=1\n", 0o600)
+        assert reader.read() == "half of"
+    assert (tmp_path / "secrets").read_text() == "KEY=1\n"
+    assert mode(tmp_path / "secrets") == 0o600
+
+
+def test_a_link_is_replaced_by_one_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the moment of the rename the old link is there: no moment without one."""
+    link = tmp_path / "live"
+    link.symlink_to("slots/blue")
+    (tmp_path / ".live.new").symlink_to("left by a killed run")
+    seen = []
+    rename = os.replace
+
+    def spy(source: Path, target: Path) -> None:
+        seen.append((os.readlink(source), os.readlink(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", spy)
+    replace_link(link, "slots/green")
+    assert seen == [("slots/green", "slots/blue")]
+    assert os.readlink(link) == "slots/green"
+    assert os.listdir(tmp_path) == ["live"]
+
+
+def test_a_link_where_there_was_none(tmp_path: Path) -> None:
+    """The first deploy makes it."""
+    replace_link(tmp_path / "live", "slots/blue")
+    assert os.readlink(tmp_path / "live") == "slots/blue"
+
+
+def test_text_of_a_file(tmp_path: Path) -> None:
+    """UTF-8, whatever the locale."""
+    (tmp_path / "file").write_bytes(b"\xc3\xa9")
+    assert read_text(tmp_path / "file") == "é"
+
+
+@pytest.mark.parametrize("path", ["missing", "missing/file", "file/inside"])
+def test_text_of_no_file(tmp_path: Path, path: str) -> None:
+    """None, also where a directory is missing or a file stands in its place."""
+    (tmp_path / "file").write_text("")
+    assert read_text(tmp_path / path) is None
+
+
+# The site
+
+
+def test_names_of_a_site(shop: Layout, units: Path, tmp_path: Path) -> None:
+    """Everything is named after the site and the slot."""
+    blue = shop.slots["blue"]
+    assert list(shop.slots) == ["blue", "green"]
+    assert blue.path == tmp_path / "shop/slots/blue"
+    assert blue.unit == "shop@blue.service"
+    assert blue.unit_file == units / "shop@blue.service"
+    assert blue.wanted_by == units / "multi-user.target.wants/shop@blue.service"
+    assert blue.socket == Path("/run/shop-blue/app.sock")
+    assert shop.release("r1").path == tmp_path / "shop/releases/r1"
+
+
+def test_a_host_without_the_site(tmp_path: Path) -> None:
+    """Nothing is live, the first release comes up in blue, and nothing is there to read."""
+    layout = Layout("shop", str(tmp_path / "shop"))
+    assert layout.live is None
+    assert layout.idle.name == "blue"
+    assert layout.releases() == []
+    assert layout.live_history() == []
+    assert layout.slots["blue"].release is None
+    assert layout.slots["blue"].enabled is False
+
+
+@pytest.mark.parametrize(("live", "idle"), [("blue", "green"), ("green", "blue")])
+def test_the_slot_that_serves(shop: Layout, live: str, idle: str) -> None:
+    """The link says which; the other one is idle."""
+    shop.live_link.symlink_to(f"slots/{live}")
+    assert shop.live is shop.slots[live]
+    assert shop.idle is shop.slots[idle]
+
+
+@pytest.mark.parametrize("target", ["slots/red", "/", "../shop"])
+def test_a_link_to_no_slot(shop: Layout, target: str) -> None:
+    """What an operator pointed elsewhere is no slot."""
+    shop.live_link.symlink_to(target)
+    assert shop.live is None
+    assert shop.idle.name == "blue"
+
+
+def test_the_release_of_a_slot(shop: Layout) -> None:
+    """The name at the end of the slot's link, also when that release is gone from disk."""
+    blue = shop.slots["blue"]
+    blue.path.mkdir(parents=True)
+    (blue.path / "release").symlink_to(shop.root / "releases/r1")
+    assert blue.release == "r1"
+
+
+def test_the_boot_order_of_a_slot(shop: Layout) -> None:
+    """The link counts, even where the unit it points to is missing."""
+    blue = shop.slots["blue"]
+    blue.wanted_by.parent.mkdir(parents=True)
+    blue.wanted_by.symlink_to(blue.unit_file)
+    assert blue.enabled is True
+    assert shop.slots["green"].enabled is False
+
+
+def test_the_texts_of_a_slot(shop: Layout, units: Path) -> None:
+    """The unit is found among systemd's, the rest in the slot; what is missing is None."""
+    blue = shop.slots["blue"]
+    blue.path.mkdir(parents=True)
+    units.mkdir()
+    blue.unit_file.write_text("[Service]\n")
+    (blue.path / "environment").write_text('A="1"\n')
+    assert blue.read(["unit", "environment", "gunicorn.conf.py"]) == {
+        "unit": "[Service]\n",
+        "environment": 'A="1"\n',
+        "gunicorn.conf.py": None,
+    }
+
+
+def test_releases_on_disk(shop: Layout) -> None:
+    """By name; a release is finished once it has its record; files between them are none."""
+    for name in ("b", "a"):
+        (shop.root / "releases" / name).mkdir(parents=True)
+    (shop.root / "releases/readme").write_text("")
+    (shop.root / "releases/a/release.json").write_text('{"static": "static"}\n')
+    found = shop.releases()
+    assert [(release.id, release.description) for release in found] == [("a", {"static": "static"}), ("b", None)]
+
+
+def test_history(shop: Layout) -> None:
+    """One object a line, oldest first."""
+    shop.history.write_text(
+        '{"at": "2025-01-01T00:00:00Z", "release": "r1", "slot": "blue"}\n'
+        '{"at": "2025-01-02T00:00:00Z", "release": "r2", "slot": "green"}\n'
+    )
+    assert [(entry["release"], entry["slot"]) for entry in shop.live_history()] == [("r1", "blue"), ("r2", "green")]

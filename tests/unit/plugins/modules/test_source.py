@@ -1,0 +1,481 @@
+"""A source is packed from real git repositories and real directories, the same way each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.modules import source as module
+
+PROJECT = {
+    "manage.py": "#!/usr/bin/env python3\n",
+    "requirements.txt": "django\n",
+    "shop/__init__.py": "",
+    "shop/settings.py": "",
+    "shop/wsgi.py": "",
+}
+
+
+def write(directory: Path, files: dict[str, str]) -> None:
+    """Write files with the directories they lie in."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def git(directory: Path, *words: str) -> str:
+    """Run git; neither the user's settings nor the machine's count."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", "a"), ("EMAIL", "a@example.com"), ("DATE", "2025-01-01T00:00:00Z"))
+        },
+    }
+    command = ["git", "-C", str(directory), *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit(repository: Path, **files: str) -> str:
+    """Commit all that there is and give the commit."""
+    write(repository, files)
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "change")
+    return git(repository, "rev-parse", "HEAD")
+
+
+def content(archive: str) -> dict[str, str]:
+    """Give the files of an archive."""
+    with tarfile.open(archive) as tar:
+        return {
+            member.name: file.read().decode() for member in tar if member.isreg() and (file := tar.extractfile(member))
+        }
+
+
+@dataclass
+class Packer:
+    """The module with a cache of its own."""
+
+    cache: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, check: bool = False, **said: Any) -> dict[str, Any]:
+        """Run it and give its answer."""
+        arguments = {"cache": str(self.cache), "_ansible_check_mode": check, **said}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        answer: dict[str, Any] = json.loads(self.capsys.readouterr().out)
+        del answer["invocation"]
+        return answer
+
+
+@pytest.fixture
+def pack(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Packer:
+    """Give the module, which sees no settings of git but its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return Packer(tmp_path / "cache/pitcrew.django", capsys)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Give a project that is in no repository."""
+    path = tmp_path / "project"
+    write(path, PROJECT)
+    return path
+
+
+@pytest.fixture
+def repository(directory: Path) -> Path:
+    """Give the same project in a repository with one commit."""
+    git(directory, "init", "--quiet", "--initial-branch=main")
+    commit(directory)
+    return directory
+
+
+# From a git repository
+
+
+def test_a_commit(pack: Packer, repository: Path) -> None:
+    """The archive has what was committed, and is named after the commit."""
+    at = git(repository, "rev-parse", "HEAD")
+    write(repository, {"not-committed.py": ""})
+    answer = pack(git_url=str(repository))
+    assert (answer["id"], answer["requirements"]) == (at[:12], "requirements.txt")
+    assert answer["archive"] == str(pack.cache / f"{at}.tar.gz")
+    assert "failed" not in answer
+    assert content(answer["archive"]) == PROJECT
+
+
+def test_what_a_reference_may_be(pack: Packer, repository: Path) -> None:
+    """A branch, a tag of either kind, a commit in full or its beginning; a branch comes before a tag of its name."""
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "tag", "plain")
+    git(repository, "tag", "--annotate", "--message", "x", "annotated")
+    git(repository, "tag", "both")
+    git(repository, "checkout", "--quiet", "-b", "feature/x")
+    second = commit(repository, new="")
+    git(repository, "branch", "both")
+    git(repository, "checkout", "--quiet", "main")
+    references = ["HEAD", "main", "plain", "annotated", first, first[:8], "feature/x", "both"]
+    found = [pack(git_url=str(repository), git_ref=name)["id"] for name in references]
+    assert found == [first[:12]] * 6 + [second[:12]] * 2
+
+
+def test_the_repository_is_asked_anew(pack: Packer, repository: Path) -> None:
+    """A branch that moved gives the new commit, also where it was rewritten; one that is gone is gone."""
+    first = pack(git_url=str(repository), git_ref="main")
+    second = commit(repository, new="")
+    assert pack(git_url=str(repository), git_ref="main")["id"] == second[:12]
+    git(repository, "reset", "--quiet", "--hard", "HEAD~1")
+    assert pack(git_url=str(repository), git_ref="main") == first
+    git(repository, "branch", "--move", "trunk")
+    assert "no branch, tag or commit" in pack(git_url=str(repository), git_ref="main")["msg"]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="HEAD, the default, is that of the first clone: after the repository's default branch has "
+    "changed, the old branch is deployed on and on without a word",
+)
+def test_the_default_branch_is_asked_anew(pack: Packer, repository: Path) -> None:
+    """HEAD is what the repository says now."""
+    pack(git_url=str(repository))
+    git(repository, "checkout", "--quiet", "-b", "trunk")
+    second = commit(repository, new="")
+    assert pack(git_url=str(repository))["id"] == second[:12]
+
+
+def test_a_commit_that_is_known_needs_no_network(pack: Packer, repository: Path) -> None:
+    """A full name never stands for anything else."""
+    at = git(repository, "rev-parse", "HEAD")
+    url = str(repository)
+    pack(git_url=url)
+    repository.rename(repository.with_name("moved"))
+    assert pack(git_url=url, git_ref=at)["id"] == at[:12]
+    assert "cannot be fetched" in pack(git_url=url, git_ref="main")["msg"]
+
+
+def test_repositories_do_not_share_a_clone(pack: Packer, repository: Path, tmp_path: Path) -> None:
+    """Each address has its own."""
+    other = tmp_path / "other"
+    write(other, {**PROJECT, "other": ""})
+    git(other, "init", "--quiet", "--initial-branch=main")
+    commits = {pack(git_url=str(path))["id"] for path in (repository, other) if commit(path)}
+    assert len(commits) == 2
+
+
+def test_a_repository_that_does_not_answer(pack: Packer, tmp_path: Path) -> None:
+    """The sentence has the address, git's own words and the cure; nothing half-made stays."""
+    url = str(tmp_path / "nowhere.git")
+    message = pack(git_url=url)["msg"]
+    assert message.startswith(f"site_git_url: {url!r} cannot be fetched")
+    assert "does not exist" in message
+    assert "The control node fetches it" in message
+    assert list(pack.cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("ref", ["v9", "--all", "0123456789abcdef0123456789abcdef01234567"])
+def test_a_reference_to_nothing(pack: Packer, repository: Path, ref: str) -> None:
+    """The sentence has both names; what looks like an option is none."""
+    message = pack(git_url=str(repository), git_ref=ref)["msg"]
+    assert message.startswith(f"site_git_ref: {ref!r} is no branch, tag or commit of {str(repository)!r}")
+
+
+def test_git_does_not_ask_for_a_password(
+    pack: Packer, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nobody to answer."""
+    spy = tmp_path / "bin/git"
+    write(tmp_path, {"bin/git": '#!/bin/sh\necho "$GIT_TERMINAL_PROMPT" >> "$SPY"\ncat >> "$SPY"\nexit 1\n'})
+    spy.chmod(0o755)
+    monkeypatch.setenv("SPY", str(tmp_path / "seen"))
+    monkeypatch.setenv("PATH", f"{spy.parent}:{os.environ['PATH']}")
+    assert pack(git_url=str(repository))["failed"] is True
+    assert (tmp_path / "seen").read_text() == "0\n"
+
+
+def test_no_git_on_the_control_node(
+    pack: Packer, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said in a sentence, with the cure."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "git is not installed on the control node" in pack(git_url=str(repository))["msg"]
+
+
+# From a directory
+
+
+def test_a_directory(pack: Packer, directory: Path) -> None:
+    """What lies there is packed; the name comes from the content."""
+    answer = pack(directory=str(directory))
+    assert content(answer["archive"]) == PROJECT
+    assert len(answer["id"]) == 12
+    assert Path(answer["archive"]).name.startswith(answer["id"])
+
+
+def test_the_same_content_gives_the_same_bytes(pack: Packer, directory: Path, tmp_path: Path) -> None:
+    """Whenever and by whomever it was written, in whatever order, wherever it lies."""
+    copy = tmp_path / "elsewhere"
+    write(copy, dict(reversed(PROJECT.items())))
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    first = pack(directory=str(directory))
+    archive = Path(first["archive"])
+    data = archive.read_bytes()
+    archive.unlink()
+    assert pack(directory=str(copy)) == first
+    assert archive.read_bytes() == data
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="of files that are hard links of each other the second is packed as a link",
+)
+def test_hard_links_are_content_like_any_other(pack: Packer, directory: Path) -> None:
+    """How a file lies on the disk is not part of its content."""
+    write(directory, {"a": "same", "b": "same"})
+    first = pack(directory=str(directory))["id"]
+    (directory / "b").unlink()
+    (directory / "b").hardlink_to(directory / "a")
+    assert pack(directory=str(directory))["id"] == first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shop/settings.py": "DEBUG = True\n"},
+        {"new": ""},
+        {"shop/wsgi.pyx": ""},
+    ],
+)
+def test_other_content_gives_another_name(pack: Packer, directory: Path, change: dict[str, str]) -> None:
+    """So that it becomes a release of its own."""
+    first = pack(directory=str(directory))["id"]
+    write(directory, change)
+    assert pack(directory=str(directory))["id"] != first
+
+
+def test_a_program_is_other_content(pack: Packer, directory: Path) -> None:
+    """Whether a file is executable counts, and is kept; nothing else of its mode is."""
+    first = pack(directory=str(directory))["id"]
+    (directory / "manage.py").chmod(0o711)
+    answer = pack(directory=str(directory))
+    assert answer["id"] != first
+    with tarfile.open(answer["archive"]) as tar:
+        found = {member.name: (f"{member.mode:o}", member.uid, member.uname, member.mtime) for member in tar}
+    assert found["manage.py"] == ("755", 0, "root", 315532800)
+    assert found["shop/settings.py"] == ("644", 0, "root", 315532800)
+
+
+def test_links_stay_links(pack: Packer, directory: Path) -> None:
+    """To a file, to a directory, and to nothing: none is followed."""
+    (directory / "to-file").symlink_to("manage.py")
+    (directory / "to-directory").symlink_to("shop")
+    (directory / "to-nothing").symlink_to("/nowhere")
+    with tarfile.open(pack(directory=str(directory))["archive"]) as tar:
+        links = {member.name: member.linkname for member in tar if member.issym()}
+    assert links == {"to-file": "manage.py", "to-directory": "shop", "to-nothing": "/nowhere"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        ".venv/bin/python",
+        "venv/bin/python",
+        "node_modules/x/index.js",
+        "shop/__pycache__/settings.cpython-311.pyc",
+        "shop/old.pyc",
+        ".tox/x",
+        ".mypy_cache/x",
+        "apps/node_modules/x",
+    ],
+)
+def test_what_is_never_part_of_a_release(pack: Packer, directory: Path, name: str) -> None:
+    """Neither packed, nor part of the name, at any depth."""
+    first = pack(directory=str(directory))["id"]
+    write(directory, {name: "x"})
+    assert pack(directory=str(directory))["id"] == first
+
+
+def test_in_a_work_tree_git_says_what_is_left_out(pack: Packer, repository: Path) -> None:
+    """Changed and new files come along, ignored and removed ones do not."""
+    write(repository, {".gitignore": ".env\n*.sqlite3\n", ".env": "SECRET=1", "db.sqlite3": "x", "new.py": "1"})
+    write(repository, {"shop/settings.py": "changed"})
+    (repository / "shop/wsgi.py").unlink()
+    found = content(pack(directory=str(repository))["archive"])
+    assert sorted(found) == [
+        ".gitignore",
+        "manage.py",
+        "new.py",
+        "requirements.txt",
+        "shop/__init__.py",
+        "shop/settings.py",
+    ]
+    assert found["shop/settings.py"] == "changed"
+
+
+def test_names_of_any_script(pack: Packer, repository: Path) -> None:
+    """Git would quote them, tar would cut them."""
+    names = ["größe.txt", "漢字/名.txt", 'with space and "quotes"', "x" * 120 + "/" + "y" * 120]
+    write(repository, dict.fromkeys(names, "x"))
+    assert set(names) <= set(content(pack(directory=str(repository))["archive"]))
+
+
+def test_a_directory_inside_a_work_tree(pack: Packer, repository: Path) -> None:
+    """Only what lies in it, by its names from there."""
+    write(repository, {f"web/{name}": text for name, text in PROJECT.items()})
+    assert content(pack(directory=str(repository / "web"))["archive"]) == PROJECT
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="where git refuses the work tree (it belongs to another user, as in a container), what it ignores "
+    "is packed without a word: .env, databases, keys",
+)
+def test_a_work_tree_that_git_refuses(pack: Packer, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told in git's words rather than packed with its secrets."""
+    write(repository, {".gitignore": ".env\n", ".env": "SECRET=1"})
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    answer = pack(directory=str(repository))
+    assert "dubious ownership" in answer.get("msg", "")
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AttributeError, reason="a socket in the directory ends the module in a traceback"
+)
+def test_a_socket_is_no_source(pack: Packer, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a running server left there is passed over."""
+    first = pack(directory=str(directory))
+    monkeypatch.chdir(directory)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{short}/dev.sock")
+        os.rename(f"{short}/dev.sock", directory / "dev.sock")
+        assert pack(directory=str(directory)) == first
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_no_directory(pack: Packer, tmp_path: Path, name: str) -> None:
+    """The sentence has the path, and says on which machine it was looked for."""
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / name)
+    message = pack(directory=path)["msg"]
+    assert message.startswith(f"site_source_directory: {path!r} is not a directory on the control node")
+
+
+# What is in it
+
+
+@pytest.mark.parametrize(
+    ("modules", "fine"),
+    [
+        ({"site_settings_module": "shop.settings"}, True),
+        ({"site_settings_module": "shop"}, True),
+        ({"site_wsgi_application": "shop.wsgi:application"}, True),
+        ({"site_wsgi_application": "shop.asgi:application"}, False),
+        ({"site_settings_module": "shop.settings.production"}, False),
+        ({"site_settings_module": "manage"}, True),
+    ],
+)
+def test_modules_that_will_be_asked_for(pack: Packer, directory: Path, modules: dict[str, str], fine: bool) -> None:
+    """A file or a package; what is missing is told by the variable that asks for it."""
+    answer = pack(directory=str(directory), modules=modules)
+    [(variable, name)] = modules.items()
+    assert ("failed" not in answer) is fine
+    if not fine:
+        path = name.partition(":")[0].replace(".", "/")
+        assert answer["msg"].startswith(f"{variable}: {name!r} cannot be imported")
+        assert f"neither {path}.py nor {path}/__init__.py" in answer["msg"]
+
+
+def test_a_project_below_the_source(pack: Packer, tmp_path: Path) -> None:
+    """Manage.py, modules and requirements are looked for there."""
+    write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()})
+    said = {"directory": str(tmp_path / "source"), "modules": {"site_settings_module": "shop.settings"}}
+    assert pack(**said, project="web")["requirements"] == "requirements.txt"
+    assert pack(**said, project="web/")["requirements"] == "requirements.txt"
+    message = pack(**said)["msg"]
+    assert message.startswith("site_project_directory: '' has no manage.py in the source")
+    assert "there is one in 'web'" in message
+
+
+def test_no_project_at_all(pack: Packer, tmp_path: Path) -> None:
+    """The sentence says what to name."""
+    write(tmp_path / "source", {"README": ""})
+    message = pack(directory=str(tmp_path / "source"))["msg"]
+    assert "has no manage.py in the source" in message
+    assert "name the directory that has it" in message
+
+
+@pytest.mark.xfail(strict=True, reason="the cure is '.', which site_project_directory is not allowed to be; it is ''")
+def test_a_project_at_the_top(pack: Packer, directory: Path) -> None:
+    """The directory that is offered can be given as it stands."""
+    message = pack(directory=str(directory), project="web")["msg"]
+    assert "there is one in ''" in message
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "found"),
+    [
+        (["requirements.txt", "uv.lock", "pyproject.toml"], {}, "uv.lock"),
+        (["requirements.txt", "pyproject.toml"], {}, "requirements.txt"),
+        (["pyproject.toml"], {}, "pyproject.toml"),
+        (["uv.lock", "deploy/production.txt"], {"requirements": "deploy/production.txt"}, "deploy/production.txt"),
+    ],
+)
+def test_the_list_of_dependencies(
+    pack: Packer, directory: Path, files: list[str], said: dict[str, str], found: str
+) -> None:
+    """The one that says most comes first, and the one that is named before all."""
+    (directory / "requirements.txt").unlink()
+    write(directory, dict.fromkeys(files, ""))
+    assert pack(directory=str(directory), **said)["requirements"] == found
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [({}, "uv.lock or requirements.txt or pyproject.toml"), ({"requirements": "base.txt"}, "base.txt")],
+)
+def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, str], missing: str) -> None:
+    """The sentence names what was looked for."""
+    (directory / "requirements.txt").unlink()
+    message = pack(directory=str(directory), **said)["msg"]
+    assert message.startswith(f"site_requirements: the source has no {missing}")
+
+
+# The module
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_packing_is_no_change(pack: Packer, directory: Path, check: bool) -> None:
+    """Only the cache is written, in check mode as well: the plan after it needs the name."""
+    answer = pack(directory=str(directory), check=check)
+    assert answer.get("changed", False) is False
+    assert Path(answer["archive"]).exists()
+
+
+def test_the_cache_is_one_s_own(pack: Packer, directory: Path) -> None:
+    """It may hold a source that is not public."""
+    pack(directory=str(directory))
+    assert pack.cache.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("said", [{}, {"git_url": "x", "directory": "y"}])
+def test_one_source(pack: Packer, said: dict[str, str]) -> None:
+    """Neither none nor two."""
+    assert "git_url" in pack(**said)["msg"]

@@ -1,0 +1,75 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text that a person reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs, SizingError
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.report import report
+
+
+def told(cpus: float, memory_mb: float, **said: Any) -> str:
+    return report(asdict(make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))))
+
+
+STORY = """\
+gunicorn gthread: 2 workers x 5 threads, 10 requests at a time (15 wanted)
+  why       Memory is the limit: 1843 MB hold 2 x (80 MB + 2 workers of 388 MB) during a deploy, \
+10 of the 15 slots the CPUs could use: 157 requests/s instead of 315.
+  host      4 CPU (cpus), 2048 MB (memory_mb)
+  serves    157 requests/s at the very most; at 70 % of that the mean is 61 ms, p95 149 ms, p99 212 ms
+            140 requests/s with p99 within 310 ms
+  memory    856 MB, 1712 MB during a deploy, of 1843 MB available; 205 MB stay with the system
+  database  10 connections, 20 during a deploy
+  times     estimates (profile orm): measure cpu_ms and wait_ms before you trust the rates
+
+Common rules on this host                         layout  requests/s with p99 within 310 ms
+  the model                                        2 x 5         140
+  one worker                                       1 x 1          21     -85 %
+  one worker per core                              2 x 1          54     -62 %
+  1.5 to 2 workers per core (1.75 here)            2 x 1          54     -62 %
+  2 x cores + 1 workers                            2 x 1          54     -62 %
+  2 x cores + 1 workers of 2 threads               2 x 2         106     -24 %
+  2 x cores + 1 workers of 4 threads               2 x 4         142      +1 %
+  4 workers per core                               2 x 1          54     -62 %
+  2 x cores + 1 workers, at most one per 256 MB    2 x 1          54     -62 %
+  Each is clipped to what fits, and its threads take no more connections than they can serve.
+
+What would lift the limit
+  4096 MB of memory instead of 2048 MB: 4 x 4, 300 requests/s
+"""
+
+
+def test_the_whole_story_of_a_small_host() -> None:
+    assert told(4, 2048, profile="orm", worker_unique_mb=350) == STORY
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"workers": 3}, "this plan"),
+        ({"thread_safe": False, "memory_reserve_mb": 7000}, "thread_safe=true, once the code is: 3 x 4, "),
+        ({"db_connections": 8}, "db_connections=16 instead of 8: 8 x 1, "),
+        ({"workers": 1}, "nothing pinned: 10 x 1, "),
+        ({"cpu_ms": 9, "wait_ms": 20}, "as said (cpu_ms, wait_ms)"),
+        ({"reload_overlap": 1}, "memory    1580 MB of 7373 MB available; 819 MB stay with the system"),
+    ],
+)
+def test_line(said: dict[str, Any], line: str) -> None:
+    assert line in told(2, 8192, **said)
+
+
+def test_a_free_plan_is_not_listed_twice() -> None:
+    assert "this plan" not in told(2, 8192)
+
+
+@pytest.mark.parametrize("what", [{}, {"host": {}}, {"host": {"cpus_total": 2}, "inputs": {}}, None, "text"])
+def test_only_a_plan_can_be_told(what: Any) -> None:
+    with pytest.raises(SizingError) as refused:
+        report(what)
+    assert str(refused.value) == "plan: expected the answer of capacity_plan, whole and unchanged"
