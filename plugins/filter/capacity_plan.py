@@ -53,11 +53,11 @@ options:
     description: Time per request spent waiting for the database, the network or a disk, in milliseconds.
     type: float
   cv_cpu:
-    description: Coefficient of variation of O(cpu_ms). V(1) is that of an exponential distribution.
+    description: Coefficient of variation of O(cpu_ms), at most 3. V(1) is that of an exponential distribution.
     type: float
     default: 1.0
   cv_wait:
-    description: Coefficient of variation of O(wait_ms).
+    description: Coefficient of variation of O(wait_ms), at most 3.
     type: float
     default: 1.0
   max_request_s:

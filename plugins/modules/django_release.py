@@ -112,7 +112,6 @@ import json
 import os
 import pwd
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +129,10 @@ STAGES = {
 }
 
 
-def run_django(params: dict[str, Any], variables: dict[str, str]) -> tuple[dict[str, Any], str]:
+def run_django(module: AnsibleModule, variables: dict[str, str]) -> tuple[dict[str, Any], str]:
     """Run the stages as the site's user; give the answer and all that was written meanwhile."""
+    params = module.params
     release = Path(params["path"])
-    account = pwd.getpwnam(params["user"])
     reader, writer = os.pipe()
     job = {
         **{name: params[name] for name in ("state", "domains", "shared", "collectstatic", "migrate", "leads")},
@@ -141,32 +140,28 @@ def run_django(params: dict[str, Any], variables: dict[str, str]) -> tuple[dict[
         "answer": writer,
     }
     source = django_runner.__loader__.get_source(django_runner.__name__)
-    process = subprocess.Popen(
-        [str(release / "venv/bin/python"), "-c", source],
-        cwd=release / "app" / params["project"],
-        env={
-            "PATH": f"{release}/venv/bin:/usr/local/bin:/usr/bin:/bin",
-            "HOME": account.pw_dir,
-            "LANG": "C.UTF-8",
-            **variables,
-        },
-        user=account.pw_uid,
-        group=account.pw_gid,
-        extra_groups=[],
+    returncode, out, err = module.run_command(
+        [
+            module.get_bin_path("runuser", required=True),
+            "-u",
+            params["user"],
+            "--",
+            str(release / "venv/bin/python"),
+            "-c",
+            source,
+        ],
+        cwd=str(release / "app" / params["project"]),
+        data=json.dumps(job),
+        environ_update={"HOME": params["state"], **variables},
         umask=0o027,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         pass_fds=[writer],
-        text=True,
     )
     os.close(writer)
-    output, _nothing = process.communicate(json.dumps(job))
     with os.fdopen(reader, encoding="utf-8") as file:
         answer = file.read()
     if not answer:
-        return {"stage": "start", "error": f"Python ended with {process.returncode}"}, output
-    return json.loads(answer), output
+        return {"stage": "start", "error": f"Python ended with {returncode}"}, out + err
+    return json.loads(answer), out + err
 
 
 def seal(release: Path, group: int) -> None:
@@ -190,7 +185,7 @@ def finish(module: AnsibleModule) -> dict[str, Any]:
         **environment_values(params["environment"], "site_environment"),
         **environment_values(params["secrets"], "site_secrets"),
     }
-    answer, output = run_django(params, variables)
+    answer, output = run_django(module, variables)
     if answer["error"]:
         raise ValueError(f"{STAGES[answer['stage']]}: {answer['error']}\n{output[-6000:]}".rstrip())
     if "WARNINGS" in output:

@@ -76,12 +76,18 @@ ansible_facts:
         previous:
           description: The release that served before the one that serves now, or null where none is kept.
           type: str
+        group:
+          description: Whether the site's group exists.
+          type: bool
         nginx:
-          description: Whether nginx is installed, and the limits in its main configuration file, 0 for those not set.
+          description:
+            - Whether nginx is installed and in the site's group, and the welcome pages of its package.
+            - The limits in its main configuration file, 0 for those not set.
           type: dict
-          sample: {installed: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0}
+          sample: {installed: true, in_group: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0}
 """
 
+import grp
 import re
 from pathlib import Path
 from typing import Any
@@ -95,11 +101,20 @@ NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
 
 
-def nginx() -> dict[str, Any]:
+def members(name: str) -> list[str] | None:
+    """Who is in the group; None where there is no such group."""
+    try:
+        return grp.getgrnam(name).gr_mem
+    except KeyError:
+        return None
+
+
+def nginx(group: list[str] | None) -> dict[str, Any]:
     text = read_text(NGINX / "nginx.conf") or ""
     limits = {name: re.search(rf"^\s*{name}\s+(\d+)\s*;", text, re.MULTILINE) for name in NGINX_LIMITS}
     return {
         "installed": bool(text),
+        "in_group": "www-data" in (group or []),
         "welcome_pages": [str(NGINX / name) for name in WELCOME_PAGES if (NGINX / name).exists()],
         **{name: int(found.group(1)) if found else 0 for name, found in limits.items()},
     }
@@ -115,6 +130,7 @@ def main() -> None:
     )
     layout = Layout(module.params["name"], module.params["root"])
     live = layout.live
+    group = members(module.params["name"])
     descriptions = {release.id: release.description for release in layout.releases()}
     finished = {release: text for release, text in descriptions.items() if text is not None}
     first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
@@ -127,7 +143,8 @@ def main() -> None:
         "unfinished": [release for release in descriptions if release not in finished],
         "served": served,
         "previous": older[-1] if older else None,
-        "nginx": nginx(),
+        "group": group is not None,
+        "nginx": nginx(group),
     }
     module.exit_json(ansible_facts={"pitcrew_site": site})
 

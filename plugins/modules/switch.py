@@ -360,12 +360,11 @@ class Switch:
             with timed(self.seconds, "stop"):
                 self.retire(old)
 
-    def settle(self) -> None:
+    def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
-        assert self.live is not None
-        if not self.systemd.show(self.live.unit).running:
-            self.start(self.live)
-        replace_link(self.live.wanted_by, str(self.live.unit_file))
+        if not self.systemd.show(live.unit).running:
+            self.start(live)
+        replace_link(live.wanted_by, str(live.unit_file))
         if not self.quiet(self.candidate):
             self.drain(self.candidate)
             self.retire(self.candidate)
@@ -418,10 +417,10 @@ def main() -> None:
         try:
             switch.judge()
             with alone(module.params["root"]):
-                if differences:
+                if differences or switch.live is None:
                     switch.switch()
                 else:
-                    switch.settle()
+                    switch.settle(switch.live)
         except Refused as refusal:
             module.fail_json(msg=str(refusal))
         result["seconds"] = switch.seconds

@@ -32,13 +32,11 @@ options:
     type: path
     required: true
   release:
-    description: The release that has to answer.
+    description: The release that has to answer. Without it, any may; a host that balances over others runs none itself.
     type: str
-    required: true
   workers:
-    description: How many worker processes have to run.
+    description: How many worker processes have to run on this host. Without it, none are counted.
     type: int
-    required: true
   address:
     description: Where the proxy listens, as C(ip:port).
     type: str
@@ -91,7 +89,7 @@ EXAMPLES = r"""
 RETURN = r"""
 workers:
   description: How many worker processes run.
-  returned: success, except in check mode
+  returned: success, where they were counted
   type: int
 """
 
@@ -107,12 +105,13 @@ from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Syst
 
 def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
     """Say in words what is not as it should be, or None."""
-    live = Layout(params["name"], params["root"]).live
-    if live is None:
-        return f"{params['root']}/live points to no slot"
-    workers = len(systemd.show(live.unit).processes)
-    if workers != params["workers"]:
-        return f"{live.unit} runs {workers} worker processes, the plan has {params['workers']}"
+    if params["workers"] is not None:
+        live = Layout(params["name"], params["root"]).live
+        if live is None:
+            return f"{params['root']}/live points to no slot"
+        workers = len(systemd.show(live.unit).processes)
+        if workers != params["workers"]:
+            return f"{live.unit} runs {workers} worker processes, the plan has {params['workers']}"
     question = Question(
         address=params["address"],
         protocol=params["protocol"],
@@ -130,8 +129,8 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
-            "release": {"type": "str", "required": True},
-            "workers": {"type": "int", "required": True},
+            "release": {"type": "str"},
+            "workers": {"type": "int"},
             "address": {"type": "str", "default": "127.0.0.1:80"},
             "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},

@@ -95,7 +95,7 @@ def choose(work: Work, limits: Limits, footprint: Footprint, goal_p99_ms: float)
     if limits.threads:
         return _with_so_many_threads(limits.threads, slots, most, limits)
     if limits.workers:
-        return _with_so_many_workers(limits.workers, work, slots, limits, footprint)
+        return _fill(limits.workers, work, slots, limits, footprint)
     sync = Layout(int(min(slots, most)), 1)
     if limits.threads_per_worker == 1 and not limits.event_loop:
         return sync
@@ -126,8 +126,7 @@ def _may_be_sync(sync: Layout, limits: Limits, footprint: Footprint) -> bool:
 def _splits(work: Work, slots: int, most: float, limits: Limits, footprint: Footprint) -> Iterator[Layout]:
     """Yield a split for every number of processes worth a look, the most processes first."""
     for processes in range(int(min(_most_useful(slots, limits), most, slots)), 0, -1):
-        usable = min(slots, wanted_slots(work, min(limits.cpus, processes))) if limits.lock else slots
-        layout = _fill(processes, usable, limits, footprint)
+        layout = _fill(processes, work, slots, limits, footprint)
         if layout:
             yield layout
 
@@ -140,11 +139,12 @@ def _most_useful(slots: int, limits: Limits) -> int:
     return max(for_threads, math.ceil(PROCESSES_PER_CPU * limits.cpus)) if limits.lock else for_threads
 
 
-def _fill(processes: int, slots: int, limits: Limits, footprint: Footprint) -> Layout | None:
-    """Give the processes as many threads as the slots ask for and the limits allow."""
+def _fill(processes: int, work: Work, slots: int, limits: Limits, footprint: Footprint) -> Layout | None:
+    """Give the processes as many threads as the CPUs they can use ask for, and as the limits allow."""
+    cpus = min(limits.cpus, processes) if limits.lock else limits.cpus
     least = LONE_WORKER_THREADS if processes == 1 else 1
     threads = min(
-        max(least, math.ceil(slots / processes)),
+        max(least, math.ceil(min(slots, wanted_slots(work, cpus)) / processes)),
         math.inf if limits.event_loop else limits.threads_per_worker,
         footprint.threads_within(limits.memory_mb, processes),
         limits.slots / processes,
@@ -177,8 +177,3 @@ def _with_so_many_threads(threads: int, slots: int, most: float, limits: Limits)
     processes = max(math.ceil(slots / threads), math.ceil(limits.cpus) if limits.lock else 2)
     processes = int(min(processes, most, limits.slots / threads))
     return Layout(processes, threads) if processes >= 1 else None
-
-
-def _with_so_many_workers(workers: int, work: Work, slots: int, limits: Limits, footprint: Footprint) -> Layout | None:
-    usable = slots if not limits.lock else min(slots, wanted_slots(work, min(limits.cpus, workers)))
-    return _fill(workers, usable, limits, footprint)

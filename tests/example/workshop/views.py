@@ -25,9 +25,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def product(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one product; take an enquiry about it."""
     shown = get_object_or_404(Product, slug=slug)
-    form = EnquiryForm(
-        request.POST or None, request.FILES or None, instance=Enquiry(product=shown), label_suffix=""
-    )
+    form = EnquiryForm(request.POST or None, request.FILES or None, instance=Enquiry(product=shown), label_suffix="")
     if request.method == "POST" and form.is_valid():
         return redirect(form.save())
     status = 422 if form.errors else 200

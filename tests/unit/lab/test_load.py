@@ -212,9 +212,7 @@ class TestLoad:
 
     def test_stop_waits_for_what_is_under_way(self, server: Server) -> None:
         """Whatever was sent has its answer in the report; stopping twice is no mistake."""
-        with Load(
-            server.url, rate=50, seconds=60, mix=(Kind("wait", 1, "/exercise/wait/", takes=0.1),)
-        ) as load:
+        with Load(server.url, rate=50, seconds=60, mix=(Kind("wait", 1, "/exercise/wait/", takes=0.1),)) as load:
             time.sleep(0.5)
             assert 0.4 < load.now() < 5
         report = load.stop()
@@ -247,9 +245,7 @@ class TestLoad:
             "    load.Load(sys.argv[1], rate=50).start()\n"
             "    os.kill(os.getpid(), 9)\n"
         )
-        ended = subprocess.run(
-            [sys.executable, "-c", program, server.url], env={**os.environ, "PYTHONPATH": str(LAB)}
-        )
+        ended = subprocess.run([sys.executable, "-c", program, server.url], env={**os.environ, "PYTHONPATH": str(LAB)})
         assert ended.returncode == -signal.SIGKILL
         time.sleep(1)
         seen = server.seen.total()
@@ -286,9 +282,7 @@ class TestCommandLine:
 
     def test_refusal(self) -> None:
         """An address that is not of a lab is a mistake in the arguments."""
-        ended = subprocess.run(
-            [sys.executable, LAB / "load.py", "http://192.0.2.1"], capture_output=True, text=True
-        )
+        ended = subprocess.run([sys.executable, LAB / "load.py", "http://192.0.2.1"], capture_output=True, text=True)
         assert ended.returncode == 2
         assert "192.0.2.1 is neither a loopback nor a private address" in ended.stderr
 
@@ -333,9 +327,7 @@ class TestPlan:
         assert kinds == kinds[:10] * 3
 
 
-def made(
-    kind: str, scheduled: float, took: float, release: str = "", error: str = "", lag: float = 0.0
-) -> Result:
+def made(kind: str, scheduled: float, took: float, release: str = "", error: str = "", lag: float = 0.0) -> Result:
     """Return a result that was answered when it ended, or not at all."""
     end = scheduled + took
     return Result(
@@ -410,9 +402,7 @@ class TestReport:
         """Between right answers of what is fast; from the first request due, to the last."""
         results = [made("fast", t, 0.1) for t in (1.0, 1.5, 4.0)]
         assert reported(*results, made("wait", 1.5, 1.0)).longest_silence == pytest.approx(2.5)
-        assert reported(
-            *results, made("fast", 9.0, 0.1, error="status 502")
-        ).longest_silence == pytest.approx(4.9)
+        assert reported(*results, made("fast", 9.0, 0.1, error="status 502")).longest_silence == pytest.approx(4.9)
 
     def test_nothing_was_sent(self) -> None:
         """No figures, and no praise."""

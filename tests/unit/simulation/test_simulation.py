@@ -22,6 +22,7 @@ from ansible_collections.pitcrew.django.tests.unit.simulation.server import simu
     ],
 )
 def test_the_simulation_meets_exact_means(cpus: float, layout: Layout, rps: float, mean_ms: float) -> None:
+    """9.2: queues that can be solved on paper."""
     outcome = simulate(Work(10, 0), cpus, layout, rps, requests=60_000, seed=11)
     assert outcome.mean_ms == pytest.approx(mean_ms, rel=0.05)
 
@@ -34,6 +35,7 @@ def test_the_simulation_meets_the_exact_throughput_of_two_slots() -> None:
 
 
 def test_the_lock_makes_one_process_one_cpu() -> None:
+    """9.2: four CPUs do not help one process."""
     outcome = simulate(Work(10, 0), 4, Layout(1, 60), 70, requests=40_000, seed=5)
     assert outcome.mean_ms == pytest.approx(33.33, rel=0.05)
 
@@ -63,6 +65,7 @@ CASES = [
 
 @pytest.mark.parametrize(("part", "median", "worst"), [(0.3, 0.07, 0.15), (0.5, 0.08, 0.20), (0.7, 0.10, 0.25)])
 def test_the_predicted_99th_percentile_is_near_the_simulated(part: float, median: float, worst: float) -> None:
+    """9.3: the errors of the document, with a margin."""
     errors = []
     for work, cpus, layout in CASES:
         system = System(work, cpus, layout)
@@ -100,4 +103,5 @@ def test_the_plan_is_near_the_best_layout_there_is(capsys: pytest.CaptureFixture
 
 
 def ninetieth(values: list[float]) -> float:
+    """Take the 90th percentile."""
     return sorted(values)[int(0.9 * len(values))]

@@ -21,6 +21,7 @@ capacity_plan = plugin.FilterModule().filters()["capacity_plan"]
 
 
 def test_a_plan_of_two_numbers() -> None:
+    """A mapping of cpus and memory_mb is enough."""
     plan = capacity_plan(HOST, profile="orm", db_connections=97)
     assert (plan["worker_class"], plan["workers"], plan["threads"]) == ("sync", 9, 1)
     assert plan["gunicorn"]["workers"] == 9
@@ -28,6 +29,7 @@ def test_a_plan_of_two_numbers() -> None:
 
 
 def test_a_plan_of_gathered_facts() -> None:
+    """Facts do as well, and the capacity facts win where they are smaller."""
     facts = {"processor_vcpus": 8, "memtotal_mb": 32000, "pitcrew_capacity": {"cpus": 2.0, "memory_mb": 8192}}
     plan = capacity_plan(facts, profile="orm")
     assert plan["workers"] == 9
@@ -35,6 +37,7 @@ def test_a_plan_of_gathered_facts() -> None:
 
 
 def test_an_error_names_the_filter_the_input_its_value_and_the_cure() -> None:
+    """Whoever reads it in the middle of a play knows what to change."""
     with pytest.raises(AnsibleFilterError) as refused:
         capacity_plan(HOST, cpu_ms="12")
     assert str(refused.value) == (
@@ -44,11 +47,13 @@ def test_an_error_names_the_filter_the_input_its_value_and_the_cure() -> None:
 
 
 def test_every_input_is_documented_and_none_besides() -> None:
+    """The options of the documentation are the fields of the inputs."""
     assert set(OPTIONS) - {"_input"} == {field.name for field in fields(Inputs)}
 
 
 @pytest.mark.parametrize("field", fields(Inputs), ids=lambda field: field.name)
 def test_documented_type_and_default(field: Any) -> None:
+    """So are their types and defaults."""
     option = OPTIONS[field.name]
     assert option.get("default") == field.default
     assert option["type"] == field.type.removesuffix(" | None")
@@ -56,25 +61,30 @@ def test_documented_type_and_default(field: Any) -> None:
 
 @pytest.mark.parametrize("name", ["server", "interface", "profile", "policy"])
 def test_documented_choices(name: str) -> None:
+    """So are their choices."""
     with pytest.raises(AnsibleFilterError, match=f"expected one of {', '.join(OPTIONS[name]['choices'])}, got"):
         capacity_plan(HOST, **{name: "none of them"})
 
 
 def test_documented_profiles() -> None:
+    """The documentation quotes the estimates as they are."""
     text = " ".join(OPTIONS["profile"]["description"])
     for name, profile in PROFILES.items():
         assert f"{profile.cpu_ms:g} and {profile.wait_ms:g} for V({name})" in text
 
 
 def keys(contains: dict[str, Any]) -> dict[str, Any]:
+    """Reduce the documentation of the answer to its names."""
     return {name: keys(entry.get("contains", {})) for name, entry in contains.items()}
 
 
 def shape(value: Any) -> Any:
+    """Reduce an answer to its names."""
     return {name: shape(inner) for name, inner in value.items()} if isinstance(value, dict) else {}
 
 
 def test_every_answer_is_documented_and_none_besides() -> None:
+    """What a template may read is what the documentation lists."""
     answer = shape(capacity_plan(HOST, workers=3))
     for free in ("gunicorn", "uwsgi", "inputs"):
         answer[free] = {}

@@ -13,12 +13,14 @@ capacity_report = FilterModule().filters()["capacity_report"]
 
 
 def test_a_plan_is_told() -> None:
+    """The answer of the one filter is the input of the other."""
     lines = capacity_report(capacity_plan({"cpus": 2, "memory_mb": 8192}, profile="orm")).splitlines()
     assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
     assert any(line.startswith("Common rules on this host") for line in lines)
 
 
 def test_anything_else_is_refused() -> None:
+    """A part of a plan is none."""
     with pytest.raises(AnsibleFilterError) as refused:
         capacity_report({"workers": 2})
     assert str(refused.value) == (

@@ -52,10 +52,12 @@ def host(root: Path, *layers: dict[str, str]) -> dict[str, Any]:
 
 
 def sources(capacity: dict[str, Any], resource: str) -> dict[str, float]:
+    """Map the source of each limit of a resource to its value."""
     return {limit["source"]: limit["value"] for limit in capacity["limits"] if limit["resource"] == resource}
 
 
 def test_a_machine_without_limits(tmp_path: Path) -> None:
+    """The hardware counts, and PID 1 sees all that is online."""
     assert host(tmp_path) == {
         "cpus": 4.0,
         "memory_mb": 7950,
@@ -174,12 +176,14 @@ def test_a_machine_without_limits(tmp_path: Path) -> None:
     ],
 )
 def test_the_narrowest_limit(tmp_path: Path, layer: dict[str, str], cpus: float, memory_mb: int, source: str) -> None:
+    """Whatever is the narrowest counts, and says where it was found."""
     capacity = host(tmp_path, layer)
     assert (capacity["cpus"], capacity["memory_mb"]) == (cpus, memory_mb)
     assert sources(capacity, "cpus")[source] == cpus
 
 
 def test_files_that_do_not_exist_do_not_limit(tmp_path: Path) -> None:
+    """Older kernels and hidden files leave the rest intact."""
     for path in ("proc/1/limits", "proc/1/status", "proc/1/cgroup", "proc/self/mountinfo"):
         host(tmp_path)
         (tmp_path / path).unlink()
@@ -188,6 +192,7 @@ def test_files_that_do_not_exist_do_not_limit(tmp_path: Path) -> None:
 
 
 def test_what_the_kernel_does_not_say_is_none(tmp_path: Path) -> None:
+    """The plan has defaults for these two."""
     host(tmp_path)
     for path in ("proc/sys/net/core/somaxconn", "proc/sys/fs/nr_open", "proc/1/limits"):
         (tmp_path / path).unlink()
@@ -197,6 +202,7 @@ def test_what_the_kernel_does_not_say_is_none(tmp_path: Path) -> None:
 
 
 def test_garbage_is_not_a_limit(tmp_path: Path) -> None:
+    """Neither a quota of 0 / 0 nor an empty file nor a mount of another form."""
     capacity = host(
         tmp_path,
         {
@@ -220,6 +226,7 @@ def test_garbage_is_not_a_limit(tmp_path: Path) -> None:
     ],
 )
 def test_a_host_that_says_nothing_is_an_error(tmp_path: Path, missing: list[str], message: str) -> None:
+    """No CPUs or no memory: there is nothing to plan with."""
     host(tmp_path)
     for path in missing:
         (tmp_path / path).unlink()

@@ -31,6 +31,7 @@ def run(**arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    """Build the smallest host there is."""
     for path, text in {"proc/meminfo": "MemTotal: 2097152 kB", "sys/devices/system/cpu/online": "0-1"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -39,6 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_facts_change_nothing(root: Path, check_mode: bool) -> None:
+    """The module is the same in check mode, for it only reads."""
     answer = run(root=str(root), _ansible_check_mode=check_mode)
     assert answer["changed"] is False
     assert answer["ansible_facts"]["pitcrew_capacity"]["cpus"] == 2.0
@@ -46,6 +48,7 @@ def test_facts_change_nothing(root: Path, check_mode: bool) -> None:
 
 
 def test_a_host_that_says_nothing_fails(tmp_path: Path) -> None:
+    """The error of the reader is the message of the module."""
     answer = run(root=str(tmp_path))
     assert answer["failed"] is True
     assert answer["msg"] == ("capacity_facts: can not read /proc/meminfo: is this Linux, with /proc and /sys mounted?")
@@ -53,6 +56,7 @@ def test_a_host_that_says_nothing_fails(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and /sys of this machine")
 def test_this_machine_says_what_it_has() -> None:
+    """Without arguments it reads the host it runs on."""
     capacity = run()["ansible_facts"]["pitcrew_capacity"]
     assert 0 < capacity["cpus"] <= (os.cpu_count() or 0)
     assert capacity["memory_mb"] > 0

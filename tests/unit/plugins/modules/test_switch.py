@@ -312,6 +312,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
         monkeypatch.setattr(module, "replace_link", noted)
         monkeypatch.setattr(module, "time", clock)
+        # No power is lost here, and a busy disk takes its time.
+        monkeypatch.setattr(os, "fsync", lambda _file: None)
         monkeypatch.setattr(module, "Systemd", lambda _run: host)
         hangup = signal.getsignal(signal.SIGHUP)
         yield Site(root, units, host, capsys)

@@ -28,6 +28,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
         ({"cpu_ms": 0}, "cpu_ms: expected a number above 0 and at most 600000, got 0"),
         ({"cpu_ms": [1]}, "cpu_ms: expected a number above 0 and at most 600000, got [1]"),
         ({"wait_ms": -1}, "wait_ms: expected a number from 0 to 3600000, got -1"),
+        ({"cv_wait": 3.1}, "cv_wait: expected a number from 0 to 3, got 3.1"),
         ({"wait_ms": math.nan}, "wait_ms: expected a number from 0 to 3600000, got nan"),
         ({"wait_ms": math.inf}, "wait_ms: expected a number from 0 to 3600000, got inf"),
         ({"target_utilisation": 1.2}, "target_utilisation: expected a number from 0.05 to 0.95, got 1.2"),
@@ -70,12 +71,14 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
     ],
 )
 def test_what_may_not_be_said(said: dict[str, Any], message: str) -> None:
+    """One sentence: the name, what is allowed, the value, and the way out."""
     with pytest.raises(SizingError) as refused:
         Inputs.of(said)
     assert str(refused.value) == message
 
 
 def test_an_unknown_name_without_a_near_one_lists_what_there_is() -> None:
+    """No guess is better than a wild one."""
     with pytest.raises(SizingError, match=r"^zzz: there is no such input; the inputs are server, interface, profile, "):
         Inputs.of({"zzz": 1})
 
@@ -109,16 +112,19 @@ def test_an_unknown_name_without_a_near_one_lists_what_there_is() -> None:
     ],
 )
 def test_what_may_not_be_a_host(host: Any, message: str) -> None:
+    """The left side of the filter is judged like its arguments."""
     with pytest.raises(SizingError) as refused:
         host_of(host)
     assert str(refused.value) == message
 
 
 def test_none_means_not_said() -> None:
+    """A variable without a value is as good as none."""
     assert Inputs.of({field.name: None for field in fields(Inputs)}) == Inputs()
 
 
 def test_whole_numbers_may_come_from_a_division() -> None:
+    """In Jinja 96 / 2 is 48.0."""
     assert Inputs.of({"db_connections": 96 / 2}).db_connections == 48
 
 
@@ -133,6 +139,7 @@ def test_whole_numbers_may_come_from_a_division() -> None:
     ],
 )
 def test_times_of_a_request(said: dict[str, Any], source: str, cpu_ms: float, wait_ms: float) -> None:
+    """3.4: profile or inputs, and the CPU of the server on top."""
     inputs = Inputs.of(said)
     assert inputs.source == source
     assert inputs.cpu_per_request_ms == pytest.approx(cpu_ms)
@@ -155,6 +162,7 @@ CAPACITY = {
 
 @pytest.mark.parametrize("prefix", ["", "ansible_"])
 def test_the_smallest_fact_counts(prefix: str) -> None:
+    """3.1 and 3.2, with the facts of ansible.builtin.setup."""
     host = host_of({prefix + name: value for name, value in FACTS.items()})
     assert (host.cpus, host.cpus_source) == (4, "processor_nproc")
     assert (host.memory_mb, host.memory_source) == (7950, "memtotal_mb")
@@ -163,6 +171,7 @@ def test_the_smallest_fact_counts(prefix: str) -> None:
 
 @pytest.mark.parametrize("name", ["pitcrew_capacity", "ansible_pitcrew_capacity"])
 def test_the_limits_of_the_host_count_where_they_are_smaller(name: str) -> None:
+    """3.1 and 3.2, with the facts of capacity_facts."""
     host = host_of({**FACTS, name: CAPACITY})
     assert (host.cpus, host.cpus_source) == (1.5, "/sys/fs/cgroup/cpu.max")
     assert (host.memory_mb, host.memory_source) == (2048, "/sys/fs/cgroup/memory.max")
@@ -170,6 +179,7 @@ def test_the_limits_of_the_host_count_where_they_are_smaller(name: str) -> None:
 
 
 def test_the_model_knows_nothing_of_ansible() -> None:
+    """It can be read, run and tested without."""
     for path in Path(module.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -14,10 +14,12 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing imp
 
 
 def planned(cpus: float, memory_mb: float, **said: Any) -> Plan:
+    """Plan for a host of these numbers."""
     return make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))
 
 
 def shape(plan: Plan) -> tuple[str, int, int]:
+    """Reduce a plan to what runs."""
     return plan.worker_class, plan.workers, plan.threads
 
 
@@ -32,6 +34,7 @@ def shape(plan: Plan) -> tuple[str, int, int]:
     ],
 )
 def test_wanted_slots(cpu_ms: float, wait_ms: float, slots: dict[int, int]) -> None:
+    """5.1: N* for five workloads on 1, 2, 4 and 8 CPUs."""
     assert {cpus: wanted_slots(Work(cpu_ms, wait_ms), cpus) for cpus in slots} == slots
 
 
@@ -64,6 +67,7 @@ def test_wanted_slots(cpu_ms: float, wait_ms: float, slots: dict[int, int]) -> N
     ],
 )
 def test_layout(host: tuple[float, float], said: dict[str, Any], expected: tuple[str, int, int]) -> None:
+    """5.2 to 5.6, one rule at a time."""
     assert shape(planned(*host, **said)) == expected
 
 
@@ -81,6 +85,7 @@ def test_layout(host: tuple[float, float], said: dict[str, Any], expected: tuple
     ],
 )
 def test_rule_of_thumb(policy: str, expected: tuple[int, int]) -> None:
+    """8.1 on four CPUs."""
     plan = planned(4, 16384, policy=policy)
     assert (plan.workers, plan.threads) == expected
     assert plan.policy == policy
@@ -89,20 +94,24 @@ def test_rule_of_thumb(policy: str, expected: tuple[int, int]) -> None:
 
 
 def test_rules_of_thumb_are_clipped_to_what_fits() -> None:
+    """8.1: what a rule asks for and what it gets are both told."""
     plan = planned(4, 1024, policy="two_n_plus_one_threads_4")
     assert (plan.workers, plan.threads) == (2, 4)
     assert "policy=two_n_plus_one_threads_4 asks for 9 x 4; memory and database allow 2 x 4." in plan.warnings
 
 
 def test_heroku_counts_256_mb_per_worker() -> None:
+    """8.1: 1024 / 256 = 4, less than 2 x 4 + 1."""
     assert planned(4, 1024, policy="heroku", worker_unique_mb=20).workers == 4
 
 
 def test_a_rule_of_thumb_has_one_thread_where_the_code_is_not_thread_safe() -> None:
+    """8.1: no rule overrules what the code can bear."""
     assert shape(planned(2, 8192, policy="two_n_plus_one_threads_4", thread_safe=False)) == ("sync", 5, 1)
 
 
 def test_a_pin_says_what_it_costs() -> None:
+    """2.3: against what the model would choose."""
     plan = planned(2, 8192, workers=1)
     assert plan.limiting_factor == "pinned"
     assert plan.unpinned is not None
@@ -115,6 +124,7 @@ def test_a_pin_says_what_it_costs() -> None:
 
 
 def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
+    """2.2: the limit is what would help if it were lifted."""
     plan = planned(2, 8192, workers=10)
     assert plan.limiting_factor == "cpu"
     assert plan.warnings == []
@@ -169,12 +179,14 @@ def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
     ],
 )
 def test_a_sum_that_can_not_fit_names_all_its_terms(said: dict[str, Any], message: str) -> None:
+    """2.3: the reader can check the sum."""
     with pytest.raises(SizingError) as refused:
         planned(2, 2048, **said)
     assert str(refused.value) == message
 
 
 def test_the_second_worker_is_worth_more_than_the_second_generation() -> None:
+    """6.2: and the plan says so in a field of its own."""
     memory = planned(2, 700).memory
     assert memory.overlap_given_up
     assert memory.reload_overlap == 1.0
@@ -190,18 +202,21 @@ def test_overlap_is_kept_where_the_choice_leaves_room_for_it() -> None:
 
 
 def test_overlap_that_nobody_wants_is_not_given_up() -> None:
+    """6.1: a wish for one generation is not a failure."""
     memory = planned(2, 700, reload_overlap=1).memory
     assert memory.reload_overlap == 1.0
     assert not memory.overlap_given_up
 
 
 def test_without_preloading_each_worker_has_a_copy() -> None:
+    """3.6: 120 + 30, or 120 + 40 + 30."""
     shared, copied = planned(2, 8192).memory, planned(2, 8192, preload=False).memory
     assert (shared.worker_mb, shared.steady_mb) == (150, 1580)
     assert (copied.worker_mb, copied.steady_mb) == (190, 1940)
 
 
 def test_a_share_is_taken_of_cpus_and_of_memory_beyond_the_reserve() -> None:
+    """3.3: nginx serves the whole host and gets all CPUs."""
     plan = planned(4, 8192, capacity_share=0.5)
     assert (plan.host.cpus, plan.host.cpus_total, plan.host.memory_mb) == (2, 4, 4096)
     assert plan.memory.available_mb == pytest.approx(0.5 * (8192 - 819.2), abs=0.1)
@@ -209,6 +224,7 @@ def test_a_share_is_taken_of_cpus_and_of_memory_beyond_the_reserve() -> None:
 
 
 def test_a_running_layout_that_is_nearly_as_good_is_kept() -> None:
+    """5.7: eleven workers are as good as ten."""
     plan = planned(2, 8192, running_workers=11, running_threads=1)
     assert shape(plan) == ("sync", 11, 1)
     assert plan.kept_running
@@ -224,12 +240,14 @@ def test_a_running_layout_that_is_nearly_as_good_is_kept() -> None:
     ],
 )
 def test_a_running_layout_is_given_up_where(said: dict[str, Any]) -> None:
+    """5.7: these are reasons to change production."""
     plan = planned(2, 8192, **said)
     assert shape(plan) == ("sync", 10, 1)
     assert not plan.kept_running
 
 
 def test_gunicorn_settings() -> None:
+    """7: all of them, under gunicorn's names."""
     assert planned(2, 1024, profile="orm").gunicorn == {
         "worker_class": "gthread",
         "workers": 2,
@@ -248,6 +266,7 @@ def test_gunicorn_settings() -> None:
 
 
 def test_uwsgi_options() -> None:
+    """7: all of them, under uWSGI's names."""
     plan = planned(2, 24576, profile="orm", server="uwsgi")
     assert plan.gunicorn == {}
     assert plan.uwsgi == {
@@ -265,6 +284,7 @@ def test_uwsgi_options() -> None:
 
 
 def test_uwsgi_with_threads_has_no_harakiri() -> None:
+    """7: it would not do what it promises."""
     plan = planned(2, 1024, server="uwsgi")
     assert plan.threads > 1
     assert "harakiri" not in plan.uwsgi
@@ -283,6 +303,7 @@ def test_uwsgi_with_threads_has_no_harakiri() -> None:
 def test_every_time_out_follows_from_the_longest_request(
     said: dict[str, Any], timeout: int, graceful: int, stop: int, proxy: int
 ) -> None:
+    """7: the server gives up before nginx, systemd after the server."""
     plan = planned(2, 8192, **said)
     assert plan.gunicorn["timeout"] == timeout
     assert plan.gunicorn["graceful_timeout"] == graceful
@@ -301,18 +322,21 @@ def test_every_time_out_follows_from_the_longest_request(
     ],
 )
 def test_backlog(said: dict[str, Any], backlog: int) -> None:
+    """7: X times five seconds as a power of two, within the bounds."""
     plan = planned(2, 8192, **said)
     assert plan.systemd.backlog == backlog
     assert (plan.gunicorn.get("backlog") or plan.uwsgi.get("listen")) == backlog
 
 
 def test_a_short_listen_queue_is_told() -> None:
+    """7: the kernel has the last word."""
     assert (
         "A listen queue of 1024 is wanted; net.core.somaxconn allows 128." in planned(2, 8192, somaxconn=128).warnings
     )
 
 
 def test_limits_of_the_unit() -> None:
+    """7: 1.1 times the peak, and all but a quarter of the reserve."""
     systemd = planned(4, 2048, profile="orm", worker_unique_mb=350).systemd
     assert (systemd.memory_high_mb, systemd.memory_max_mb) == (1883, 1996)
     assert (systemd.tasks_max, systemd.limit_nofile) == (67, 16384)
@@ -320,20 +344,24 @@ def test_limits_of_the_unit() -> None:
 
 
 def test_a_slot_may_use_its_part_of_ample_memory() -> None:
+    """7: half of what the site may use, though a tenth is expected."""
     systemd = planned(2, 24576, profile="orm").systemd
     assert (systemd.memory_high_mb, systemd.memory_max_mb) == (11059, 13069)
 
 
 def test_open_files_stay_within_what_the_host_grants() -> None:
+    """7: a unit that asks for more does not start."""
     host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 5000})
     assert make_plan(host, Inputs()).systemd.limit_nofile == 5000
 
 
 def test_a_slow_application_has_time_to_start() -> None:
+    """7: ten times the usual."""
     assert planned(2, 8192, boot_s=40).systemd.timeout_start_s == 400
 
 
 def test_nginx() -> None:
+    """7: powers of two, and auto on large hosts."""
     nginx = planned(2, 24576, profile="orm").nginx
     assert (nginx.worker_processes, nginx.worker_connections, nginx.worker_rlimit_nofile) == (2, 4096, 8192)
     assert nginx.max_conns == 0
@@ -341,6 +369,7 @@ def test_nginx() -> None:
 
 
 def test_nginx_bounds_what_asgi_does_not() -> None:
+    """5.6: the slots of the plan become max_conns."""
     plan = planned(2, 8192, interface="asgi")
     assert plan.nginx.max_conns == plan.concurrency == 10
 
@@ -356,6 +385,7 @@ def test_nginx_bounds_what_asgi_does_not() -> None:
     ],
 )
 def test_database(said: dict[str, Any], connections: int, during: int, pool: int) -> None:
+    """3.7 and 7: a connection per slot and alias, a pool only where threads share it."""
     database = planned(2, 8192, **said).database
     assert database.connections_max == connections
     assert database.connections_during_deploy == during
@@ -363,6 +393,7 @@ def test_database(said: dict[str, Any], connections: int, during: int, pool: int
 
 
 def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
+    """7: 30 MB / 6 kB = 5120 requests."""
     slight = planned(2, 8192, leak_kb_per_request=6)
     assert slight.gunicorn["max_requests"] == 5120
     assert not [warning for warning in slight.warnings if "leak" in warning]
@@ -411,10 +442,12 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
     ],
 )
 def test_warning(host: tuple[float, float], said: dict[str, Any], warning: str) -> None:
+    """Each consequence that the plan can only state."""
     assert warning in planned(*host, **said).warnings
 
 
 def test_a_goal_out_of_reach_is_served_at_no_rate() -> None:
+    """4.6: and that is no error."""
     assert planned(2, 8192, slo_p99_ms=20).capacity.rps_at_slo == 0
 
 

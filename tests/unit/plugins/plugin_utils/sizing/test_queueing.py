@@ -28,10 +28,12 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing imp
     ],
 )
 def test_erlang_c(servers: int, offered: float, waits: float) -> None:
+    """Values from printed tables, and the ends of the range."""
     assert erlang_c(servers, offered) == pytest.approx(waits, abs=2e-4)
 
 
 def test_erlang_c_of_many_servers_neither_overflows_nor_takes_long() -> None:
+    """Factorials of 120 000 would do both."""
     assert erlang_c(120_000, 80_000) == pytest.approx(0, abs=1e-12)
     assert 0 < erlang_c(120_000, 119_800) < 1
 
@@ -49,10 +51,12 @@ def test_erlang_c_of_many_servers_neither_overflows_nor_takes_long() -> None:
     ],
 )
 def test_saturation(work: Work, cpus: float, layout: Layout, rps: float) -> None:
+    """4.3 where it can be worked out by hand."""
     assert System(work, cpus, layout).saturation_rps == pytest.approx(rps, rel=1e-6)
 
 
 def test_without_the_lock_threads_use_all_cpus() -> None:
+    """4.4: one process may then use them all."""
     assert System(Work(10, 10), 8, Layout(1, 90), lock=False).saturation_rps == pytest.approx(800, rel=1e-6)
 
 
@@ -65,10 +69,12 @@ def test_without_the_lock_threads_use_all_cpus() -> None:
     ],
 )
 def test_mean_response_is_exact_where_theory_is(cpus: float, layout: Layout, rps: float, mean_ms: float) -> None:
+    """4.4: the bound makes few slots exact, too."""
     assert System(Work(10, 0), cpus, layout).response(rps).mean_ms == pytest.approx(mean_ms, rel=1e-3)
 
 
 def test_an_idle_server_answers_in_cpu_plus_waiting_time() -> None:
+    """4.4: half a CPU computes for twice as long."""
     assert System(Work(10, 30), 4, Layout(8, 1)).response(0).mean_ms == 40
     assert System(Work(10, 30), 0.5, Layout(8, 1)).response(0).mean_ms == 50
 
@@ -81,14 +87,17 @@ def test_quantiles_of_an_exponential_distribution() -> None:
 
 
 def test_quantiles_of_a_constant() -> None:
+    """4.6: all of them are the constant."""
     assert Response(mean_ms=100, deviation_ms=0).p99_ms == 100
 
 
 def test_constant_work_has_no_variance_when_idle() -> None:
+    """4.6: nothing varies, nothing queues."""
     assert System(Work(10, 30, 0, 0), 4, Layout(8, 1)).response(0).p99_ms == 40
 
 
 def test_rate_within_a_goal_meets_the_goal_and_no_more() -> None:
+    """4.6: bisection ends at the goal; below the idle time no rate is good."""
     system = System(Work(12.7, 18), 2, Layout(9, 1))
     rps = system.rps_within(144)
     assert system.response(rps).p99_ms == pytest.approx(144, rel=1e-3)

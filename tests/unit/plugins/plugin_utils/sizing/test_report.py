@@ -14,6 +14,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.report impor
 
 
 def told(cpus: float, memory_mb: float, **said: Any) -> str:
+    """Tell the plan for a host of these numbers."""
     return report(asdict(make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))))
 
 
@@ -45,7 +46,8 @@ What would lift the limit
 """
 
 
-def test_the_whole_story_of_a_small_host() -> None:
+def test_the_whole_story() -> None:
+    """Line by line, as an operator sees it."""
     assert told(4, 2048, profile="orm", worker_unique_mb=350) == STORY
 
 
@@ -61,15 +63,18 @@ def test_the_whole_story_of_a_small_host() -> None:
     ],
 )
 def test_line(said: dict[str, Any], line: str) -> None:
+    """What appears only where it applies."""
     assert line in told(2, 8192, **said)
 
 
 def test_a_free_plan_is_not_listed_twice() -> None:
+    """It is the row of the model."""
     assert "this plan" not in told(2, 8192)
 
 
 @pytest.mark.parametrize("what", [{}, {"host": {}}, {"host": {"cpus_total": 2}, "inputs": {}}, None, "text"])
 def test_only_a_plan_can_be_told(what: Any) -> None:
+    """The text is made from the plan alone."""
     with pytest.raises(SizingError) as refused:
         report(what)
     assert str(refused.value) == "plan: expected the answer of capacity_plan, whole and unchanged"

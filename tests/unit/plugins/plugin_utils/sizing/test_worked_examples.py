@@ -14,6 +14,7 @@ GB = 1024
 
 
 def planned(cpus: float, memory_mb: float, **said: Any) -> Plan:
+    """Plan for a host of these numbers."""
     return make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))
 
 
@@ -62,6 +63,7 @@ def test_worked_example(
     p95: float,
     p99: float,
 ) -> None:
+    """10: the table, and four hosts beyond it."""
     plan = planned(cpus, memory_mb, **said)
     assert (plan.worker_class, plan.workers, plan.threads) == (worker_class, workers, threads)
     assert plan.limiting_factor == limit
@@ -72,11 +74,13 @@ def test_worked_example(
 
 
 def test_memory_of_one_generation_and_of_two() -> None:
+    """10.1: 80 + 9 x 150, twice."""
     memory = planned(2, 24 * GB, profile="orm", db_connections=97).memory
     assert (memory.steady_mb, memory.reload_peak_mb, memory.reload_overlap) == (1430, 2860, 2.0)
 
 
-def test_a_gigabyte_less_than_a_worker_is_refused_with_all_terms() -> None:
+def test_memory_for_less_than_one_worker_is_refused_with_all_terms() -> None:
+    """6.2: not even one worker."""
     with pytest.raises(SizingError) as refused:
         planned(1, 256)
     assert str(refused.value) == (
@@ -132,5 +136,6 @@ EXPLANATIONS = {
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
 def test_explanation(name: str) -> None:
+    """2.1: one sentence for each limit."""
     (cpus, memory_mb, said), sentence = EXPLANATIONS[name]
     assert planned(cpus, memory_mb, **said).explanation == sentence

@@ -1,0 +1,80 @@
+"""One host in front of two: who gets which request, by each way of sharing, and what the site learns of the visitor."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import testinfra
+from deploys import ansible_playbook
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://balancer"]
+
+# Requests of this run, among those that the hosts have in their logs from an earlier one.
+RUN = time.time_ns()
+ASK = "curl --silent --fail --insecure --resolve shop.test:443:127.0.0.1 https://shop.test/exercise/"
+
+
+@pytest.fixture(scope="module")
+def backends(inventory: Path) -> list[Host]:
+    """The two hosts that answer."""
+    return [testinfra.get_host(f"ansible://{name}", ansible_inventory=str(inventory)) for name in ("one", "two")]
+
+
+def served(backends: list[Host], words: str) -> list[int]:
+    """How many requests with these words each of them has in its log."""
+    return [int(backend.run("grep --count %s /var/log/nginx/access.log", words).stdout or 0) for backend in backends]
+
+
+def balance(inventory: Path, way: str) -> None:
+    """Share the requests in another way."""
+    ansible_playbook("pitcrew.django.balance", inventory, site_balancing=way).succeeded()
+
+
+def test_round_robin(host: Host, backends: list[Host]) -> None:
+    """By turns."""
+    for _ in range(10):
+        host.check_output(f"{ASK}fast/?by=turns{RUN}")
+    assert served(backends, f"by=turns{RUN}") == [5, 5]
+
+
+def test_ip_hash(host: Host, backends: list[Host], inventory: Path) -> None:
+    """A visitor always comes to the same host."""
+    balance(inventory, "ip_hash")
+    for _ in range(10):
+        host.check_output(f"{ASK}fast/?by=address{RUN}")
+    assert sorted(served(backends, f"by=address{RUN}")) == [0, 10]
+
+
+def test_least_connections(host: Host, backends: list[Host], inventory: Path) -> None:
+    """While one host has a long request under way, the other gets the short ones."""
+    balance(inventory, "least_conn")
+    host.check_output(f"({ASK}'wait/?seconds=4' >/dev/null 2>&1 &) ; sleep 1")
+    for _ in range(10):
+        host.check_output(f"{ASK}fast/?by=connections{RUN}")
+    assert sorted(served(backends, f"by=connections{RUN}")) == [0, 10]
+
+
+def test_visitor_is_known_behind_the_balancer(host: Host, backends: list[Host], address: str) -> None:
+    """The hosts behind log the visitor's address, which only the balancer may tell them."""
+    host.check_output(f"{ASK}fast/?by=name{RUN}")
+    lines = [backend.run(f"grep by=name{RUN} /var/log/nginx/access.log").stdout for backend in backends]
+    assert "".join(lines).startswith("127.0.0.1 ")
+    backends[0].check_output("curl -s -H 'Host: shop.test' -H 'X-Forwarded-For: 1.2.3.4' http://127.0.0.1/?by=liar")
+    assert backends[0].check_output("grep by=liar /var/log/nginx/access.log").startswith("127.0.0.1 ")
+
+
+def test_http_is_sent_to_https(host: Host) -> None:
+    """Plain http only says where to go."""
+    answer = host.check_output(
+        "curl -s -o /dev/null -w '%{http_code} %{redirect_url}' -H 'Host: shop.test' http://127.0.0.1/a?b"
+    )
+    assert answer == "301 https://shop.test/a?b"
+
+
+def test_unknown_host_gets_no_certificate(host: Host) -> None:
+    """Whoever asks for another name by TLS learns nothing of the sites here."""
+    answer = host.run("curl --silent --insecure --resolve elsewhere.test:443:127.0.0.1 https://elsewhere.test/")
+    assert answer.rc == 35

@@ -1,0 +1,164 @@
+"""What a host has of a site, read from real links and files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.modules import site_facts as module
+
+NOTHING = {
+    "slot": None,
+    "release": None,
+    "releases": {},
+    "unfinished": [],
+    "served": [],
+    "previous": None,
+    "group": False,
+    "nginx": {
+        "installed": False,
+        "in_group": False,
+        "welcome_pages": [],
+        "worker_connections": 0,
+        "worker_rlimit_nofile": 0,
+    },
+}
+
+
+@dataclass
+class Host:
+    """A host with a directory for the site and one for nginx."""
+
+    root: Path
+    nginx: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def read(self, check: bool = False) -> dict[str, Any]:
+        """Run the module and give the facts."""
+        arguments = {"name": "shop", "root": str(self.root), "_ansible_check_mode": check}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        answer = json.loads(self.capsys.readouterr().out)
+        assert answer.get("changed", False) is False
+        facts: dict[str, Any] = answer["ansible_facts"]["pitcrew_site"]
+        return facts
+
+    def releases(self, finished: list[str], unfinished: list[str] = []) -> None:  # noqa: B006
+        """Put releases on disk."""
+        for name in (*finished, *unfinished):
+            (self.root / "releases" / name).mkdir(parents=True)
+        for name in finished:
+            (self.root / "releases" / name / "release.json").write_text('{"static": "static"}\n')
+
+    def served(self, *releases: str) -> None:
+        """Write the history, and let the last one be live in blue."""
+        lines = [json.dumps({"at": "2025-01-01T00:00:00Z", "release": name, "slot": "blue"}) for name in releases]
+        (self.root / "history").write_text("\n".join(lines) + "\n")
+        (self.root / "slots/blue").mkdir(parents=True)
+        (self.root / "slots/blue/release").symlink_to(self.root / "releases" / releases[-1])
+        (self.root / "live").symlink_to("slots/blue")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
+    """Give a host that has nothing yet."""
+    monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
+    monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
+    return Host(tmp_path / "srv/shop", tmp_path / "nginx", capsys)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_bare_host(host: Host, check: bool) -> None:
+    """It has nothing, and nothing is made."""
+    assert host.read(check) == NOTHING
+    assert not host.root.exists()
+
+
+def test_a_host_with_a_site(host: Host) -> None:
+    """What serves, what is finished and what is not."""
+    host.releases(["r1", "r2", "built"], ["r3"])
+    host.served("r1", "r2")
+    assert host.read() == {
+        **NOTHING,
+        "slot": "blue",
+        "release": "r2",
+        "releases": {"built": {"static": "static"}, "r1": {"static": "static"}, "r2": {"static": "static"}},
+        "unfinished": ["r3"],
+        "served": ["r1", "r2"],
+        "previous": "r1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("history", "on_disk", "served", "previous"),
+    [
+        (["r1"], ["r1"], ["r1"], None),
+        (["r1", "r2", "r3"], ["r1", "r2", "r3"], ["r1", "r2", "r3"], "r2"),
+        # The one before is gone: the one before that.
+        (["r1", "r2", "r3"], ["r1", "r3"], ["r1", "r3"], "r1"),
+        # The same release twice, with another environment.
+        (["r1", "r2", "r2"], ["r1", "r2"], ["r1", "r2"], "r1"),
+        # After a rollback, another one goes further back and not forth again.
+        (["r1", "r2", "r3", "r2"], ["r1", "r2", "r3"], ["r1", "r2", "r3"], "r1"),
+        (["r1", "r2", "r1"], ["r1", "r2"], ["r1", "r2"], None),
+    ],
+    ids=["first", "third", "gone", "twice", "rolled back", "rolled back to the first"],
+)
+def test_the_release_before(
+    host: Host, history: list[str], on_disk: list[str], served: list[str], previous: str | None
+) -> None:
+    """The last one that served for the first time before this one did, and is still there."""
+    host.releases(on_disk)
+    host.served(*history)
+    facts = host.read()
+    assert (facts["served"], facts["previous"]) == (served, previous)
+
+
+def test_a_release_that_is_live_and_in_no_history(host: Host) -> None:
+    """Nothing is known of before, and nothing fails."""
+    host.releases(["r1", "r2"])
+    host.served("r1", "r2")
+    (host.root / "history").unlink()
+    facts = host.read()
+    assert (facts["release"], facts["served"], facts["previous"]) == ("r2", [], None)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("user www-data;\nevents {\n\tworker_connections 768;\n}\n", (768, 0)),
+        ("worker_rlimit_nofile 8192;\nevents { }\n", (0, 8192)),
+        ("  worker_rlimit_nofile   65536 ;\n  worker_connections\t4096;\n", (4096, 65536)),
+        ("# worker_rlimit_nofile 8192;\n#worker_connections 1;\n", (0, 0)),
+    ],
+)
+def test_limits_of_nginx(host: Host, text: str, limits: tuple[int, int]) -> None:
+    """Those that its main file sets; what is a comment does not count."""
+    host.nginx.mkdir()
+    (host.nginx / "nginx.conf").write_text(text)
+    nginx = host.read()["nginx"]
+    assert nginx["installed"] is True
+    assert (nginx["worker_connections"], nginx["worker_rlimit_nofile"]) == limits
+
+
+@pytest.mark.parametrize("page", ["sites-enabled/default", "conf.d/default.conf"])
+def test_welcome_pages_of_nginx(host: Host, page: str) -> None:
+    """Those that are there, by their full path."""
+    path = host.nginx / page
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    assert host.read()["nginx"]["welcome_pages"] == [str(path)]
+
+
+@pytest.mark.parametrize(("members", "inside"), [(["www-data"], True), (["other"], False), ([], False)])
+def test_the_group_of_the_site(host: Host, monkeypatch: pytest.MonkeyPatch, members: list[str], inside: bool) -> None:
+    """Whether there is one, and whether nginx is in it."""
+    groups = {"shop": SimpleNamespace(gr_mem=members)}
+    monkeypatch.setattr(module.grp, "getgrnam", lambda name: groups[name])
+    facts = host.read()
+    assert (facts["group"], facts["nginx"]["in_group"]) == (True, inside)

@@ -1,0 +1,177 @@
+"""The site is asked over a real connection, and its processes are counted."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.modules import verify as module
+
+
+class Clock:
+    """Stand in for the module's time, which passes only while it sleeps."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Give the seconds since some moment."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.now += seconds
+
+
+@dataclass
+class Site:
+    """A proxy on a real socket, a live link, and the processes that systemd tells of."""
+
+    root: Path
+    clock: Clock
+    capsys: pytest.CaptureFixture[str]
+    address: str = ""
+    # The answer and the number of workers, by the time that has passed.
+    response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    workers: Callable[[float], int] = lambda _s: 3
+    asked: list[bytes] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    def show(self, unit: str) -> Any:
+        """Tell of a unit as Systemd.show does."""
+        self.shown.append(unit)
+        processes = list(range(self.workers(self.clock.now - 1000.0)))
+        return type("Unit", (), {"processes": processes})
+
+    def verify(self, check: bool = False, **said: Any) -> dict[str, Any]:
+        """Run the module and give its answer."""
+        arguments = {
+            "name": "shop",
+            "root": str(self.root),
+            "release": "r2",
+            "workers": 3,
+            "address": self.address,
+            "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
+            "_ansible_check_mode": check,
+            **said,
+        }
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        answer: dict[str, Any] = json.loads(self.capsys.readouterr().out)
+        return answer
+
+    def serve(self, listener: socket.socket) -> None:
+        """Answer one connection after the other."""
+        while True:
+            try:
+                connection, _address = listener.accept()
+            except OSError:
+                return
+            with connection:
+                asked = b""
+                while not asked.endswith(b"\r\n\r\n"):
+                    asked += connection.recv(4096)
+                self.asked.append(asked)
+                connection.sendall(self.response(self.clock.now - 1000.0))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Site]:
+    """Give a site that is as planned, live in green."""
+    site = Site(tmp_path / "shop", Clock(), capsys)
+    site.root.mkdir()
+    (site.root / "live").symlink_to("slots/green")
+    monkeypatch.setattr(module, "time", site.clock)
+    monkeypatch.setattr(module, "Systemd", lambda _run: site)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        site.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=site.serve, args=[listener], daemon=True)
+        thread.start()
+        yield site
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def answer(status: int, release: str) -> Callable[[float], bytes]:
+    """Give the same answer always."""
+    return lambda _s: f"HTTP/1.1 {status} So\r\nX-Release: {release}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def test_a_site_as_planned(site: Site) -> None:
+    """Asked by its own name; the live slot's workers are counted; nothing changes."""
+    found = site.verify()
+    assert (found["changed"], found["workers"], "failed" in found) == (False, 3, False)
+    assert site.shown == ["shop@green.service"]
+    assert len(site.asked) == 1
+    assert site.asked[0].startswith(b"GET /healthz/ HTTP/1.1\r\nHost: shop.example.com\r\nX-Forwarded-Proto: http\r\n")
+
+
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        (answer(502, ""), "GET http://shop.example.com/healthz/ answers 502 instead of 200"),
+        (answer(200, "r1"), "GET http://shop.example.com/healthz/ is answered by release r1 instead of r2"),
+        (lambda _s: b"", "no answer for shop.example.com on 127.0.0.1:"),
+        (lambda _s: b"nonsense\r\n\r\n", "no answer for shop.example.com on 127.0.0.1:"),
+    ],
+    ids=["status", "release", "silence", "nonsense"],
+)
+def test_a_wrong_answer(site: Site, response: Callable[[float], bytes], words: str) -> None:
+    """Told in a sentence, after ten seconds of hope."""
+    site.response = response
+    found = site.verify()
+    assert found["failed"] is True
+    assert found["msg"].startswith("The site is live, but not as planned: ")
+    assert words in found["msg"]
+    assert site.clock.now - 1000.0 == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize("workers", [0, 2, 4])
+def test_another_number_of_workers(site: Site, workers: int) -> None:
+    """Fewer or more than the plan has."""
+    site.workers = lambda _s: workers
+    message = site.verify()["msg"]
+    assert f"shop@green.service runs {workers} worker processes, the plan has 3" in message
+
+
+def test_no_slot_is_live(site: Site) -> None:
+    """The sentence names the link."""
+    (site.root / "live").unlink()
+    assert f"{site.root}/live points to no slot" in site.verify()["msg"]
+
+
+def test_what_takes_a_moment(site: Site) -> None:
+    """Workers that are still being forked, and an nginx that is still reloading, are waited for."""
+    site.workers = lambda seconds: 3 if seconds >= 2 else 1
+    site.response = lambda seconds: answer(200, "r2" if seconds >= 4 else "r1")(seconds)
+    assert site.verify()["workers"] == 3
+    assert site.clock.now - 1000.0 == pytest.approx(4, abs=0.5)
+
+
+def test_how_long_to_wait(site: Site) -> None:
+    """The number given counts."""
+    site.workers = lambda seconds: 3 if seconds >= 2 else 1
+    assert site.verify(timeout=1)["failed"] is True
+
+
+def test_a_host_that_balances_over_others(site: Site) -> None:
+    """It runs no slot of its own: neither a release nor workers are expected, but an answer is."""
+    (site.root / "live").unlink()
+    site.response = answer(200, "any")
+    assert "failed" not in site.verify(release=None, workers=None)
+    assert site.shown == []
+    site.response = answer(503, "any")
+    assert "answers 503 instead of 200" in site.verify(release=None, workers=None)["msg"]
+
+
+def test_check_mode_asks_nothing(site: Site) -> None:
+    """What it would ask may not be there yet."""
+    assert site.verify(check=True)["changed"] is False
+    assert (site.asked, site.shown) == ([], [])
