@@ -78,6 +78,19 @@ lint-sanity: $(artifact)
 unit: environment ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
 	@$(bin)/unit
 
+.PHONY: docs
+docs: environment ## Write the READMEs of the roles from their specifications
+	@python tests/docs/role_readmes.py
+
+# -- Benchmarks ------------------------------------------------------------------------------------------------
+
+.PHONY: bench-deploy bench-plan
+bench-deploy: environment images ## Time deploys against a plain shell script, on hosts of the same kind
+	@python tests/benchmark/deploy.py
+
+bench-plan: environment ## Time the plans of 1,000 different hosts
+	@python tests/benchmark/plan_fleet.py
+
 # -- Hosts -----------------------------------------------------------------------------------------------------
 
 .PHONY: molecule

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: site_facts
-short_description: Read what a host has of a site
+short_description: Read what a host can do and what it has of a site
 version_added: 0.1.0
 description:
   - Reads the site's links, release directories and history, and changes nothing.
+  - Brings the facts of M(pitcrew.django.capacity_facts) with it, since a deploy needs both and each visit costs time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -20,7 +21,7 @@ attributes:
     description: There is nothing to show.
     support: none
   facts:
-    description: Sets C(ansible_facts.pitcrew_site).
+    description: Sets C(ansible_facts.pitcrew_site) and C(ansible_facts.pitcrew_capacity).
     support: full
 options:
   name:
@@ -46,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: What the host has of the site.
+  description: What the host has of the site, and what it can do.
   returned: always
   type: dict
   contains:
@@ -76,29 +77,40 @@ ansible_facts:
         previous:
           description: The release that served before the one that serves now, or null where none is kept.
           type: str
+        packages:
+          description: The packages of the distribution that are installed.
+          type: list
+          elements: str
         group:
           description: Whether the site's group exists.
           type: bool
         nginx:
           description:
             - Whether nginx is installed and in the site's group, and the welcome pages of its package.
-            - The limits in its main configuration file, 0 for those not set.
+            - The limits in its main configuration file, 0 for those not set, and the checksums of the files in C(conf.d).
           type: dict
-          sample: {installed: true, in_group: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0}
+          sample: {installed: true, in_group: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0, conf_d: {}}
 """
 
 import grp
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, read_text
 
 NGINX = Path("/etc/nginx")
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # What packages of nginx put in the place of a site.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
+
+
+def installed(status: str) -> list[str]:
+    """The packages that dpkg has installed, from the text of its status file."""
+    return re.findall(r"^Package: (\S+)\nStatus: \S+ ok installed$", status, re.MULTILINE)
 
 
 def members(name: str) -> list[str] | None:
@@ -114,6 +126,9 @@ def nginx(group: list[str] | None) -> dict[str, Any]:
     limits = {name: re.search(rf"^\s*{name}\s+(\d+)\s*;", text, re.MULTILINE) for name in NGINX_LIMITS}
     return {
         "installed": bool(text),
+        "conf_d": {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (NGINX / "conf.d").glob("*.conf")
+        },
         "in_group": "www-data" in (group or []),
         "welcome_pages": [str(NGINX / name) for name in WELCOME_PAGES if (NGINX / name).exists()],
         **{name: int(found.group(1)) if found else 0 for name, found in limits.items()},
@@ -143,10 +158,15 @@ def main() -> None:
         "unfinished": [release for release in descriptions if release not in finished],
         "served": served,
         "previous": older[-1] if older else None,
+        "packages": installed(read_text(Path("/var/lib/dpkg/status")) or ""),
         "group": group is not None,
         "nginx": nginx(group),
     }
-    module.exit_json(ansible_facts={"pitcrew_site": site})
+    try:
+        capacity = read_capacity()
+    except CapacityError as error:
+        module.fail_json(msg=f"site_facts: {error}")
+    module.exit_json(ansible_facts={"pitcrew_site": site, "pitcrew_capacity": capacity})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from unittest import mock
 
 from django.conf import settings
 from django.test import SimpleTestCase, TestCase, override_settings
@@ -66,6 +67,22 @@ class Exercise(TestCase):
         start = time.monotonic()
         assert self.client.get("/exercise/query/?ms=100").json()["ms"] == 100
         assert time.monotonic() - start >= 0.1
+
+    def test_work_computes_and_waits_by_turns(self) -> None:
+        """All rounds are done whatever they are divided by, and the waits add up."""
+        with mock.patch("exercise.views.PAGE") as page, mock.patch("exercise.views.pause") as pause:
+            self.client.get("/exercise/work/?rounds=10&wait=30&queries=3")
+            assert page.render.call_count == 10
+            assert pause.call_args_list == [mock.call(0.01, in_database=True)] * 3
+            self.client.get("/exercise/work/?rounds=7&wait=50")
+            assert page.render.call_count == 17
+            assert pause.call_args_list[3:] == [mock.call(0.05, in_database=False)]
+
+    def test_work_without_a_wait_only_computes(self) -> None:
+        """No query, no sleep."""
+        with mock.patch("exercise.views.pause") as pause, self.assertNumQueries(0):
+            assert self.client.get("/exercise/work/?rounds=2").json()["rounds"] == 2
+        pause.assert_not_called()
 
     def test_what_is_no_number_is_a_bad_request(self) -> None:
         """Neither words nor negative or undefined numbers."""

@@ -12,4 +12,5 @@ urlpatterns = [
     path("stream/", views.stream),
     path("cpu/", views.cpu),
     path("query/", views.query),
+    path("work/", views.work),
 ]

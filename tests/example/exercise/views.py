@@ -13,13 +13,20 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.template import Context, Engine
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 MAX_SECONDS = 30.0
 MAX_MEGABYTES = 4096.0
 MAX_CHUNKS = 10_000.0
+MAX_ROUNDS = 100_000.0
+MAX_QUERIES = 100.0
 CHUNK = b"." * 1023 + b"\n"
+
+# One round of work: a small page, so that it computes as pages do, with many objects that come and go.
+PAGE = Engine().from_string("{% for row in rows %}<li>{{ row.name|upper }}: {{ row.price|floatformat:2 }}</li>{% endfor %}")
+ROWS = [{"name": f"item {number}", "price": number * 1.37} for number in range(6)]
 
 # What /exercise/memory/ took, kept for the life of the process.
 _held: list[bytearray] = []
@@ -104,9 +111,32 @@ def cpu(request: HttpRequest) -> HttpResponseBase:
 def query(request: HttpRequest) -> HttpResponseBase:
     """Hold a thread, and on PostgreSQL a database connection at work, for `ms` milliseconds."""
     milliseconds = asked(request, "ms", MAX_SECONDS * 1000)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(%s)", [milliseconds / 1000])
-    else:
-        time.sleep(milliseconds / 1000)
+    pause(milliseconds / 1000, in_database=True)
     return answer(ms=milliseconds, database=connection.vendor)
+
+
+@require_GET
+def work(request: HttpRequest) -> HttpResponseBase:
+    """Compute and wait by turns, as a page does between its queries; the same `rounds` are the same work anywhere.
+
+    `wait` milliseconds are divided among `queries` of the database, or are one wait for something else.
+    """
+    rounds = int(asked(request, "rounds", MAX_ROUNDS))
+    milliseconds = asked(request, "wait", MAX_SECONDS * 1000)
+    queries = int(asked(request, "queries", MAX_QUERIES))
+    waits = queries or (1 if milliseconds else 0)
+    for turn in range(waits + 1):
+        for _ in range(rounds * turn // (waits + 1), rounds * (turn + 1) // (waits + 1)):
+            PAGE.render(Context({"rows": ROWS}))
+        if turn < waits:
+            pause(milliseconds / waits / 1000, in_database=queries > 0)
+    return answer(rounds=rounds, wait=milliseconds, queries=queries)
+
+
+def pause(seconds: float, in_database: bool) -> None:
+    """Wait in a query where the database can, otherwise beside it."""
+    if in_database and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(%s)", [seconds])
+    else:
+        time.sleep(seconds)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -109,7 +110,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         site.owners.append((os.path.relpath(path, release), user, group, follow_symlinks))
 
     monkeypatch.setattr(os, "chown", chown)
-    yield site
+    with patch.dict(os.environ):  # the module clears it
+        yield site
     if site.started.exists():
         with suppress(ProcessLookupError):
             os.kill(int(site.started.read_text().split()[0]), signal.SIGKILL)
@@ -141,20 +143,15 @@ def test_the_environment_of_the_process(site: Site) -> None:
     site.settings("import json, os\nprint(json.dumps(dict(os.environ)))\n")
     variables = {"DJANGO_SETTINGS_MODULE": "shop", "DEBUG": False, "TEXT": "a $b", "PATH": "/usr/bin:/bin"}
     found = json.loads(site.finish(environment=variables, secrets={"PORT": 5432})["output"].splitlines()[0])
-    names = ("DEBUG", "TEXT", "PATH", "PORT", "HOME")
-    assert {name: found.get(name) for name in names} == {
+    assert {name: found.get(name) for name in ("DEBUG", "TEXT", "PATH", "HOME")} == {
         "DEBUG": "false",
         "TEXT": "a $b",
         "PATH": "/usr/bin:/bin",
-        "PORT": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER",
         "HOME": str(site.state),
     }
+    assert "PORT" in found
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the process that checks and migrates has the variables of root's session, which the one that serves has not",
-)
 def test_the_environment_of_the_process_is_the_site_s_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the release is judged by is what it will run with."""
     monkeypatch.setenv("DATABASE_URL", "of the administrator")

@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
+
+
+class ActionModule(ActionBase):
+    """Pack the source on the control node; the host is not asked anything."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            argument_spec={
+                "git_url": {"type": "str"},
+                "git_ref": {"type": "str", "default": "HEAD"},
+                "directory": {"type": "path"},
+                "project": {"type": "str", "default": ""},
+                "modules": {"type": "dict", "default": {}},
+                "requirements": {"type": "str"},
+                "cache": {"type": "path", "required": True},
+            },
+            mutually_exclusive=[("git_url", "directory")],
+            required_one_of=[("git_url", "directory")],
+        )
+        try:
+            return {**result, "changed": False, **asdict(pack(**arguments))}
+        except Unusable as error:
+            raise AnsibleActionFail(str(error)) from None

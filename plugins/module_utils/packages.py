@@ -1,0 +1,91 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Virtual environments for releases: made by uv or pip, or taken over from a release with the same packages."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+__all__ = ["Installer", "take_over"]
+
+# Runs a command as the site's user in a directory, with more variables; raises ValueError where it fails.
+Run = Callable[[list[str], Path, "dict[str, str]"], None]
+
+
+@dataclass(frozen=True)
+class Installer:
+    """How packages come to the host."""
+
+    python: str
+    uv: str | None
+    """The path of uv, or None to install with pip."""
+    cache: Path
+    index: str | None
+    ca_bundle: str | None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What uv and pip are told by their environment: an index address may have a password in it."""
+        cache = str(self.cache)
+        found = {
+            "HOME": cache,
+            "UV_CACHE_DIR": cache,
+            # The files of a release become root's, those in the cache stay the site's user's.
+            "UV_LINK_MODE": "copy",
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "PIP_CACHE_DIR": cache,
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_INPUT": "1",
+        }
+        if self.ca_bundle:
+            found |= {"SSL_CERT_FILE": self.ca_bundle, "PIP_CERT": self.ca_bundle}
+        if self.index:
+            found |= {"UV_DEFAULT_INDEX": self.index, "PIP_INDEX_URL": self.index}
+        return found
+
+    def install(self, run: Run, project: Path, venv: Path, requirements: str, packages: list[str]) -> None:
+        """Make the virtual environment with what the list and the packages ask for.
+
+        The packages come last: the server is of the version that its configuration was written for.
+        """
+        variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
+        if self.uv is None:
+            pip = [str(venv / "bin/pip"), "install", "--quiet"]
+            run([self.python, "-m", "venv", str(venv)], project, variables)
+            run([*pip, *(["."] if requirements == "pyproject.toml" else ["--requirement", requirements])], project, variables)
+            run([*pip, *packages], project, variables)
+            return
+        pip = [self.uv, "pip", "install", "--quiet", "--requirement"]
+        run([self.uv, "venv", "--quiet", "--python", self.python, str(venv)], project, variables)
+        if requirements == "uv.lock":
+            listed = str(venv / "uv.lock.txt")
+            export = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
+            run([self.uv, *export], project, variables)
+            requirements = listed
+        run([*pip, requirements], project, variables)
+        run([*pip[:-1], *packages], project, variables)
+
+
+def take_over(venv: Path, old: Path, group: int) -> None:
+    """Make the virtual environment from another one with the same packages: hard links, and its own paths in scripts.
+
+    Both are root's and never written to again, so that a shared file is as good as a copy.
+    """
+    for directory, names, files in os.walk(old):
+        target = venv / os.path.relpath(directory, old)
+        target.mkdir(mode=0o750)
+        os.chown(target, -1, group)
+        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
+        for name in [*files, *links]:
+            os.link(os.path.join(directory, name), target / name, follow_symlinks=False)
+    for script in (venv / "bin").iterdir():
+        if not script.is_symlink() and bytes(old) in (content := script.read_bytes()):
+            new = script.with_name(f".{script.name}.new")
+            new.write_bytes(content.replace(bytes(old), bytes(venv)))
+            new.chmod(script.stat().st_mode)
+            os.chown(new, -1, group)
+            os.replace(new, script)

@@ -1,0 +1,26 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project's settings, and what the inventory says over them (site_settings, site_secret_settings).
+
+Every release has a copy of this module beside its packages; it is Django's settings module where there is something
+to say.
+"""
+
+import importlib
+import json
+import os
+
+
+def overridden(module, overrides):
+    """Give the settings of the module with the overrides; a name with a plus sign at its end adds to a list."""
+    settings = {name: value for name, value in vars(importlib.import_module(module)).items() if name.isupper()}
+    for name, value in overrides.items():
+        if name.endswith("+"):
+            settings[name[:-1]] = [*settings[name[:-1]], *value]
+        else:
+            settings[name] = value
+    return settings
+
+
+if "SITE_OVERRIDES" in os.environ:
+    globals().update(overridden(os.environ["SITE_SETTINGS_MODULE"], json.loads(os.environ["SITE_OVERRIDES"])))

@@ -1,0 +1,585 @@
+"""Does the plan sustain more requests than other layouts? Real servers on lab hosts, against real PostgreSQL.
+
+    make bench-sizing-short      # one mix, three layouts, one look at each: does it all work?
+    make bench-sizing            # the whole comparison, in as many minutes as --minutes allows
+    python tests/benchmark/sizing.py --report
+
+A *study* is a mix of requests on a shape of host. Its *cells* are servers of different sizes: the plan, the rules of
+thumb, one worker, the plan for uWSGI, and contenders from a grid around the plan. What counts is the rate that a cell
+sustains: the largest at which 99 % of the answers to requests at random times come within three times the 99th
+percentile of an idle server. Every repeat visits all cells in an order of its own, restarts the server for each, and
+sends all of them the same requests. Results are added to .cache/bench-sizing/results.jsonl, so that several runs add
+up; each begins where the last one stopped.
+
+On hosts of up to one CPU the site has CPU 0 for itself, and the database and the client of the test run on CPU 1. With
+two CPUs all share both, which the report says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
+
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SERVER_OVERHEAD_MS  # noqa: E402
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan  # noqa: E402
+from sizing_cells import (  # noqa: E402
+    LEVELS,
+    Cell,
+    Level,
+    allot,
+    contenders,
+    first_rate,
+    fixed_cells,
+    screened,
+    shuffled,
+    site_of,
+    spread,
+)
+from sizing_lab import Lab, Machine, ask, machine, spin  # noqa: E402
+from sizing_report import Results, summary, write_report  # noqa: E402
+from sizing_statistics import Probe, Search, choose_oracle, sustained  # noqa: E402
+from sizing_workloads import DB_BUDGET, MIXES, SHAPES, Mix  # noqa: E402
+
+STATE = ROOT / ".cache" / "bench-sizing"
+UWSGI = "pyuwsgi==2.0.30.post1"
+
+GOAL = 3.0
+"""How much longer than on an idle server 99 % of the answers may take."""
+REQUESTS = 400
+"""Asked for in a probe, as far as its shortest and longest time allow."""
+PROBE_SECONDS = (6.0, 25.0)
+WARM_UP = 0.1
+"""Part of a probe that does not count, and comes on top."""
+PROBES_PER_SWEEP = 2.8
+RESTART_SECONDS = 7.0
+"""A calibration, a restart, a warm-up: what a sweep costs besides its probes. For estimates only, like the two around."""
+LAB_SECONDS = 150.0
+SCREEN_SECONDS = 3.0
+
+MOST_STEAL = 0.02
+MOST_FOREIGN = 0.08
+MOST_LAG_MS = 10.0
+"""A probe beyond these is made again, once: time that the machine did not give, work of others on the site's CPUs, and a
+client that was late itself."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """CPUs of the host, and on which of the machine they and everything else are."""
+
+    cpus: float
+
+    @property
+    def apart(self) -> bool:
+        """Whether the site has its CPUs for itself."""
+        return self.cpus <= 1 and (os.cpu_count() or 1) > 1
+
+    @property
+    def site_cpus(self) -> tuple[int, ...]:
+        """CPUs of the machine on which the site runs."""
+        return (0,) if self.apart else tuple(range(os.cpu_count() or 1))
+
+    @property
+    def other_cpus(self) -> tuple[int, ...]:
+        """CPUs of the machine on which the database and the client run."""
+        return tuple(range(1, os.cpu_count() or 1)) if self.apart else self.site_cpus
+
+    def variables(self) -> dict[str, Any]:
+        """Tell the inventory."""
+        return {
+            "web_cpus": self.cpus,
+            "web_cpuset": ",".join(map(str, self.site_cpus)),
+            "db_cpuset": ",".join(map(str, self.other_cpus)),
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """A mix on a shape of host, with what was measured of a request, the goal, and the cells to compare."""
+
+    mix: str
+    cpus: float
+    said: dict[str, float]
+    goal_ms: float
+    measured: dict[str, float]
+    predicted: dict[str, float]
+    fixed: dict[str, Cell]
+    contenders: list[Cell]
+
+    @property
+    def name(self) -> str:
+        """As in "b on 1 CPU"."""
+        return study_name(self.mix, self.cpus)
+
+
+def study_name(mix: str, cpus: float) -> str:
+    """Name a study."""
+    return f"{mix} on {cpus:g} CPU"
+
+
+class Bench:
+    """One shape of host, with the site on it."""
+
+    def __init__(self, shape: Shape, lab: Lab, record: Any, requests: int, uwsgi: bool) -> None:
+        self.shape, self.lab, self.record, self.requests, self.uwsgi = shape, lab, record, requests, uwsgi
+        self.web, self.db = lab.agent("web"), lab.agent("db")
+        self.site = self.web("live", "shop")
+        self.base = self.web("read", f"{self.site['slot']}/gunicorn.conf.py")
+        self.budget: int | None = None
+        self.front_ms = 0.0
+        self.rounds_per_ms = 0.0
+
+    # -- The server ------------------------------------------------------------------------------------------------
+
+    def serve(self, cell: Cell) -> float:
+        """Restart the site's own slot with another size; nothing else of what was deployed changes."""
+        slot, unit = self.site["slot"], self.site["unit"]
+        # systemd would stop starting a unit that is restarted every few seconds.
+        drop_in = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nCPUAccounting=yes\nTasksMax=infinity\n"
+        if cell.server == "uwsgi":
+            settings = {
+                "http-socket": f"/run/{unit.removesuffix('.service').replace('@', '-')}/app.sock",
+                "chmod-socket": 660,
+                "module": "shop.wsgi:application",
+                "processes": cell.processes,
+                "threads": cell.threads,
+                "listen": 1024,
+            }
+            flags = ("master", "enable-threads", "need-app", "die-on-term", "vacuum", "disable-logging", "strict")
+            text = "\n".join(["[uwsgi]", *(f"{k} = {v}" for k, v in settings.items()), *(f"{k} = true" for k in flags)])
+            files = {f"{slot}/uwsgi.ini": text + "\n"}
+            drop_in += f"ExecStart=\nExecStart={self.site['release']}/venv/bin/uwsgi --ini {slot}/uwsgi.ini\n"
+        else:
+            settings = {
+                "worker_class": "sync" if cell.threads == 1 else "gthread",
+                "workers": cell.processes,
+                "threads": cell.threads,
+                "worker_connections": cell.connections or cell.threads,
+                # No worker is recycled in the middle of a measurement.
+                "max_requests": 0,
+            }
+            added = "\n".join(f"{name} = {value!r}" for name, value in settings.items())
+            files = {f"{slot}/gunicorn.conf.py": f"{self.base}\n# The benchmark's.\n{added}\n"}
+        return float(self.web("serve", unit=unit, files=files, drop_in=drop_in, workers=cell.processes))
+
+    def limit_database(self, mix: Mix) -> None:
+        """Let the role open as many connections as the mix says."""
+        if self.budget != mix.db_budget:
+            most = -1 if mix.db_budget is None else mix.db_budget
+            query = f"ALTER ROLE shop CONNECTION LIMIT {most}"
+            self.db("run", "runuser", "-u", "postgres", "--", "psql", "--quiet", "--command", query)
+            self.budget = mix.db_budget
+
+    # -- Requests --------------------------------------------------------------------------------------------------
+
+    def ask(self, way: str, seconds: float, **task: Any) -> dict[str, Any]:
+        """Put a load on the site; give the outcome with what it cost and what else went on."""
+        before, used = machine(), self._used()
+        outcome = ask(
+            way=way,
+            seconds=seconds,
+            address=self.lab.address("web"),
+            host="shop.test",
+            cpus=self.shape.other_cpus,
+            rounds_per_ms=task.pop("rounds_per_ms", self.rounds_per_ms),
+            **task,
+        )
+        now, using = machine(), self._used()
+        spent = {name: using[name] - used[name] for name in used}
+        return {**outcome, **self._surroundings(now, before, spent), **spent}
+
+    def _used(self) -> dict[str, float]:
+        web, db = self.web("cpu", self.site["unit"]), self.db("cpu")
+        return {"web": web["host"], "unit": web["unit"], "throttled": web["throttled"], "db": db["host"]}
+
+    def _surroundings(self, now: Machine, before: Machine, spent: Mapping[str, float]) -> dict[str, float]:
+        """Tell how much of the site's CPUs others took, and how much the machine did not get at all."""
+        passed = now.since(before)
+        available = passed["at"] * len(self.shape.site_cpus)
+        known = spent["web"] if self.shape.apart else spent["web"] + spent["db"] + passed["own"]
+        busy = sum(passed["busy"][cpu] for cpu in self.shape.site_cpus)
+        return {
+            "foreign": max(0.0, busy - known) / available,
+            "steal": passed["steal"] / passed["at"],
+            "pressure": passed["pressure"] / passed["at"],
+        }
+
+    # -- What a request costs --------------------------------------------------------------------------------------
+
+    def calibrate(self) -> None:
+        """Find how many rounds of work are a millisecond, and how long a request takes beside the server."""
+        self.serve(Cell("gunicorn", 1, 1))
+        ways = {}
+        for rounds in (0, 200):
+            path = f"/exercise/work/?rounds={rounds}"
+            self.ask("paced", 1, paths=[path], gap=0.02)
+            ways[rounds] = self.ask("paced", 5, paths=[path], gap=0.06)
+        cost = {rounds: 1000 * found["unit"] / found["served"] for rounds, found in ways.items()}
+        self.rounds_per_ms = 200 / (cost[200] - cost[0])
+        self.front_ms = max(0.0, ways[0]["mean_ms"] - cost[0])
+        self.record(
+            "calibration",
+            cpus=self.shape.cpus,
+            rounds_per_ms=self.rounds_per_ms,
+            front_ms=self.front_ms,
+            empty_ms=cost[0],
+        )
+
+    def study(self, mix: Mix, level: Level, screen: bool) -> Study:
+        """Measure a request as docs/sizing.md, section 11 advises, plan with that, and choose the cells."""
+        cpus = self.shape.cpus
+        self.limit_database(mix)
+        self.serve(Cell("gunicorn", 1, 1))
+        gap = 3 * mix.cpu_ms / min(1.0, cpus) / 1000
+        self.ask("paced", 1, mix=mix.name, gap=0.0)
+        found = self.ask("paced", 12 if screen else 6, mix=mix.name, gap=gap)
+        # What was drawn is known, and its deviation from what was meant can be taken off.
+        cpu_ms = 1000 * found["unit"] / found["served"] + mix.cpu_ms - found["drawn_cpu_ms"]
+        throttled_ms = 1000 * found["throttled"] / found["served"]
+        in_slot_ms = found["mean_ms"] - self.front_ms - throttled_ms
+        in_slot_ms += mix.cpu_ms + mix.wait_ms - found["drawn_cpu_ms"] - found["drawn_wait_ms"]
+        wait_ms = max(0.0, in_slot_ms - cpu_ms)
+        extra_ms = max(0.0, cpu_ms + wait_ms + self.front_ms - mix.cpu_ms - mix.wait_ms)
+        goal_ms = GOAL * (mix.idle_p99_ms() + extra_ms)
+        said: dict[str, Any] = {
+            "cpu_ms": round(cpu_ms - SERVER_OVERHEAD_MS["gunicorn"], 2),
+            "wait_ms": round(wait_ms, 2),
+            "cv_cpu": round(mix.cv_cpu, 3),
+            "cv_wait": round(mix.cv_wait, 3),
+            "slo_p99_ms": round(goal_ms, 1),
+        }
+        if mix.db_budget is not None:
+            said["db_connections"] = 2 * mix.db_budget
+        site = site_of(cpus, said)
+        plan = make_plan(site.host, site.inputs)
+        fixed = fixed_cells(cpus, said, self.uwsgi)
+        choice = contenders(site)
+        if screen:
+            choice = self.screen(mix, choice, around=fixed["plan"], count=2 * level.contenders + 2)
+        study = Study(
+            mix=mix.name,
+            cpus=cpus,
+            said=said,
+            goal_ms=goal_ms,
+            measured={"cpu_ms": cpu_ms, "wait_ms": wait_ms, "front_ms": self.front_ms},
+            predicted={"rps_at_slo": plan.capacity.rps_at_slo, "rps_saturation": plan.capacity.rps_saturation},
+            fixed=fixed,
+            contenders=spread(choice, [fixed["plan"]], level.contenders),
+        )
+        self.record("study", **asdict(study))
+        return study
+
+    def screen(self, mix: Mix, choice: list[Cell], around: Cell, count: int) -> list[Cell]:
+        """Drop what cannot even serve as many requests as others when nobody looks at response times."""
+        served = {}
+        for cell in shuffled([around, *spread(choice, [around], count)], seed=len(choice)):
+            self.serve(cell)
+            self.warm_up(mix, cell)
+            found = self.ask("closed", SCREEN_SECONDS, mix=mix.name, at_a_time=cell.slots + 4)
+            served[cell] = found["served"] / found["seconds"]
+            self.record("screening", mix=mix.name, cpus=self.shape.cpus, cell=asdict(cell), rps=served[cell])
+        return screened(served)
+
+    # -- What a cell sustains --------------------------------------------------------------------------------------
+
+    def warm_up(self, mix: Mix, cell: Cell) -> None:
+        """Let every thread serve, and open its connection to the database."""
+        self.ask("closed", 1.2, mix=mix.name, rounds_per_ms=self.rounds_per_ms / 10, at_a_time=cell.slots)
+
+    def sweep(self, study: Study, cell: Cell, repeat: int, most_probes: int) -> None:
+        """Search for the rate that the cell sustains, and record every probe."""
+        mix = MIXES[study.mix]
+        self.limit_database(mix)
+        calibration = spin(self.shape.site_cpus)
+        boot = self.serve(cell)
+        self.warm_up(mix, cell)
+        site = site_of(study.cpus, study.said)
+        # Neither the plan nor any other cell shall profit from a search that happens to begin at its true rate.
+        start = first_rate(site, cell, study.goal_ms) * (0.85, 1.0, 1.15)[repeat % 3]
+        search = Search(start, study.goal_ms)
+        probes = []
+        while (rate := search.next()) is not None and len(probes) < most_probes:
+            found = self.probe(study, cell, rate, repeat)
+            if disturbed(found):
+                found = self.probe(study, cell, rate, repeat)
+            probes.append(found)
+            search.add(probe_of(found))
+        self.record(
+            "sweep",
+            mix=study.mix,
+            cpus=study.cpus,
+            cell=asdict(cell),
+            repeat=repeat,
+            spin=calibration,
+            boot=boot,
+            probes=probes,
+            sustained=sustained(map(probe_of, probes), study.goal_ms),
+        )
+
+    def probe(self, study: Study, cell: Cell, rate: float, repeat: int) -> dict[str, Any]:
+        """Offer a rate for as long as the requests take to come."""
+        least, most = PROBE_SECONDS
+        seconds = min(most, max(least, self.requests / rate))
+        found = self.ask(
+            "open",
+            seconds * (1 + WARM_UP),
+            warm_up=seconds * WARM_UP,
+            rate=rate,
+            mix=study.mix,
+            seed=repeat,
+            hopeless=3 * study.goal_ms / 1000 * rate + cell.slots + 20,
+        )
+        served = max(1, found["served"])
+        return {"rate": rate, "cpu_per_request_ms": 1000 * found["unit"] / served, **found}
+
+
+def disturbed(found: Mapping[str, float]) -> bool:
+    """Tell whether something else than the site decided what became of a probe."""
+    return (
+        found["steal"] > MOST_STEAL
+        or found["foreign"] > MOST_FOREIGN
+        or (found["lag_p99_ms"] > MOST_LAG_MS and not found["gave_up"])
+    )
+
+
+def probe_of(found: Mapping[str, Any]) -> Probe:
+    """Take from a record what statements are made from."""
+    offered = max(1, found["offered"])
+    return Probe(
+        rate=found["rate"],
+        p99_ms=found["p99_ms"],
+        errors=sum(found["errors"].values()) / offered,
+        completed=0.0 if found["gave_up"] else found["answered"] / offered,
+    )
+
+
+class Record:
+    """A file of JSON lines; every one says which run wrote it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = time.strftime("%Y-%m-%d %H:%M:%S")
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, kind: str, **what: Any) -> None:
+        """Add a line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "run": self.run, **what}) + "\n")
+
+
+def sweep_seconds(mix: Mix, cpus: float, requests: int) -> float:
+    """Estimate what a sweep takes."""
+    # Two thirds of what the CPUs can do is where most searches end.
+    rate = 0.65 * 1000 * cpus / (mix.cpu_ms + 2)
+    least, most = PROBE_SECONDS
+    return RESTART_SECONDS + PROBES_PER_SWEEP * (1 + (1 + WARM_UP) * min(most, max(least, requests / rate)))
+
+
+def study_seconds(mix: Mix, cpus: float, level: Level, done: int, requests: int, is_new: bool) -> float:
+    """Estimate what is left of a study: all cells in the first two repeats, then without most of the contenders."""
+    fixed = 5
+    sweeps = sum(
+        fixed + (level.contenders if repeat < 2 else 1) for repeat in range(done, level.repeats)
+    )
+    preparation = (20 + (2 * level.contenders + 3) * (SCREEN_SECONDS + RESTART_SECONDS)) if is_new else 0.0
+    return preparation + sweeps * sweep_seconds(mix, cpus, requests)
+
+
+def cells_of(study: Study, results: Results, repeat: int) -> list[Cell]:
+    """Give the cells of a repeat: as soon as the oracle is chosen, the other contenders have no more to say."""
+    fixed = list(study.fixed.values())
+    if repeat < 2:
+        return [*fixed, *study.contenders]
+    rates = results.rates(study.name)
+    selectable = [study.fixed["plan"], *study.contenders]
+    # The choice needs a repeat to be scored on; this one will be it.
+    found = choose_oracle({cell: {**seen, repeat: 1.0} for cell, seen in rates.items()}, study.fixed["plan"], selectable)
+    return [*fixed, *([found[0]] if found else [])]
+
+
+def run(options: argparse.Namespace, record: Record) -> None:
+    """Make the studies that fit into the time, one shape of host after the other."""
+    end = time.monotonic() + 60 * options.minutes
+    results = Results.read(record.path)
+    record("machine", **about_machine(), requests=options.requests)
+    names = {study_name(mix, cpus): (MIXES[mix], cpus) for cpus in options.shapes for mix in options.mixes}
+    # Studies with the fewest repeats come first.
+    order = sorted(names, key=lambda name: results.repeats(name))
+    cost = {
+        name: {
+            level: study_seconds(mix, cpus, level, results.repeats(name), options.requests, not results.has(name))
+            for level in LEVELS
+        }
+        for name, (mix, cpus) in ((name, names[name]) for name in order)
+    }
+    levels = allot(60 * options.minutes - LAB_SECONDS * len(options.shapes), cost)
+    shapes = [cpus for cpus in options.shapes if any(study_name(mix, cpus) in levels for mix in options.mixes)]
+    print_allotment(levels, cost, set(names))
+    for cpus in shapes:
+        mine = {name: level for name, level in levels.items() if names[name][1] == cpus}
+        left = {name: cost[name][level] for name, level in levels.items() if names[name][1] >= 0}
+        share = sum(left[name] for name in mine) / sum(
+            left[name] for name in left if names[name][1] in shapes[shapes.index(cpus) :]
+        )
+        deadline = time.monotonic() + share * (end - time.monotonic())
+        run_shape(Shape(cpus), {name: names[name][0] for name in mine}, mine, deadline, options, record)
+
+
+def run_shape(
+    shape: Shape,
+    mixes: Mapping[str, Mix],
+    levels: Mapping[str, Level],
+    deadline: float,
+    options: argparse.Namespace,
+    record: Record,
+) -> None:
+    """Make the studies of one shape of host; their repeats take turns."""
+    say(f"{shape.cpus:g} CPU: booting two hosts and deploying the site")
+    packages = [UWSGI] if options.uwsgi else []
+    with Lab("bench-sizing", **shape.variables(), benchmark_packages=packages) as lab:
+        lab.play(Path(__file__).parent / "sizing" / "database.yml")
+        lab.play("pitcrew.django.deploy")
+        bench = Bench(shape, lab, record, options.requests, options.uwsgi)
+        record("software", cpus=shape.cpus, **about_site(bench))
+        bench.calibrate()
+        results = Results.read(record.path)
+        studies: dict[str, Study] = {}
+        for name, mix in mixes.items():
+            if time.monotonic() > deadline:
+                break
+            known = results.study(name)
+            studies[name] = study_from(known) if known else bench.study(mix, levels[name], screen=not options.short)
+            say(describe(studies[name]))
+        most = max(level.repeats for level in levels.values()) if levels else 0
+        for repeat in range(most):
+            for name, study in studies.items():
+                if repeat >= levels[name].repeats:
+                    continue
+                results = Results.read(record.path)
+                cells = cells_of(study, results, repeat)
+                if options.short:
+                    cells = [study.fixed[role] for role in ("plan", "two_n_plus_one", "one_worker")]
+                for cell in shuffled(cells, seed=repeat):
+                    if repeat in results.rates(study.name).get(cell, {}):
+                        continue
+                    if time.monotonic() + sweep_seconds(mixes[name], shape.cpus, options.requests) > deadline:
+                        say("the time is over")
+                        return
+                    bench.sweep(study, cell, repeat, most_probes=2 if options.short else 99)
+                    say(f"{name}, repeat {repeat + 1}: {results.last(record.path)}")
+
+
+def study_from(said: Mapping[str, Any]) -> Study:
+    """Read a study from its record."""
+    names = {"mix", "cpus", "said", "goal_ms", "measured", "predicted"}
+    return Study(
+        **{name: said[name] for name in names},
+        fixed={role: Cell(**cell) for role, cell in said["fixed"].items()},
+        contenders=[Cell(**cell) for cell in said["contenders"]],
+    )
+
+
+def describe(study: Study) -> str:
+    """Say in a line what a study compares."""
+    fixed = ", ".join(f"{role} {cell.name}" for role, cell in study.fixed.items())
+    return (
+        f"{study.name}: {study.measured['cpu_ms']:.1f} ms CPU + {study.measured['wait_ms']:.1f} ms waiting, goal "
+        f"{study.goal_ms:.0f} ms, predicted {study.predicted['rps_at_slo']:.0f}/s\n  {fixed}\n"
+        f"  contenders: {', '.join(cell.name for cell in study.contenders) or 'none'}"
+    )
+
+
+def about_machine() -> dict[str, Any]:
+    """Describe the machine."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    return {"cpu": model, "count": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
+
+
+def about_site(bench: Bench) -> dict[str, str]:
+    """Describe what was installed."""
+    python = f"{bench.site['release']}/venv/bin/python"
+    program = "import sys, django, gunicorn; print(sys.version.split()[0], django.__version__, gunicorn.__version__)"
+    versions = bench.web("run", python, "-c", program).split()
+    postgresql = bench.db("run", "sh", "-c", "ls /usr/lib/postgresql")
+    nginx = bench.web("run", "sh", "-c", "nginx -v 2>&1 | sed 's/.*nginx.//'")
+    return {
+        "python": versions[0],
+        "django": versions[1],
+        "gunicorn": versions[2],
+        "postgresql": postgresql,
+        "nginx": nginx,
+        "uwsgi": UWSGI.split("==")[1] if bench.uwsgi else "",
+    }
+
+
+def print_allotment(levels: Mapping[str, Level], cost: Mapping[str, Mapping[Level, float]], names: set[str]) -> None:
+    """Say what fits into the time."""
+    for name, level in levels.items():
+        say(f"{name}: {level.contenders} contenders, {level.repeats} repeats, {cost[name][level] / 60:.0f} min")
+    if left := sorted(names - set(levels)):
+        say(f"no time for: {', '.join(left)}; another run with the same command begins with them")
+
+
+def say(sentence: str) -> None:
+    """Print at once, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+
+
+def numbers(text: str) -> list[float]:
+    """Read a list with commas."""
+    return [float(part) for part in text.split(",")]
+
+
+def words(text: str) -> list[str]:
+    """Read names of mixes with commas."""
+    found = text.split(",")
+    if unknown := set(found) - set(MIXES):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: the mixes are {', '.join(MIXES)}")
+    return found
+
+
+def main() -> int:
+    """Run, or report what earlier runs found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=240, help="how long all may take (%(default)g)")
+    parser.add_argument("--mixes", type=words, default=list(MIXES), help=f"some of {','.join(MIXES)}")
+    parser.add_argument("--shapes", type=numbers, default=list(SHAPES), help="CPUs of the hosts (1,0.5,2)")
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="requests of a probe (%(default)s)")
+    parser.add_argument("--no-uwsgi", dest="uwsgi", action="store_false", help="without uWSGI")
+    parser.add_argument("--short", action="store_true", help="one mix, three layouts, below three minutes")
+    parser.add_argument("--report", action="store_true", help="write docs/sizing-benchmark.md from the results so far")
+    options = parser.parse_args()
+    record = Record(STATE / ("short.jsonl" if options.short else "results.jsonl"))
+    if options.report:
+        write_report(Results.read(record.path), ROOT / "docs")
+        return 0
+    if options.short:
+        record.path.unlink(missing_ok=True)
+        options.uwsgi = False
+        options.requests = 120
+        options.mixes, options.shapes, options.minutes = ["b"], [1.0], 3
+        record("machine", **about_machine(), requests=options.requests)
+        deadline = time.monotonic() + 240
+        name = study_name("b", 1.0)
+        run_shape(Shape(1.0), {name: MIXES["b"]}, {name: Level(0, 1)}, deadline, options, record)
+    else:
+        run(options, record)
+    print(summary(Results.read(record.path)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Works on a lab host for a benchmark: sizes and restarts a slot's server, and reads what it uses.
+
+Sent there by sizing_lab.py and run as root. Reads one JSON object a line, [name, arguments], and answers each with one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+CGROUPS = Path("/sys/fs/cgroup")
+PATIENCE = 60.0
+
+
+def run(*words: str) -> str:
+    """Run a command; return what it prints, or raise with what it complained of."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()[-2000:] or done.stdout.strip()[-2000:]}")
+    return done.stdout.strip()
+
+
+def property_of(unit: str, name: str) -> str:
+    """Ask systemd."""
+    return run("systemctl", "show", "--value", f"--property={name}", unit)
+
+
+def live(site: str) -> dict[str, str]:
+    """Name the slot that serves, its unit, its directory and its release."""
+    slot = (Path("/srv") / site / "live").resolve()
+    return {"unit": f"{site}@{slot.name}.service", "slot": str(slot), "release": str((slot / "release").resolve())}
+
+
+def serve(unit: str, files: dict[str, str], drop_in: str, workers: int) -> float:
+    """Restart the unit with these files; return the seconds until all its workers are there."""
+    for name, text in files.items():
+        path = Path(name)
+        original = path.with_name(path.name + ".deployed")
+        if path.exists() and not original.exists():
+            shutil.copy2(path, original)
+        path.write_text(text)
+        if original.exists():
+            shutil.copymode(original, path)
+        else:
+            path.chmod(0o644)
+    place = Path("/run/systemd/system") / f"{unit}.d" / "benchmark.conf"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists() or place.read_text() != drop_in:
+        place.write_text(drop_in)
+        run("systemctl", "daemon-reload")
+    began = time.monotonic()
+    run("systemctl", "restart", unit)
+    while time.monotonic() < began + PATIENCE:
+        main = property_of(unit, "MainPID")
+        children = run("sh", "-c", f"pgrep --count --parent {main} || true")
+        if int(children or 0) >= workers:
+            return time.monotonic() - began
+        time.sleep(0.05)
+    raise RuntimeError(f"{unit} has {children} of {workers} workers after {PATIENCE:.0f} s")
+
+
+def _first(*patterns: str) -> Path | None:
+    return next((path for pattern in patterns for path in sorted(CGROUPS.glob(pattern))), None)
+
+
+def _nanoseconds(group: str) -> int:
+    """Read the CPU time of a control group, of version 1 or 2; of the host itself for an empty name."""
+    path = _first(f"cpuacct/{group}/cpuacct.usage".replace("//", "/"), f"cpu,cpuacct/{group}/cpuacct.usage")
+    if path:
+        return int(path.read_text())
+    path = _first(f"{group}/cpu.stat".lstrip("/"))
+    found = re.search(r"usage_usec (\d+)", path.read_text()) if path else None
+    if not found:
+        raise RuntimeError(f"The control group {group!r} does not say what CPU it used.")
+    return 1000 * int(found.group(1))
+
+
+def cpu(unit: str = "") -> dict[str, float]:
+    """Return seconds of CPU of the host and of a unit, and the seconds for which the host's quota stopped it."""
+    found = {"host": _nanoseconds("") / 1e9, "at": time.monotonic(), "throttled": 0.0}
+    path = _first("cpu/cpu.stat", "cpu,cpuacct/cpu.stat", "cpu.stat")
+    if path:
+        for name, part in re.findall(r"throttled_(time|usec) (\d+)", path.read_text()):
+            found["throttled"] = int(part) / (1e9 if name == "time" else 1e6)
+    if unit:
+        found["unit"] = _nanoseconds(property_of(unit, "ControlGroup").lstrip("/")) / 1e9
+    return found
+
+
+def memory(unit: str) -> list[dict[str, float]]:
+    """Return pid, parent, and MB of memory of each process of a unit: its own (uss) and its part of the shared (pss)."""
+    main = int(property_of(unit, "MainPID"))
+    found = []
+    for pid in [main, *map(int, run("sh", "-c", f"pgrep --parent {main} || true").split())]:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        kb = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
+        own = kb["Private_Clean"] + kb["Private_Dirty"]
+        found.append(
+            {
+                "pid": pid,
+                "is_main": pid == main,
+                "uss": own / 1024,
+                "pss": kb["Pss"] / 1024,
+                "rss": kb["Rss"] / 1024,
+            }
+        )
+    return found
+
+
+def read(path: str) -> str:
+    """Return a file; the deployed one where it was replaced."""
+    deployed = Path(path + ".deployed")
+    return (deployed if deployed.exists() else Path(path)).read_text()
+
+
+COMMANDS = {"run": run, "live": live, "serve": serve, "cpu": cpu, "memory": memory, "read": read}
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
+    for line in sys.stdin:
+        name, arguments = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            words = arguments if isinstance(arguments, list) else []
+            names = arguments if isinstance(arguments, dict) else {}
+            answer = {"answer": COMMANDS[name](*words, **names)}  # type: ignore[operator]
+        except Exception as problem:
+            answer = {"problem": f"{type(problem).__name__}: {problem}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The lab of the sizing benchmarks: hosts, a deploy by the collection's own playbook, and someone to ask on the hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+__all__ = ["ROOT", "Agent", "Lab", "Machine", "ask", "machine", "spin"]
+
+
+class Agent:
+    """sizing_agent.py at work on a host, as root."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        program = (HERE / "sizing_agent.py").read_text(encoding="utf-8")
+        self.process = subprocess.Popen(
+            [
+                "ssh",
+                *variables["ansible_ssh_common_args"].split(),
+                "-oControlMaster=no",
+                f"-i{variables['ansible_ssh_private_key_file']}",
+                f"-p{variables['ansible_port']}",
+                f"{variables['ansible_user']}@{variables['ansible_host']}",
+                f"sudo python3 -u -c {shlex.quote(program)}",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, command: str, *words: Any, **arguments: Any) -> Any:
+        """Give a command; return its answer. Raises RuntimeError with what went wrong on the host."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps([command, arguments or list(words)]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"The agent ended while it was to do: {command}.")
+        answer = json.loads(line)
+        if "problem" in answer:
+            raise RuntimeError(f"{command}: {answer['problem']}")
+        return answer["answer"]
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+class Lab:
+    """Hosts from an inventory in this directory, made at the start and removed at the end."""
+
+    def __init__(self, name: str, **variables: Any) -> None:
+        self.inventory = ROOT / ".cache" / name / "inventory"
+        self.inventory.mkdir(parents=True, exist_ok=True)
+        # create.yml writes beside the inventory, which must not be the sources.
+        for part in ("hosts.yml", "group_vars"):
+            link = self.inventory / part
+            link.unlink(missing_ok=True)
+            link.symlink_to(HERE / ("sizing" if name == "bench-sizing" else "profiles") / part)
+        (self.inventory / "run.yml").write_text(yaml.safe_dump({"all": {"vars": variables}}))
+        self.log = ROOT / ".cache" / name / "ansible.log"
+        self.agents: dict[str, Agent] = {}
+
+    def play(self, playbook: str | Path, *options: str) -> None:
+        """Run a playbook; end the benchmark with the end of its output if it fails."""
+        done = subprocess.run(
+            ["ansible-playbook", f"--inventory={self.inventory}", str(playbook), *options],
+            cwd=ROOT,
+            env={**os.environ, "PWD": str(ROOT), "ANSIBLE_NOCOLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(done.stdout)
+        if done.returncode:
+            raise RuntimeError(f"{playbook} failed; {self.log} has it all:\n{done.stdout[-3000:]}")
+
+    def __enter__(self) -> Self:
+        self.play(ROOT / "tests/lab/destroy.yml")
+        try:
+            self.play(ROOT / "tests/lab/create.yml")
+        except BaseException:
+            self.play(ROOT / "tests/lab/destroy.yml")
+            raise
+        runtime = yaml.safe_load((self.inventory / "runtime.yml").read_text())["lab"]
+        self.hosts = {name: {**runtime["vars"], **said} for name, said in runtime["hosts"].items()}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for agent in self.agents.values():
+            agent.process.kill()
+        self.play(ROOT / "tests/lab/destroy.yml")
+
+    def agent(self, host: str) -> Agent:
+        """Return who works on a host."""
+        if host not in self.agents:
+            self.agents[host] = Agent(self.hosts[host])
+        return self.agents[host]
+
+    def address(self, host: str) -> str:
+        """Return the host's own address."""
+        return str(self.hosts[host]["lab_address"])
+
+
+def ask(**task: Any) -> dict[str, Any]:
+    """Let sizing_load.py do a task; return the outcome."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "sizing_load.py")],
+        input=json.dumps(task),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"The load client failed:\n{done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the whole machine did by now, in seconds of CPU: `busy` by CPU, and what it was kept from."""
+
+    busy: tuple[float, ...]
+    steal: float
+    pressure: float
+    own: float
+    at: float
+
+    def since(self, before: Machine) -> dict[str, Any]:
+        """Return the difference as a mapping; busy remains by CPU."""
+        busy = [now - then for now, then in zip(self.busy, before.busy, strict=True)]
+        rest = {name: value - getattr(before, name) for name, value in asdict(self).items() if name != "busy"}
+        return {"busy": busy, **rest}
+
+
+def machine() -> Machine:
+    """Read /proc/stat and /proc/pressure/cpu."""
+    tick = os.sysconf("SC_CLK_TCK")
+    busy, steal = [], 0.0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *numbers = line.split()
+        if name.startswith("cpu") and name != "cpu":
+            user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, numbers[:8])
+            busy.append((user + nice + system + irq + softirq) / tick)
+            steal += stolen / tick
+    pressure = 0.0
+    try:
+        some = Path("/proc/pressure/cpu").read_text().splitlines()[0]
+        pressure = int(some.rsplit("=", 1)[1]) / 1e6
+    except OSError:
+        pass
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    return Machine(tuple(busy), steal, pressure, own, time.monotonic())
+
+
+@contextmanager
+def _on(cpu: int) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def spin(cpus: tuple[int, ...], loops: int = 25) -> float:
+    """Return the seconds that the same piece of work takes on these CPUs, about half of one when nothing disturbs."""
+    began = time.perf_counter()
+    for cpu in cpus:
+        with _on(cpu):
+            for _ in range(loops // len(cpus)):
+                sum(number * number for number in range(200_000))
+    return time.perf_counter() - began

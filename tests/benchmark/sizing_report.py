@@ -1,0 +1,414 @@
+"""From the results of `make bench-sizing` to statements: a summary for the terminal, a document and its picture."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from sizing_cells import Cell
+from sizing_statistics import Estimate, Probe, choose_oracle, ratio, sustained
+from sizing_workloads import DB_BUDGET, MIXES
+
+__all__ = ["Finding", "Results", "findings", "summary", "write_report"]
+
+MOST_SPIN = 0.05
+"""A sweep does not count if the machine was that much slower or faster before it than in the median of its run."""
+MOST_STEAL = 0.02
+MOST_FOREIGN = 0.08
+MOST_LAG_MS = 10.0
+
+RULES = {
+    "two_n_plus_one": "2n+1 sync",
+    "two_n_plus_one_threads_4": "2n+1 x 4 threads",
+    "one_worker": "one worker",
+    "uwsgi": "uWSGI, as planned",
+}
+RULES_NEED = "2n+1 x 4 threads has gunicorn's default worker_connections"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study says. Ratios are of sustained rates, in the same repeats."""
+
+    mix: str
+    cpus: float
+    study: Mapping[str, Any]
+    plan: Cell
+    rate: float
+    repeats: int
+    oracle: Cell | None
+    oracle_rate: float
+    plan_over_oracle: Estimate | None
+    rules: Mapping[str, Estimate]
+
+    @property
+    def regret(self) -> float | None:
+        """The part of the oracle's rate that the plan gives away; below 0 where it does better."""
+        return None if self.plan_over_oracle is None else 1 - self.plan_over_oracle.value
+
+    @property
+    def prediction_error(self) -> float:
+        """How far the model's rate within the goal lies above the one measured."""
+        return float(self.study["predicted"]["rps_at_slo"]) / self.rate - 1
+
+
+class Results:
+    """All that was recorded so far."""
+
+    def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        self.lines = lines
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the file, if there is one; a last line that an interrupted run left unfinished does not count."""
+        lines = []
+        if path.exists():
+            for text in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    lines.append(json.loads(text))
+                except ValueError:
+                    continue
+        return cls(lines)
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        """Give the records of a kind."""
+        return [line for line in self.lines if line["kind"] == kind]
+
+    @cached_property
+    def studies(self) -> dict[str, Mapping[str, Any]]:
+        """Studies by name; the first record of each holds, so that cells and goal stay the same over all runs."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for line in self.of("study"):
+            found.setdefault(_name(line), line)
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether the study was begun."""
+        return name in self.studies
+
+    def study(self, name: str) -> Mapping[str, Any] | None:
+        """Give the record of a study."""
+        return self.studies.get(name)
+
+    @cached_property
+    def _spins(self) -> dict[tuple[str, float], float]:
+        found: dict[tuple[str, float], list[float]] = defaultdict(list)
+        for line in self.of("sweep"):
+            found[line["run"], line["cpus"]].append(line["spin"])
+        return {key: statistics.median(spins) for key, spins in found.items()}
+
+    def undisturbed(self, sweep: Mapping[str, Any]) -> list[Probe]:
+        """Give the probes of a sweep that count; none if the machine was not itself before it."""
+        usual = self._spins[sweep["run"], sweep["cpus"]]
+        if abs(sweep["spin"] / usual - 1) > MOST_SPIN:
+            return []
+        return [
+            Probe(
+                rate=found["rate"],
+                p99_ms=found["p99_ms"],
+                errors=sum(found["errors"].values()) / max(1, found["offered"]),
+                completed=0.0 if found["gave_up"] else found["answered"] / max(1, found["offered"]),
+            )
+            for found in sweep["probes"]
+            if found["steal"] <= MOST_STEAL
+            and found["foreign"] <= MOST_FOREIGN
+            and (found["lag_p99_ms"] <= MOST_LAG_MS or found["gave_up"])
+        ]
+
+    @cached_property
+    def _rates(self) -> dict[str, dict[Cell, dict[int, float]]]:
+        found: dict[str, dict[Cell, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        for sweep in self.of("sweep"):
+            name = _name(sweep)
+            if probes := self.undisturbed(sweep):
+                goal = self.studies[name]["goal_ms"]
+                found[name][Cell(**sweep["cell"])][sweep["repeat"]] = sustained(probes, goal)
+        return found
+
+    def rates(self, name: str) -> dict[Cell, dict[int, float]]:
+        """Give the sustained rates of a study's cells by repeat, without what was disturbed."""
+        return self._rates.get(name, {})
+
+    def repeats(self, name: str) -> int:
+        """Count the repeats that a study has of its plan."""
+        known = self.study(name)
+        return len(self.rates(name).get(Cell(**known["fixed"]["plan"]), {})) if known else 0
+
+    @property
+    def discarded(self) -> int:
+        """Count the sweeps that do not count."""
+        return sum(not self.undisturbed(sweep) for sweep in self.of("sweep"))
+
+    @staticmethod
+    def last(path: Path) -> str:
+        """Say in a line what the last sweep found."""
+        sweep = Results.read(path).of("sweep")[-1]
+        probes = ", ".join(
+            f"{found['rate']:.0f}/s {'gave up' if found['gave_up'] else format(found['p99_ms'], '.0f') + ' ms'}"
+            + (f" {found['errors']}" if found["errors"] else "")
+            for found in sweep["probes"]
+        )
+        first = sweep["probes"][0]
+        return (
+            f"{Cell(**sweep['cell']).name}: {sweep['sustained']:.1f}/s  (p99: {probes}; "
+            f"{first['cpu_per_request_ms']:.1f} ms CPU a request, client {first['cpu']:.0%} of a CPU, others "
+            f"{first['foreign']:.0%}, steal {first['steal']:.0%}, spin {sweep['spin']:.2f} s)"
+        )
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    return f"{line['mix']} on {line['cpus']:g} CPU"
+
+
+def findings(results: Results) -> list[Finding]:
+    """Say of every study what its repeats allow to say."""
+    found = []
+    for name, study in results.studies.items():
+        rates = results.rates(name)
+        fixed = {role: Cell(**cell) for role, cell in study["fixed"].items()}
+        plan = fixed["plan"]
+        if plan not in rates or not any(rates[plan].values()):
+            continue
+        repeats = sorted(rates[plan])
+        chosen = choose_oracle(rates, plan, [plan, *(Cell(**cell) for cell in study["contenders"])])
+        oracle, scoring = chosen or (None, [])
+        rules = {role: ratio(rates, cell, plan, repeats) for role, cell in fixed.items() if role != "plan"}
+        found.append(
+            Finding(
+                mix=study["mix"],
+                cpus=study["cpus"],
+                study=study,
+                plan=plan,
+                rate=statistics.median(rates[plan].values()),
+                repeats=len(repeats),
+                oracle=oracle,
+                oracle_rate=statistics.median(rates[oracle].values()) if oracle in rates else 0.0,
+                plan_over_oracle=ratio(rates, plan, oracle, scoring) if oracle else None,
+                rules={role: estimate for role, estimate in rules.items() if estimate},
+            )
+        )
+    return sorted(found, key=lambda finding: (finding.cpus, finding.mix))
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    if estimate.count == 1:
+        return f"{estimate.value:.0%}"
+    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+
+
+def _regret(finding: Finding) -> str:
+    if finding.regret is None or finding.plan_over_oracle is None:
+        return "not yet"
+    if finding.oracle == finding.plan:
+        return "0 %: it was the best"
+    ratio_ = finding.plan_over_oracle
+    doubt = "" if ratio_.differs_from_one else ", no difference"
+    return f"{100 * finding.regret:.0f} % ({100 * (1 - ratio_.high):.0f} to {100 * (1 - ratio_.low):.0f}{doubt})"
+
+
+def _rows(found: Iterable[Finding]) -> list[list[str]]:
+    return [
+        [
+            f"{finding.cpus:g}",
+            finding.mix,
+            finding.plan.name,
+            f"{finding.rate:.1f}",
+            f"{100 * finding.prediction_error:+.0f} %",
+            f"{finding.oracle.name}: {finding.oracle_rate:.1f}" if finding.oracle else "-",
+            _regret(finding),
+            *(_percent(finding.rules.get(role)) for role in RULES),
+            str(finding.repeats),
+        ]
+        for finding in found
+    ]
+
+
+HEADINGS = [
+    "CPUs",
+    "mix",
+    "plan",
+    "sustains /s",
+    "prediction",
+    "best layout",
+    "regret",
+    *RULES.values(),
+    "repeats",
+]
+
+
+def _overall(found: Sequence[Finding]) -> list[str]:
+    regrets = [0.0 if f.oracle == f.plan else f.regret for f in found if f.regret is not None]
+    errors = [abs(f.prediction_error) for f in found]
+    lines = []
+    if regrets:
+        lines.append(
+            f"Regret of the plan: median {100 * statistics.median(regrets):.0f} %, worst {100 * max(regrets):.0f} %, "
+            f"over {len(regrets)} studies."
+        )
+    if errors:
+        lines.append(
+            f"Predicted rate within the goal: off by {100 * statistics.median(errors):.0f} % in the median, "
+            f"{100 * max(errors):.0f} % at worst."
+        )
+    for role, title in RULES.items():
+        values = [f.rules[role].value for f in found if role in f.rules]
+        if values:
+            lines.append(f"{title}: {statistics.median(values):.0%} of the plan's rate in the median.")
+    return lines
+
+
+def summary(results: Results) -> str:
+    """Lay out for a terminal what is known so far."""
+    found = findings(results)
+    rows = [HEADINGS, *_rows(found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(["", *lines, "", *_overall(found), f"Sweeps that were disturbed: {results.discarded}."])
+
+
+# -- The document --------------------------------------------------------------------------------------------------
+
+
+def write_report(results: Results, docs: Path) -> None:
+    """Write the document and its picture. Raises SystemExit while there is nothing to write of."""
+    found = findings(results)
+    if not found:
+        raise SystemExit("There are no results yet: run `make bench-sizing` first.")
+    (docs / "images").mkdir(exist_ok=True)
+    _draw(found, docs / "images" / "sizing-benchmark.svg")
+    (docs / "sizing-benchmark.md").write_text(_document(results, found), encoding="utf-8")
+    print(f"{docs}/sizing-benchmark.md, {docs}/images/sizing-benchmark.svg")
+
+
+def _document(results: Results, found: Sequence[Finding]) -> str:
+    machine = results.of("machine")[-1]
+    software = results.of("software")[-1]
+    dates = sorted({line["run"][:10] for line in results.of("sweep")})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    sweeps = results.of("sweep")
+    clients = [probe["cpu"] for sweep in sweeps for probe in sweep["probes"]]
+    uwsgi = f", uWSGI {software['uwsgi']}" if software["uwsgi"] else ""
+    table = [HEADINGS, ["---"] * len(HEADINGS), *_rows(found)]
+    mixes = [MIXES[name] for name in sorted({finding.mix for finding in found})]
+    shared = (
+        "\nWith two CPUs, the site shared both with its database and with the client of the test: those rows compare "
+        "layouts fairly, since all\nsuffered alike, but the rates are lower than those of a host of its own.\n"
+        if any(finding.cpus > 1 for finding in found)
+        else ""
+    )
+    return f"""# The sizing benchmark
+
+Written by `make bench-sizing-report` from what `make bench-sizing` measured; do not edit it.
+
+Measured {when} on {machine["count"]} x {machine["cpu"]}, Linux {machine["kernel"]}: Python {software["python"]}, Django
+{software["django"]}, gunicorn {software["gunicorn"]}{uwsgi}, nginx {software["nginx"]}, PostgreSQL {software["postgresql"]}.
+
+![Sustained rate of each layout, relative to the plan](images/sizing-benchmark.svg)
+
+{chr(10).join("| " + " | ".join(row) + " |" for row in table)}
+
+{chr(10).join("- " + line for line in _overall(found))}
+
+## How to read it
+
+A layout *sustains* a rate if 99 % of the answers come within three times the 99th percentile of an idle server, with
+fewer than one error in a thousand, while requests arrive at random. *Prediction* compares the model's `rps_at_slo` with
+that. *Regret* is the part of the best layout's rate that the plan gives away; the best layout is chosen on the first two
+repeats and scored on the others, so that luck is not taken for merit. The other columns are sustained rates relative to
+the plan's, in the same repeats. Intervals are 95 %, by bootstrap over the repeats; "no difference" means that the interval
+holds 1. {RULES_NEED}; the plan sets it to the number of threads.
+
+| mix | a request | meant for |
+| --- | --- | --- |
+{chr(10).join(f"| {mix.name} | {mix.title} | {MEANT_FOR[mix.name]} |" for mix in mixes)}
+
+Times are exponentially distributed around these means, those of f are exactly these. Computing is the rendering of Django
+templates, always the same amount of it; waiting is `pg_sleep` in PostgreSQL where the mix says queries, and otherwise a sleep
+that stands for another service. Of mix h the role in the database may open {DB_BUDGET} connections, and the plan is told of
+twice as many since a deploy needs them twice; layouts with more threads than connections answer with errors and sustain
+nothing.
+
+## How it was measured
+
+The example site was deployed to a lab host by `pitcrew.django.deploy`, its database to another. Per cell only the slot's
+`gunicorn.conf.py` was changed and its unit restarted (uWSGI ran in the same unit). The CPU and waiting time of a request were
+measured as [Sizing](sizing.md), section 11 describes, and the plan was made from these, on a host with memory for every layout.
+On hosts of up to one CPU the site had a CPU for itself, and the database and the client ran on the other.
+{shared}
+Every repeat visited all cells in another order, with the same requests at the same moments relative to the rate. A probe was
+made again, and did not count, if more than {MOST_STEAL:.0%} of the time was stolen, if others used more than {MOST_FOREIGN:.0%}
+of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late; a sweep did not count if a calibration before it
+was {MOST_SPIN:.0%} off. Of {len(sweeps)} sweeps, {results.discarded} did not count. The client took
+{statistics.median(clients):.0%} of a CPU in the median.
+
+What this does not show: machines with more CPUs, disks and networks, and sites whose requests differ more than these.
+
+## Do it again
+
+    make bench-sizing               # adds to .cache/bench-sizing/results.jsonl; MINUTES=60 for less than four hours
+    make bench-sizing-report        # this document
+"""
+
+
+MEANT_FOR = {
+    "a": "reports, image work",
+    "b": "pages with some quick queries",
+    "c": "a call to a fast service",
+    "d": "a call to a slow service",
+    "f": "mostly quick pages, some slow ones",
+    "h": "slow queries, few connections",
+}
+
+
+def _draw(found: Sequence[Finding], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import PercentFormatter
+
+    matplotlib.rcParams.update({"svg.hashsalt": "pitcrew", "svg.fonttype": "none", "font.size": 9})
+    marks = {
+        "two_n_plus_one": ("s", "#b3471d"),
+        "two_n_plus_one_threads_4": ("^", "#c99700"),
+        "one_worker": ("x", "#666666"),
+        "uwsgi": ("D", "#3b7d3b"),
+    }
+    shapes = sorted({finding.cpus for finding in found})
+    figure, axes = pyplot.subplots(
+        len(shapes), 1, figsize=(8, 1.0 + 0.42 * len(found) + 0.5 * len(shapes)), sharex=True, squeeze=False,
+        gridspec_kw={"height_ratios": [sum(f.cpus == cpus for f in found) for cpus in shapes]},
+    )  # fmt: skip
+    for axis, cpus in zip(axes[:, 0], shapes, strict=True):
+        mine = [finding for finding in found if finding.cpus == cpus][::-1]
+        axis.axvline(1, color="#1f5fa8", linewidth=2, label="the plan" if cpus == shapes[0] else None)
+        for row, finding in enumerate(mine):
+            points = [(role, finding.rules[role], *marks[role]) for role in RULES if role in finding.rules]
+            if finding.plan_over_oracle and finding.oracle != finding.plan and finding.plan_over_oracle.low > 0:
+                best = finding.plan_over_oracle
+                inverse = Estimate(1 / best.value, 1 / best.high, 1 / best.low, best.count)
+                points.append(("best", inverse, "o", "#1f5fa8"))
+            for role, estimate, mark, colour in points:
+                label = RULES.get(role, "best layout found") if cpus == shapes[0] and row == len(mine) - 1 else None
+                axis.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=1)
+                axis.plot([estimate.value], [row], mark, color=colour, markersize=6, linestyle="none", label=label)
+        axis.set_yticks(range(len(mine)), [f"{f.mix}: {MIXES[f.mix].title}" for f in mine])
+        axis.set_ylim(-0.6, len(mine) - 0.4)
+        axis.set_title(f"{cpus:g} CPU", loc="left", fontweight="bold")
+        axis.grid(axis="x", color="#dddddd")
+        axis.spines[["top", "right", "left"]].set_visible(False)
+    axes[-1, 0].set_xlim(left=0)
+    axes[-1, 0].xaxis.set_major_formatter(PercentFormatter(1))
+    axes[-1, 0].set_xlabel("requests/s sustained, relative to the plan (95 % intervals)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.set_layout_engine("constrained")
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)

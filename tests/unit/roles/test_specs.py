@@ -1,0 +1,204 @@
+"""What is documented is what there is: role specifications and defaults, names, and the modules' options."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+MODULES = sorted(path.stem for path in ROOT.glob("plugins/modules/*.py"))
+PLUGINS = "ansible_collections.pitcrew.django.plugins.modules"
+
+
+@functools.cache
+def load(path: Path) -> dict[str, Any]:
+    """Read a file of variables; one that is not there has none."""
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def options(role: str) -> dict[str, Any]:
+    """Give the options of all entry points of a role."""
+    entry_points = load(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+    return {name: option for entry in entry_points.values() for name, option in entry.get("options", {}).items()}
+
+
+def defaults(role: str) -> dict[str, Any]:
+    """Give the defaults of a role."""
+    return load(ROOT / "roles" / role / "defaults/main.yml")
+
+
+OPTIONS = [(role, name) for role in ROLES for name in sorted(options(role))]
+DEFAULTS = [(role, name) for role in ROLES for name in sorted(defaults(role))]
+
+IS_OF_TYPE = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float": lambda value: isinstance(value, float),
+    "bool": lambda value: isinstance(value, bool),
+    "list": lambda value: isinstance(value, list),
+    "dict": lambda value: isinstance(value, dict),
+}
+
+
+# Roles
+
+
+def test_there_is_something_to_compare() -> None:
+    """A moved directory must not turn the tests below into none."""
+    assert {"site", "release", "gunicorn", "nginx"} <= set(ROLES)
+    assert {"source", "switch", "site_facts", "django_release", "verify"} <= set(MODULES)
+    assert len(OPTIONS) > 40
+
+
+def test_every_role_has_a_specification() -> None:
+    """One that has none is not in any of these lists."""
+    assert {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()} == set(ROLES)
+
+
+@pytest.mark.parametrize(("role", "name"), OPTIONS)
+def test_an_option_has_its_default(role: str, name: str) -> None:
+    """The same literal in both; without one, a commented example or an empty value shows where it would be said."""
+    option, there = options(role)[name], defaults(role)
+    if "default" in option:
+        assert name in there
+        assert (type(there[name]), there[name]) == (type(option["default"]), option["default"])
+    elif option.get("required"):
+        assert name not in there
+        assert re.search(rf"^# {name}: \S", (ROOT / f"roles/{role}/defaults/main.yml").read_text(), re.MULTILINE)
+    else:
+        assert name in there
+        assert there[name] is None
+
+
+@pytest.mark.parametrize(("role", "name"), DEFAULTS)
+def test_a_default_is_specified(role: str, name: str) -> None:
+    """What can be set is described."""
+    assert name in options(role)
+
+
+@pytest.mark.parametrize(("role", "name"), DEFAULTS)
+def test_a_default_is_of_its_type(role: str, name: str) -> None:
+    """Ansible checks what a user says and not what a role says."""
+    option, value = options(role)[name], defaults(role)[name]
+    if value is not None:
+        assert IS_OF_TYPE[option["type"]](value)
+
+
+@pytest.mark.parametrize(("role", "name"), OPTIONS)
+def test_an_option_is_described(role: str, name: str) -> None:
+    """By a sentence, its type, what a list is made of, and choices that its default is among."""
+    option = options(role)[name]
+    text = option["description"]
+    assert (text if isinstance(text, str) else text[-1]).endswith(".")
+    assert option["type"] in IS_OF_TYPE
+    assert ("elements" in option) is (option["type"] == "list")
+    assert option.get("default") in option.get("choices", [option.get("default")])
+
+
+def names(value: Any, key: str) -> list[str]:
+    """Find what is named by a key anywhere in tasks."""
+    if isinstance(value, list):
+        return [name for item in value for name in names(item, key)]
+    if not isinstance(value, dict):
+        return []
+    here = [value[key]] if isinstance(value.get(key), str) else []
+    return here + [name for item in value.values() for name in names(item, key)]
+
+
+def own_names(role: str) -> set[str]:
+    """Name all that a role adds to the variables of a play."""
+    directory = ROOT / "roles" / role
+    found = set(defaults(role)) | set(load(directory / "vars/main.yml"))
+    for path in (*directory.glob("tasks/*.yml"), *directory.glob("handlers/*.yml")):
+        tasks = yaml.safe_load(path.read_text())
+        found.update(names(tasks, "register"), names(tasks, "loop_var"))
+        for task in tasks:
+            found.update(task.get("ansible.builtin.set_fact", {}), task.get("vars", {}))
+    return found - {"cacheable"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_carry_the_role_s_prefix(role: str) -> None:
+    """Nothing else enters the namespace that all roles of a play share."""
+    assert own_names(role)
+    assert [name for name in sorted(own_names(role)) if not re.match(rf"_*{role}_", name)] == []
+
+
+# Modules
+
+
+class Declared(Exception):
+    """What a module says of its arguments; it goes no further."""
+
+
+def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Give what a module hands to AnsibleModule."""
+    module = importlib.import_module(f"{PLUGINS}.{name}")
+    said: dict[str, Any] = {}
+
+    def declare(**arguments: Any) -> None:
+        said.update(arguments)
+        raise Declared
+
+    monkeypatch.setattr(module, "AnsibleModule", declare)
+    with pytest.raises(Declared):
+        module.main()
+    return said
+
+
+def documented(name: str) -> dict[str, Any]:
+    """Give what a module documents."""
+    found: dict[str, Any] = yaml.safe_load(importlib.import_module(f"{PLUGINS}.{name}").DOCUMENTATION)
+    return found
+
+
+def flat(options: dict[str, Any], nested: str) -> dict[str, dict[str, Any]]:
+    """Bring options and those inside them into one form, by their path."""
+    found = {}
+    for name, option in options.items():
+        found[name] = {
+            "type": option.get("type", "str"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": option.get("choices"),
+            "elements": option.get("elements"),
+            "aliases": option.get("aliases", []),
+        }
+        inner = flat(option.get(nested) or {}, nested)
+        found.update({f"{name}.{path}": value for path, value in inner.items()})
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_takes_what_it_documents(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, types, defaults, what is required, and choices, also inside of options."""
+    taken = flat(declared(name, monkeypatch).get("argument_spec") or {}, "options")
+    assert flat(documented(name).get("options") or {}, "suboptions") == taken
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_keeps_what_it_says_of_check_mode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full support is declared to Ansible, too, which would skip the module otherwise."""
+    support = documented(name)["attributes"]["check_mode"]["support"]
+    assert (support == "full") is declared(name, monkeypatch)["supports_check_mode"]
+
+
+@pytest.mark.parametrize("name", ["switch", "django_release"])
+def test_secrets_are_not_logged(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither on the host nor on the control node."""
+    assert declared(name, monkeypatch)["argument_spec"]["secrets"]["no_log"] is True
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_named_after_its_file(name: str) -> None:
+    """And its examples use the name that users type."""
+    tasks = yaml.safe_load(importlib.import_module(f"{PLUGINS}.{name}").EXAMPLES)
+    assert documented(name)["module"] == name
+    assert f"pitcrew.django.{name}" in {key for task in tasks for key in task}

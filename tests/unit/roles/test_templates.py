@@ -1,0 +1,568 @@
+"""What nginx, systemd and gunicorn are given, rendered by Ansible itself with the roles' own variables.
+
+One play renders all sites at once: each is a host of a small inventory. The variables are those of the roles as a
+deploy has them; only the facts of a host are made up.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+COMMON: dict[str, Any] = {
+    "site_name": "shop",
+    "site_domains": ["shop.example.com"],
+    "site_settings_module": "shop.settings",
+    "site_release": "r1",
+}
+TLS = {
+    "site_tls_certificate": "/etc/ssl/shop/fullchain.pem",
+    "site_tls_key": "/etc/ssl/shop/privkey.pem",
+}
+BACKENDS = ["10.0.0.1:80", "10.0.0.2:80"]
+
+SITES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "tls": {**TLS, "site_domains": ["shop.example.com", "*.shop.example.com"], "nginx_acme_webroot": "/srv/acme"},
+    "robin": {"site_backends": BACKENDS},
+    "least": {"site_backends": BACKENDS, "site_balancing": "least_conn"},
+    "hash": {"site_backends": BACKENDS, "site_balancing": "ip_hash"},
+    "proxied": {"site_trusted_proxies": ["10.0.0.0/8", "192.0.2.1"], "site_scheme": "https"},
+    "dash": {"site_name": "my-shop", "site_project_directory": "web/shop"},
+    "bare": {"site_release": "r2"},
+    "own": {
+        "site_upload_limit": "1g",
+        "site_request_timeout": 90,
+        "site_boot_timeout": 120,
+        "site_workers": 3,
+        "site_threads": 4,
+        "site_wsgi_application": "config.wsgi:app",
+        "nginx_extra_directives": "add_header X-One 1;\nadd_header X-Two 2;\n",
+        "gunicorn_settings": {
+            "backlog": 77,
+            "preload_app": False,
+            "accesslog": "-",
+            "access_log_format": '%(h)s "%(r)s" it\'s',
+            "raw_env": ["A=1", "B=$x"],
+            "certfile": None,
+            "limits": {"a": 1.5},
+        },
+    },
+}
+
+
+def template(role: str, name: str) -> str:
+    """Say to Ansible what to render."""
+    return "{{ lookup('ansible.builtin.template', '" + str(ROOT / "roles" / role / "templates" / name) + "') }}"
+
+
+PLAY = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "name": "Say what the hosts are",
+                "ansible.builtin.set_fact": {
+                    "cacheable": True,
+                    "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096},
+                    "pitcrew_site": {
+                        "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
+                        "nginx": {"installed": True},
+                    },
+                },
+            },
+            {"name": "Configure gunicorn", "ansible.builtin.import_role": {"name": "pitcrew.django.gunicorn"}},
+            {
+                "name": "Have the variables of nginx without doing anything",
+                "ansible.builtin.import_role": {"name": "pitcrew.django.nginx"},
+                "when": False,
+            },
+            {
+                "name": "Render",
+                "ansible.builtin.debug": {"msg": "{{ rendered | to_json | b64encode }}"},
+                "vars": {
+                    "rendered": {
+                        "site": template("nginx", "site.conf.j2"),
+                        "host": template("nginx", "host.conf.j2"),
+                        "unit": template("site", "unit.service.j2"),
+                        "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
+                        "plan": "{{ site_plan }}",
+                    }
+                },
+            },
+        ],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Run the play and give, by site, what it rendered."""
+    tmp = tmp_path_factory.mktemp("templates")
+    collection = tmp / "collections/ansible_collections/pitcrew/django"
+    collection.parent.mkdir(parents=True)
+    collection.symlink_to(ROOT)
+    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in SITES.items()}
+    (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (tmp / "play.json").write_text(json.dumps(PLAY))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOME": str(tmp / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp / "collections"),
+        "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
+    }
+    command = [sys.executable, "-m", "ansible", "playbook", "--inventory", "hosts.json", "play.json"]
+    play = subprocess.run(command, cwd=tmp, env=environment, capture_output=True, text=True, check=False)
+    assert play.returncode == 0, play.stdout + play.stderr
+    shown = re.findall(r'^ok: \[(\w+)\] => \{\s+"msg": "([\w+/=]+)"', play.stdout, re.MULTILINE)
+    found = {host: json.loads(base64.b64decode(text)) for host, text in shown}
+    assert found.keys() == SITES.keys()
+    return found
+
+
+Render = Callable[[str, str], str]
+
+
+@pytest.fixture
+def render(rendered: dict[str, dict[str, Any]]) -> Render:
+    """Give a rendered file of a site."""
+    return lambda site, name: rendered[site][name]
+
+
+def lines(text: str) -> list[str]:
+    """Give the lines without indentation, comments and empty ones."""
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def block(text: str, head: str) -> list[str]:
+    """Give the lines of the only block of nginx that begins with the head."""
+    [found] = re.findall(rf"^( *){re.escape(head)} {{\n(.*?)^\1}}", text, re.MULTILINE | re.DOTALL)
+    return lines(found[1])
+
+
+def servers(text: str) -> list[list[str]]:
+    """Give the lines of each server block."""
+    return [lines(found) for found in re.findall(r"^server \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL)]
+
+
+# Every file
+
+
+@pytest.mark.parametrize("name", ["site", "host", "unit", "gunicorn"])
+@pytest.mark.parametrize("site", SITES)
+def test_every_file_says_who_manages_it(render: Render, site: str, name: str) -> None:
+    """In its first line; nothing in it was left to be filled in, and nothing changes with the date."""
+    text = render(site, name)
+    assert text.startswith("#\n# Ansible managed\n#\n")
+    assert not re.search(r"\{\{|\}\}|\{%|AnsibleUndefined|20\d\d-", text)
+
+
+@pytest.mark.parametrize("name", ["site", "host"])
+@pytest.mark.parametrize("site", SITES)
+def test_blocks_of_nginx_are_closed(render: Render, site: str, name: str) -> None:
+    """Every line is a directive, the head of a block, or its end."""
+    text = re.sub(r'"[^"]*"', '""', render(site, name))
+    depth = 0
+    for line in lines(text):
+        assert line[-1] in "{};"
+        depth += line.count("{") - line.count("}")
+        assert depth >= 0
+    assert depth == 0
+
+
+# nginx: the site
+
+
+def test_a_plain_site(render: Render) -> None:
+    """One server on port 80, which answers ACME challenges, too."""
+    text = render("plain", "site")
+    [server] = servers(text)
+    assert server[:5] == [
+        "listen 80;",
+        "listen [::]:80;",
+        "server_name shop.example.com;",
+        "server_tokens off;",
+        "client_max_body_size 10m;",
+    ]
+    assert block(text, "location ^~ /.well-known/acme-challenge/") == ["root /var/www/html;"]
+    assert "ssl" not in text
+    assert "real_ip" not in text.replace("realip", "")
+
+
+def test_one_backend_is_the_live_slot(render: Render) -> None:
+    """Through the link that a switch renames; nothing is balanced."""
+    assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/app.sock;"]
+
+
+def test_what_the_application_is_told(render: Render) -> None:
+    """The host and the scheme as the visitor has them; a connection of its own for each request."""
+    assert block(render("plain", "site"), "location /") == [
+        "proxy_pass http://shop;",
+        "proxy_http_version 1.1;",
+        "proxy_set_header Connection close;",
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-Host $http_host;",
+        "proxy_set_header X-Forwarded-Proto http;",
+        "proxy_read_timeout 65s;",
+        "proxy_hide_header X-Release;",
+        "add_header X-Release $shop_release always;",
+    ]
+
+
+def test_the_release_is_told_to_this_host_alone(render: Render) -> None:
+    """By the address that connects, which no header can pretend to be."""
+    assert block(render("proxied", "site"), "map $realip_remote_addr $shop_release") == [
+        "127.0.0.1 $upstream_http_x_release;",
+        'default "";',
+    ]
+
+
+def test_a_site_with_a_certificate(render: Render) -> None:
+    """Port 80 redirects all but ACME challenges; port 443 answers with the certificate and says https."""
+    text = render("tls", "site")
+    redirect, server = servers(text)
+    assert redirect == [
+        "listen 80;",
+        "listen [::]:80;",
+        "server_name shop.example.com *.shop.example.com;",
+        "location ^~ /.well-known/acme-challenge/ {",
+        "root /srv/acme;",
+        "}",
+        "location / {",
+        "return 301 https://$host$request_uri;",
+        "}",
+    ]
+    assert server[:8] == [
+        "listen 443 ssl;",
+        "listen [::]:443 ssl;",
+        "ssl_certificate /etc/ssl/shop/fullchain.pem;",
+        "ssl_certificate_key /etc/ssl/shop/privkey.pem;",
+        "ssl_protocols TLSv1.2 TLSv1.3;",
+        "ssl_session_cache shared:pitcrew:10m;",
+        "server_name shop.example.com *.shop.example.com;",
+        "server_tokens off;",
+    ]
+    assert "proxy_set_header X-Forwarded-Proto https;" in server
+    assert text.count("acme-challenge") == 1
+
+
+@pytest.mark.parametrize(
+    ("site", "upstream"),
+    [
+        ("robin", ["zone shop 64k;", "server 10.0.0.1:80;", "server 10.0.0.2:80;"]),
+        ("least", ["zone shop 64k;", "least_conn;", "server 10.0.0.1:80;", "server 10.0.0.2:80;"]),
+        ("hash", ["zone shop 64k;", "ip_hash;", "server 10.0.0.1:80;", "server 10.0.0.2:80;"]),
+    ],
+)
+def test_several_backends(render: Render, site: str, upstream: list[str]) -> None:
+    """Each way of balancing; files are left to the hosts behind."""
+    text = render(site, "site")
+    assert block(text, "upstream shop") == upstream
+    assert "/static/" not in text
+    assert "/media/" not in text
+    assert "_expires" not in text
+
+
+def test_trusted_proxies(render: Render) -> None:
+    """They may say who the visitor is, and the site may say how the visitor came."""
+    text = render("proxied", "site")
+    [server] = servers(text)
+    assert [line for line in server if "real_ip" in line] == [
+        "set_real_ip_from 10.0.0.0/8;",
+        "set_real_ip_from 192.0.2.1;",
+        "real_ip_header X-Forwarded-For;",
+        "real_ip_recursive on;",
+    ]
+    assert "proxy_set_header X-Forwarded-Proto https;" in server
+    assert "listen 80;" in server
+
+
+def test_static_files(render: Render) -> None:
+    """Those of the live release first, then of both slots; a name with a hash is kept for good."""
+    text = render("plain", "site")
+    assert block(text, "location ^~ /static/") == [
+        "root /srv/shop;",
+        "try_files /live/public$uri /slots/blue/public$uri /slots/green/public$uri =404;",
+        "expires $shop_expires;",
+        "gzip_static on;",
+    ]
+    assert block(text, "map $uri $shop_expires") == [r'"~[.-][0-9a-f]{8,}\.[a-z0-9]+$" max;', "default off;"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("/static/style.55e7cbb9ba48.css", True),
+        ("/static/assets/index-4f9ac2d1.js", True),
+        ("/static/style.css", False),
+        ("/static/jquery-3.7.1.min.js", False),
+        ("/static/font.woff2", False),
+        ("/static/deadbeef/style.css", False),
+    ],
+)
+def test_names_that_are_kept_for_good(render: Render, name: str, kept: bool) -> None:
+    """Those whose content cannot change."""
+    pattern = re.search(r'"~(.+)" max;', render("plain", "site"))
+    assert pattern is not None
+    assert bool(re.search(pattern[1], name)) is kept
+
+
+def test_uploads(render: Render) -> None:
+    """Files of strangers are shown as what they are, and cannot act as the site."""
+    found = block(render("plain", "site"), "location ^~ /media/")
+    assert found[:2] == ["root /srv/shop/live/public;", "add_header X-Content-Type-Options nosniff;"]
+    assert found[2].startswith("add_header Content-Security-Policy \"sandbox; default-src 'none';")
+
+
+def test_a_release_that_check_mode_imagines(render: Render) -> None:
+    """Nothing is known of its files: the rest is there."""
+    text = render("bare", "site")
+    assert "location ^~ /static/" not in text
+    assert "location ^~ /media/" not in text
+    assert block(text, "upstream shop") == ["server unix:/srv/shop/live/app.sock;"]
+
+
+def test_a_name_with_a_dash(render: Render) -> None:
+    """Variables of nginx have none; everything else has it."""
+    text = render("dash", "site")
+    assert block(text, "upstream my-shop") == ["server unix:/srv/my-shop/live/app.sock;"]
+    assert "proxy_pass http://my-shop;" in text
+    assert set(re.findall(r"\$my[\w-]*", text)) == {"$my_shop_release", "$my_shop_expires"}
+
+
+def test_what_the_site_says_of_its_own(render: Render) -> None:
+    """Limits, time-outs that follow from the longest request, and further directives."""
+    text = render("own", "site")
+    assert "    client_max_body_size 1g;\n" in text
+    assert "        proxy_read_timeout 95s;\n" in text
+    assert "\n    add_header X-One 1;\n    add_header X-Two 2;\n" in text
+
+
+def test_where_the_site_cannot_answer(render: Render) -> None:
+    """A page that needs no file and no application, and tells when to come back."""
+    text = render("plain", "site")
+    assert "    error_page 502 503 504 @unavailable;\n" in text
+    assert block(text, "location @unavailable")[:2] == ["default_type text/html;", "add_header Retry-After 10 always;"]
+    assert 'return 503 "<!doctype html>' in text
+
+
+def test_hosts_that_no_site_serves(render: Render) -> None:
+    """No answer, and no certificate of another site."""
+    assert servers(render("plain", "host")) == [
+        ["listen 80 default_server;", "listen [::]:80 default_server;", "return 444;"],
+        ["listen 443 ssl default_server;", "listen [::]:443 ssl default_server;", "ssl_reject_handshake on;"],
+    ]
+
+
+# systemd
+
+
+def unit(text: str) -> dict[str, list[str]]:
+    """Give the settings of a unit, every value of each."""
+    found: dict[str, list[str]] = {}
+    for line in lines(text):
+        if not line.startswith("["):
+            name, value = line.split("=", 1)
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_sections_of_the_unit(render: Render) -> None:
+    """In the usual order, each once."""
+    assert re.findall(r"^\[.*\]$", render("plain", "unit"), re.MULTILINE) == ["[Unit]", "[Service]", "[Install]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Type", ["notify"]),
+        ("User", ["shop"]),
+        ("Group", ["shop"]),
+        ("WorkingDirectory", ["/srv/shop/releases/r1/app"]),
+        ("EnvironmentFile", ["/srv/shop/slots/%i/environment", "/srv/shop/slots/%i/secrets"]),
+        ("RuntimeDirectory", ["shop-%i"]),
+        ("RuntimeDirectoryMode", ["0750"]),
+        ("StateDirectory", ["shop"]),
+        (
+            "ExecStart",
+            [
+                "/srv/shop/releases/r1/venv/bin/python -m gunicorn "
+                "--config /srv/shop/slots/%i/gunicorn.conf.py shop.wsgi:application"
+            ],
+        ),
+        ("KillMode", ["mixed"]),
+        ("Restart", ["always"]),
+        ("OOMPolicy", ["continue"]),
+        ("TimeoutStartSec", ["60"]),
+        ("TimeoutStopSec", ["45"]),
+        ("ProtectSystem", ["strict"]),
+        ("ProtectHome", ["true"]),
+        ("NoNewPrivileges", ["true"]),
+        ("CapabilityBoundingSet", [""]),
+        ("SystemCallFilter", ["@system-service"]),
+        ("WantedBy", ["multi-user.target"]),
+    ],
+)
+def test_a_setting_of_the_unit(render: Render, name: str, values: list[str]) -> None:
+    """What the site's process may do, and how it is run."""
+    assert unit(render("plain", "unit"))[name] == values
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WorkingDirectory", "/srv/my-shop/releases/r1/app/web/shop"),
+        ("User", "my-shop"),
+        ("RuntimeDirectory", "my-shop-%i"),
+        ("StateDirectory", "my-shop"),
+    ],
+)
+def test_a_unit_of_a_name_with_a_dash(render: Render, name: str, value: str) -> None:
+    """Nothing is replaced in it; the project lies where the site says."""
+    assert unit(render("dash", "unit"))[name] == [value]
+
+
+@pytest.mark.parametrize(("name", "value"), [("TimeoutStartSec", "120"), ("TimeoutStopSec", "105"), ("TasksMax", "82")])
+def test_a_unit_follows_what_was_said(render: Render, name: str, value: str) -> None:
+    """Time-outs and sizes: 1.5 times two generations of 1 + 3 (4 + 3) tasks, and 16."""
+    assert unit(render("own", "unit"))[name] == [value]
+
+
+def test_the_application_that_was_said(render: Render) -> None:
+    """Instead of the one beside the settings."""
+    assert unit(render("own", "unit"))["ExecStart"][0].endswith(" config.wsgi:app")
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_limits_of_the_unit_are_the_plan_s(rendered: dict[str, dict[str, Any]], site: str) -> None:
+    """No template does arithmetic of its own."""
+    found, plan = unit(rendered[site]["unit"]), rendered[site]["plan"]["systemd"]
+    assert {name: found[name] for name in ("MemoryHigh", "MemoryMax", "TasksMax", "LimitNOFILE")} == {
+        "MemoryHigh": [f"{plan['memory_high_mb']}M"],
+        "MemoryMax": [f"{plan['memory_max_mb']}M"],
+        "TasksMax": [str(plan["tasks_max"])],
+        "LimitNOFILE": [str(plan["limit_nofile"])],
+    }
+
+
+# gunicorn
+
+
+def settings(text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Execute gunicorn's configuration, as gunicorn does."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/shop-blue")
+    found: dict[str, Any] = {}
+    exec(compile(text, "gunicorn.conf.py", "exec"), found)
+    return found
+
+
+def test_where_gunicorn_listens(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the slot's own runtime directory, both sockets; nginx is in the group, and nobody else."""
+    found = settings(render("plain", "gunicorn"), monkeypatch)
+    assert found["bind"] == "unix:/run/shop-blue/app.sock"
+    assert found["control_socket"] == "/run/shop-blue/gunicorn.ctl"
+    assert found["umask"] == 0o007
+    assert found["proc_name"] == "shop"
+
+
+@pytest.mark.parametrize("site", sorted(SITES.keys() - {"own"}))
+def test_settings_of_gunicorn_are_the_plan_s(
+    rendered: dict[str, dict[str, Any]], site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them, as values of the same type."""
+    found, plan = settings(rendered[site]["gunicorn"], monkeypatch), rendered[site]["plan"]["gunicorn"]
+    assert plan["workers"] > 0
+    assert {name: (type(found[name]), found[name]) for name in plan} == {
+        name: (type(value), value) for name, value in plan.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # Said of the site
+        ("workers", 3),
+        ("threads", 4),
+        ("worker_connections", 4),
+        ("worker_class", "gthread"),
+        ("graceful_timeout", 95),
+        # Said of gunicorn
+        ("backlog", 77),
+        ("preload_app", False),
+        ("accesslog", "-"),
+        ("access_log_format", '%(h)s "%(r)s" it\'s'),
+        ("raw_env", ["A=1", "B=$x"]),
+        ("certfile", None),
+        ("limits", {"a": 1.5}),
+        # Planned
+        ("keepalive", 0),
+        ("reuse_port", False),
+    ],
+)
+def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
+    """Gunicorn's own names win over the plan; every kind of value arrives as it was said."""
+    assert settings(render("own", "gunicorn"), monkeypatch)[name] == value
+
+
+def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what the application says, its errors included."""
+    monkeypatch.setenv("SITE_RELEASE", "r1")
+    started = []
+
+    def application(environ: dict[str, str], start_response: Callable[..., None]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", environ["type"])])
+        start_response("500 Error", [], "exc_info")
+        return [b"body"]
+
+    worker = SimpleNamespace(wsgi=application)
+    settings(render("plain", "gunicorn"), monkeypatch)["post_worker_init"](worker)
+    assert worker.wsgi({"type": "text/plain"}, lambda *said: started.append(said)) == [b"body"]
+    assert started == [
+        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "r1")], None),
+        ("500 Error", [("X-Release", "r1")], "exc_info"),
+    ]
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pytest.MonkeyPatch, preload: bool) -> None:
+    """URLs are loaded and connections closed where the master has the application, and only there."""
+    done = []
+
+    class Resolver:
+        """Django's, whose patterns are loaded by looking at them."""
+
+        @property
+        def url_patterns(self) -> None:
+            """Note that somebody looked."""
+            done.append("URLs loaded")
+
+    played = {
+        "django": {},
+        "django.urls": {"get_resolver": Resolver},
+        "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
+    }
+    for name, content in played.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    server = SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
+    found = settings(render("plain", "gunicorn"), monkeypatch)
+    found["when_ready"](server)
+    found["pre_fork"](server, None)
+    assert done == (["URLs loaded", "connections closed"] if preload else [])
