@@ -8,7 +8,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
 
 

@@ -281,7 +281,7 @@ _value:
         available_mb: {description: What the site may use., type: float}
         reserve_mb: {description: What stays with the system., type: float}
         reload_overlap: {description: Generations that exist side by side., type: float}
-        overlap_given_up: {description: Whether a deploy must stop the old slot first., type: bool}
+        overlap_given_up: {description: Whether memory holds one generation only., type: bool}
     systemd:
       description: Limits of the unit of one slot.
       type: dict

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 __all__ = ["Installer", "take_over"]
 
-# Runs a command as the site's user in a directory, with more variables; raises ValueError where it fails.
+# Runs a command as the site's user in a directory, with more variables; raises where it fails.
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
 
 
@@ -56,7 +56,11 @@ class Installer:
         if self.uv is None:
             pip = [str(venv / "bin/pip"), "install", "--quiet"]
             run([self.python, "-m", "venv", str(venv)], project, variables)
-            run([*pip, *(["."] if requirements == "pyproject.toml" else ["--requirement", requirements])], project, variables)
+            run(
+                [*pip, *(["."] if requirements == "pyproject.toml" else ["--requirement", requirements])],
+                project,
+                variables,
+            )
             run([*pip, *packages], project, variables)
             return
         pip = [self.uv, "pip", "install", "--quiet", "--requirement"]

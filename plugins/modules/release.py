@@ -164,11 +164,12 @@ import shutil
 import stat
 import tarfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, site_overrides
@@ -183,6 +184,7 @@ STAGES = {
     "collectstatic": "manage.py collectstatic fails",
     "migrate": "manage.py migrate fails",
 }
+LINES_SHOWN = 25
 # Not on the PATH that a site has.
 RUNUSER = "/usr/sbin/runuser"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -191,6 +193,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def source_of(module: ModuleType) -> str:
     """The text of a module that runs in another Python than this one."""
     return module.__loader__.get_source(module.__name__)
+
+
+class Failed(Exception):
+    """A command failed: why, and what it wrote."""
+
+    def __init__(self, why: str, written: str) -> None:
+        super().__init__(why)
+        self.written = "\n".join(written.strip().splitlines()[-LINES_SHOWN:])
 
 
 @contextmanager
@@ -215,7 +225,7 @@ class Build:
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
         """Run a command as the site's user.
 
-        Raises ValueError with the end of what it wrote where it fails.
+        Raises Failed with what it wrote.
         """
         returncode, out, err = self.module.run_command(
             [RUNUSER, "-u", self.params["user"], "--", *command],
@@ -224,8 +234,7 @@ class Build:
             umask=0o027,
         )
         if returncode:
-            written = (out + err).strip()[-3000:]
-            raise ValueError(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}:\n{written}")
+            raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
 
     def unpack(self) -> None:
         """Give the source a place of its own."""
@@ -251,7 +260,7 @@ class Build:
                 returncode, out, err = self.module.run_command(command, environ_update=variables)
                 if returncode:
                     shutil.rmtree(home, ignore_errors=True)
-                    raise ValueError(f"uv {version} cannot be installed:\n{(out + err).strip()[-3000:]}")
+                    raise Failed(f"uv {version} cannot be installed", out + err)
         return str(home / "bin/uv")
 
     def twin(self) -> Path | None:
@@ -283,7 +292,7 @@ class Build:
     def ask_django(self, variables: dict[str, str]) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the description and all that was written meanwhile.
 
-        Raises ValueError with the stage that failed, and why.
+        Raises Failed with the stage, why, and what was written.
         """
         reader, writer = os.pipe()
         job = {
@@ -305,7 +314,7 @@ class Build:
             text = file.read()
         answer = json.loads(text) if text else {"stage": "start", "error": f"Python ended with {returncode}"}
         if answer["error"]:
-            raise ValueError(f"{STAGES[answer['stage']]}: {answer['error']}\n{(out + err)[-6000:]}".rstrip())
+            raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", out + err)
         return answer["description"], out + err
 
     def seal(self) -> None:
@@ -316,13 +325,15 @@ class Build:
                 status = os.lstat(path)
                 if status.st_uid or status.st_gid != self.account.pw_gid:
                     os.chown(path, 0, self.account.pw_gid, follow_symlinks=False)
-                if not stat.S_ISLNK(status.st_mode) and status.st_mode & 0o7777 != (mode := status.st_mode & 0o750 | 0o040):
+                if not stat.S_ISLNK(status.st_mode) and status.st_mode & 0o7777 != (
+                    mode := status.st_mode & 0o750 | 0o040
+                ):
                     os.chmod(path, mode)
 
     def build(self) -> dict[str, Any]:
         """Do all of it.
 
-        Raises ValueError or OSError with the reason it cannot be done.
+        Raises Failed, ValueError or OSError with the reason it cannot be done.
         """
         variables = {
             **environment_values(self.params["environment"], "site_environment"),
@@ -374,10 +385,11 @@ def main() -> None:
         module.exit_json(changed=True)
     try:
         result = Build(module).build()
-    except (ValueError, OSError) as error:
+    except (Failed, ValueError, OSError) as error:
         shutil.rmtree(module.params["path"], ignore_errors=True)
+        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
         name = os.path.basename(module.params["path"])
-        module.fail_json(msg=f"Release {name} is refused, the site is as it was: {error}")
+        module.fail_json(msg=f"{written}Release {name} is refused, the site is as it was: {error}.")
     module.exit_json(**result)
 
 

@@ -87,9 +87,16 @@ ansible_facts:
         nginx:
           description:
             - Whether nginx is installed and in the site's group, and the welcome pages of its package.
-            - The limits in its main configuration file, 0 for those not set, and the checksums of the files in C(conf.d).
+            - The limits in its main configuration file, 0 for those not set.
+            - The checksums of the files in its C(conf.d).
           type: dict
-          sample: {installed: true, in_group: true, welcome_pages: [], worker_connections: 768, worker_rlimit_nofile: 0, conf_d: {}}
+          sample:
+            conf_d: {}
+            in_group: true
+            installed: true
+            welcome_pages: []
+            worker_connections: 768
+            worker_rlimit_nofile: 0
 """
 
 import grp

@@ -87,9 +87,9 @@ options:
         type: int
         default: 200
   protocol:
-    description: How the slot's socket is spoken to.
+    description: How the slot's socket is spoken to. Its link in the slot is named after it, such as C(http.sock).
     type: str
-    choices: [http]
+    choices: [http, uwsgi]
     default: http
   boot_timeout:
     description: How many seconds a release may take until it gives the healthy answer.
@@ -261,7 +261,7 @@ class Switch:
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             link.symlink_to(directory)
         (slot.path / "release").symlink_to(self.release.path)
-        (slot.path / "app.sock").symlink_to(slot.socket)
+        (slot.path / f"{self.params['protocol']}.sock").symlink_to(slot.socket)
         self.systemd.order("daemon-reload")
 
     def start(self, slot: Slot) -> None:
@@ -347,8 +347,8 @@ class Switch:
             self.forget()
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             raise Refused(
-                f"Release {self.release.id} is refused, {keeps}: {refusal}.\n"
-                f"The end of its journal:\n{journal or '(empty)'}"
+                f"The end of its journal:\n{journal or '(empty)'}\n\n"
+                f"Release {self.release.id} is refused, {keeps}: {refusal}."
             ) from None
         # From here on the site is the candidate's: a connection lost between the control node and
         # this host must not leave the old slot running beside it.
@@ -398,7 +398,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "public": {"type": "dict", "default": {}},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
-            "protocol": {"type": "str", "choices": ["http"], "default": "http"},
+            "protocol": {"type": "str", "choices": ["http", "uwsgi"], "default": "http"},
             "boot_timeout": {"type": "int", "default": 60},
             "patience": {"type": "int", "default": 5},
             "drain_timeout": {"type": "int", "default": 35},

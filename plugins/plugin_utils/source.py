@@ -12,8 +12,8 @@ import os
 import re
 import subprocess
 import tarfile
-from dataclasses import dataclass
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 __all__ = ["Source", "Unusable", "pack"]
@@ -154,9 +154,7 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
 # What is in it
 
 
-def examine(
-    tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str], requirements: str | None
-) -> str:
+def examine(tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str], requirements: str | None) -> str:
     """See that the source has what the site needs; give the file that lists the dependencies.
 
     Raises Unusable naming what is missing.
@@ -164,10 +162,9 @@ def examine(
     names = {str(PurePosixPath(member.name)) for member in tar if not member.isdir()}
     if str(project / "manage.py") not in names:
         others = sorted(str(PurePosixPath(name).parent) for name in names if PurePosixPath(name).name == "manage.py")
-        raise Unusable(
-            f"site_project_directory: {'' if project == PurePosixPath() else str(project)!r} has no manage.py in the source; "
-            + (f"there is one in {', '.join(map(repr, others))}" if others else "name the directory that has it")
-        )
+        cure = f"there is one in {', '.join(map(repr, others))}" if others else "name the directory that has it"
+        said = "" if project == PurePosixPath() else str(project)
+        raise Unusable(f"site_project_directory: {said!r} has no manage.py in the source; {cure}")
     for variable, module in modules.items():
         path = project / module.partition(":")[0].replace(".", "/")
         if not {f"{path}.py", f"{path}/__init__.py"} & names:

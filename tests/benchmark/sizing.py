@@ -23,18 +23,17 @@ import os
 import platform
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
+# The collection as users import it: `make` puts it there.
+sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
 
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SERVER_OVERHEAD_MS  # noqa: E402
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan  # noqa: E402
-from sizing_cells import (  # noqa: E402
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SERVER_OVERHEAD_MS
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
+from sizing_cells import (
     LEVELS,
     Cell,
     Level,
@@ -47,10 +46,10 @@ from sizing_cells import (  # noqa: E402
     site_of,
     spread,
 )
-from sizing_lab import Lab, Machine, ask, machine, spin  # noqa: E402
-from sizing_report import Results, summary, write_report  # noqa: E402
-from sizing_statistics import Probe, Search, choose_oracle, sustained  # noqa: E402
-from sizing_workloads import DB_BUDGET, MIXES, SHAPES, Mix  # noqa: E402
+from sizing_lab import ROOT, Lab, Server, Shape, spin
+from sizing_report import Results, disturbed, probe_of, summary, write_report
+from sizing_statistics import Search, choose_oracle, sustained
+from sizing_workloads import MIXES, SHAPES, Mix
 
 STATE = ROOT / ".cache" / "bench-sizing"
 UWSGI = "pyuwsgi==2.0.30.post1"
@@ -60,49 +59,14 @@ GOAL = 3.0
 REQUESTS = 400
 """Asked for in a probe, as far as its shortest and longest time allow."""
 PROBE_SECONDS = (6.0, 25.0)
+SHORT_PROBE_SECONDS = (4.0, 6.0)
 WARM_UP = 0.1
 """Part of a probe that does not count, and comes on top."""
 PROBES_PER_SWEEP = 2.8
 RESTART_SECONDS = 7.0
-"""A calibration, a restart, a warm-up: what a sweep costs besides its probes. For estimates only, like the two around."""
+"""For estimates only: what a sweep has of probes, and takes besides them (calibration, restart, warm-up)."""
 LAB_SECONDS = 150.0
 SCREEN_SECONDS = 3.0
-
-MOST_STEAL = 0.02
-MOST_FOREIGN = 0.08
-MOST_LAG_MS = 10.0
-"""A probe beyond these is made again, once: time that the machine did not give, work of others on the site's CPUs, and a
-client that was late itself."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """CPUs of the host, and on which of the machine they and everything else are."""
-
-    cpus: float
-
-    @property
-    def apart(self) -> bool:
-        """Whether the site has its CPUs for itself."""
-        return self.cpus <= 1 and (os.cpu_count() or 1) > 1
-
-    @property
-    def site_cpus(self) -> tuple[int, ...]:
-        """CPUs of the machine on which the site runs."""
-        return (0,) if self.apart else tuple(range(os.cpu_count() or 1))
-
-    @property
-    def other_cpus(self) -> tuple[int, ...]:
-        """CPUs of the machine on which the database and the client run."""
-        return tuple(range(1, os.cpu_count() or 1)) if self.apart else self.site_cpus
-
-    def variables(self) -> dict[str, Any]:
-        """Tell the inventory."""
-        return {
-            "web_cpus": self.cpus,
-            "web_cpuset": ",".join(map(str, self.site_cpus)),
-            "db_cpuset": ",".join(map(str, self.other_cpus)),
-        }
 
 
 @dataclass(frozen=True)
@@ -129,122 +93,73 @@ def study_name(mix: str, cpus: float) -> str:
     return f"{mix} on {cpus:g} CPU"
 
 
+class Record:
+    """A file of JSON lines; every one says which run wrote it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = time.strftime("%Y-%m-%d %H:%M:%S")
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, kind: str, **what: Any) -> None:
+        """Add a line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "run": self.run, **what}) + "\n")
+
+
 class Bench:
     """One shape of host, with the site on it."""
 
-    def __init__(self, shape: Shape, lab: Lab, record: Any, requests: int, uwsgi: bool) -> None:
-        self.shape, self.lab, self.record, self.requests, self.uwsgi = shape, lab, record, requests, uwsgi
-        self.web, self.db = lab.agent("web"), lab.agent("db")
-        self.site = self.web("live", "shop")
-        self.base = self.web("read", f"{self.site['slot']}/gunicorn.conf.py")
+    def __init__(self, shape: Shape, lab: Lab, record: Record, options: argparse.Namespace) -> None:
+        self.shape, self.record = shape, record
+        self.requests, self.uwsgi, self.short = options.requests, options.uwsgi, options.short
+        self.server = Server(lab, "web", "shop", shape)
         self.budget: int | None = None
         self.front_ms = 0.0
         self.rounds_per_ms = 0.0
 
-    # -- The server ------------------------------------------------------------------------------------------------
-
-    def serve(self, cell: Cell) -> float:
-        """Restart the site's own slot with another size; nothing else of what was deployed changes."""
-        slot, unit = self.site["slot"], self.site["unit"]
-        # systemd would stop starting a unit that is restarted every few seconds.
-        drop_in = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nCPUAccounting=yes\nTasksMax=infinity\n"
-        if cell.server == "uwsgi":
-            settings = {
-                "http-socket": f"/run/{unit.removesuffix('.service').replace('@', '-')}/app.sock",
-                "chmod-socket": 660,
-                "module": "shop.wsgi:application",
-                "processes": cell.processes,
-                "threads": cell.threads,
-                "listen": 1024,
-            }
-            flags = ("master", "enable-threads", "need-app", "die-on-term", "vacuum", "disable-logging", "strict")
-            text = "\n".join(["[uwsgi]", *(f"{k} = {v}" for k, v in settings.items()), *(f"{k} = true" for k in flags)])
-            files = {f"{slot}/uwsgi.ini": text + "\n"}
-            drop_in += f"ExecStart=\nExecStart={self.site['release']}/venv/bin/uwsgi --ini {slot}/uwsgi.ini\n"
-        else:
-            settings = {
-                "worker_class": "sync" if cell.threads == 1 else "gthread",
-                "workers": cell.processes,
-                "threads": cell.threads,
-                "worker_connections": cell.connections or cell.threads,
-                # No worker is recycled in the middle of a measurement.
-                "max_requests": 0,
-            }
-            added = "\n".join(f"{name} = {value!r}" for name, value in settings.items())
-            files = {f"{slot}/gunicorn.conf.py": f"{self.base}\n# The benchmark's.\n{added}\n"}
-        return float(self.web("serve", unit=unit, files=files, drop_in=drop_in, workers=cell.processes))
+    def ask(self, way: str, seconds: float, **task: Any) -> dict[str, Any]:
+        """Put a load on the site."""
+        return self.server.ask(way, seconds, **{"rounds_per_ms": self.rounds_per_ms, **task})
 
     def limit_database(self, mix: Mix) -> None:
         """Let the role open as many connections as the mix says."""
         if self.budget != mix.db_budget:
             most = -1 if mix.db_budget is None else mix.db_budget
             query = f"ALTER ROLE shop CONNECTION LIMIT {most}"
-            self.db("run", "runuser", "-u", "postgres", "--", "psql", "--quiet", "--command", query)
+            self.server.db("run", "runuser", "-u", "postgres", "--", "psql", "--quiet", "--command", query)
             self.budget = mix.db_budget
-
-    # -- Requests --------------------------------------------------------------------------------------------------
-
-    def ask(self, way: str, seconds: float, **task: Any) -> dict[str, Any]:
-        """Put a load on the site; give the outcome with what it cost and what else went on."""
-        before, used = machine(), self._used()
-        outcome = ask(
-            way=way,
-            seconds=seconds,
-            address=self.lab.address("web"),
-            host="shop.test",
-            cpus=self.shape.other_cpus,
-            rounds_per_ms=task.pop("rounds_per_ms", self.rounds_per_ms),
-            **task,
-        )
-        now, using = machine(), self._used()
-        spent = {name: using[name] - used[name] for name in used}
-        return {**outcome, **self._surroundings(now, before, spent), **spent}
-
-    def _used(self) -> dict[str, float]:
-        web, db = self.web("cpu", self.site["unit"]), self.db("cpu")
-        return {"web": web["host"], "unit": web["unit"], "throttled": web["throttled"], "db": db["host"]}
-
-    def _surroundings(self, now: Machine, before: Machine, spent: Mapping[str, float]) -> dict[str, float]:
-        """Tell how much of the site's CPUs others took, and how much the machine did not get at all."""
-        passed = now.since(before)
-        available = passed["at"] * len(self.shape.site_cpus)
-        known = spent["web"] if self.shape.apart else spent["web"] + spent["db"] + passed["own"]
-        busy = sum(passed["busy"][cpu] for cpu in self.shape.site_cpus)
-        return {
-            "foreign": max(0.0, busy - known) / available,
-            "steal": passed["steal"] / passed["at"],
-            "pressure": passed["pressure"] / passed["at"],
-        }
 
     # -- What a request costs --------------------------------------------------------------------------------------
 
-    def calibrate(self) -> None:
-        """Find how many rounds of work are a millisecond, and how long a request takes beside the server."""
-        self.serve(Cell("gunicorn", 1, 1))
-        ways = {}
-        for rounds in (0, 200):
-            path = f"/exercise/work/?rounds={rounds}"
-            self.ask("paced", 1, paths=[path], gap=0.02)
-            ways[rounds] = self.ask("paced", 5, paths=[path], gap=0.06)
-        cost = {rounds: 1000 * found["unit"] / found["served"] for rounds, found in ways.items()}
-        self.rounds_per_ms = 200 / (cost[200] - cost[0])
-        self.front_ms = max(0.0, ways[0]["mean_ms"] - cost[0])
-        self.record(
-            "calibration",
-            cpus=self.shape.cpus,
-            rounds_per_ms=self.rounds_per_ms,
-            front_ms=self.front_ms,
-            empty_ms=cost[0],
-        )
+    def measure(self, seconds: float, **task: Any) -> dict[str, Any]:
+        """Ask one visitor's requests, with pauses; up to three times while something disturbs."""
+        self.ask("paced", 1, **{**task, "gap": 0.0})
+        for _try in range(3):
+            found = self.ask("paced", seconds, **task)
+            if not disturbed(found):
+                break
+        return found
+
+    def calibrate(self, known: float | None) -> None:
+        """Find how long a request takes beside the server and, once for all results, what a millisecond of work is."""
+        self.server.serve(Cell("gunicorn", 1, 1))
+        empty = self.measure(4, paths=["/exercise/work/?rounds=0"], gap=0.04)
+        empty_ms = 1000 * empty["unit"] / empty["served"]
+        self.front_ms = max(0.0, empty["mean_ms"] - empty_ms)
+        if known is None:
+            work = self.measure(5, paths=["/exercise/work/?rounds=200"], gap=0.06)
+            known = 200 / (1000 * work["unit"] / work["served"] - empty_ms)
+        self.rounds_per_ms = known
+        self.record("calibration", cpus=self.shape.cpus, rounds_per_ms=known, front_ms=self.front_ms, empty_ms=empty_ms)
 
     def study(self, mix: Mix, level: Level, screen: bool) -> Study:
         """Measure a request as docs/sizing.md, section 11 advises, plan with that, and choose the cells."""
         cpus = self.shape.cpus
         self.limit_database(mix)
-        self.serve(Cell("gunicorn", 1, 1))
+        self.server.serve(Cell("gunicorn", 1, 1))
         gap = 3 * mix.cpu_ms / min(1.0, cpus) / 1000
-        self.ask("paced", 1, mix=mix.name, gap=0.0)
-        found = self.ask("paced", 12 if screen else 6, mix=mix.name, gap=gap)
+        found = self.measure(12 if screen else 6, mix=mix.name, gap=gap)
         # What was drawn is known, and its deviation from what was meant can be taken off.
         cpu_ms = 1000 * found["unit"] / found["served"] + mix.cpu_ms - found["drawn_cpu_ms"]
         throttled_ms = 1000 * found["throttled"] / found["served"]
@@ -285,7 +200,7 @@ class Bench:
         """Drop what cannot even serve as many requests as others when nobody looks at response times."""
         served = {}
         for cell in shuffled([around, *spread(choice, [around], count)], seed=len(choice)):
-            self.serve(cell)
+            self.server.serve(cell)
             self.warm_up(mix, cell)
             found = self.ask("closed", SCREEN_SECONDS, mix=mix.name, at_a_time=cell.slots + 4)
             served[cell] = found["served"] / found["seconds"]
@@ -303,13 +218,13 @@ class Bench:
         mix = MIXES[study.mix]
         self.limit_database(mix)
         calibration = spin(self.shape.site_cpus)
-        boot = self.serve(cell)
+        boot = self.server.serve(cell)
         self.warm_up(mix, cell)
         site = site_of(study.cpus, study.said)
         # Neither the plan nor any other cell shall profit from a search that happens to begin at its true rate.
         start = first_rate(site, cell, study.goal_ms) * (0.85, 1.0, 1.15)[repeat % 3]
         search = Search(start, study.goal_ms)
-        probes = []
+        probes: list[dict[str, Any]] = []
         while (rate := search.next()) is not None and len(probes) < most_probes:
             found = self.probe(study, cell, rate, repeat)
             if disturbed(found):
@@ -330,7 +245,7 @@ class Bench:
 
     def probe(self, study: Study, cell: Cell, rate: float, repeat: int) -> dict[str, Any]:
         """Offer a rate for as long as the requests take to come."""
-        least, most = PROBE_SECONDS
+        least, most = SHORT_PROBE_SECONDS if self.short else PROBE_SECONDS
         seconds = min(most, max(least, self.requests / rate))
         found = self.ask(
             "open",
@@ -345,40 +260,6 @@ class Bench:
         return {"rate": rate, "cpu_per_request_ms": 1000 * found["unit"] / served, **found}
 
 
-def disturbed(found: Mapping[str, float]) -> bool:
-    """Tell whether something else than the site decided what became of a probe."""
-    return (
-        found["steal"] > MOST_STEAL
-        or found["foreign"] > MOST_FOREIGN
-        or (found["lag_p99_ms"] > MOST_LAG_MS and not found["gave_up"])
-    )
-
-
-def probe_of(found: Mapping[str, Any]) -> Probe:
-    """Take from a record what statements are made from."""
-    offered = max(1, found["offered"])
-    return Probe(
-        rate=found["rate"],
-        p99_ms=found["p99_ms"],
-        errors=sum(found["errors"].values()) / offered,
-        completed=0.0 if found["gave_up"] else found["answered"] / offered,
-    )
-
-
-class Record:
-    """A file of JSON lines; every one says which run wrote it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.run = time.strftime("%Y-%m-%d %H:%M:%S")
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, kind: str, **what: Any) -> None:
-        """Add a line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, "run": self.run, **what}) + "\n")
-
-
 def sweep_seconds(mix: Mix, cpus: float, requests: int) -> float:
     """Estimate what a sweep takes."""
     # Two thirds of what the CPUs can do is where most searches end.
@@ -390,9 +271,7 @@ def sweep_seconds(mix: Mix, cpus: float, requests: int) -> float:
 def study_seconds(mix: Mix, cpus: float, level: Level, done: int, requests: int, is_new: bool) -> float:
     """Estimate what is left of a study: all cells in the first two repeats, then without most of the contenders."""
     fixed = 5
-    sweeps = sum(
-        fixed + (level.contenders if repeat < 2 else 1) for repeat in range(done, level.repeats)
-    )
+    sweeps = sum(fixed + (level.contenders if repeat < 2 else 1) for repeat in range(done, level.repeats))
     preparation = (20 + (2 * level.contenders + 3) * (SCREEN_SECONDS + RESTART_SECONDS)) if is_new else 0.0
     return preparation + sweeps * sweep_seconds(mix, cpus, requests)
 
@@ -405,7 +284,9 @@ def cells_of(study: Study, results: Results, repeat: int) -> list[Cell]:
     rates = results.rates(study.name)
     selectable = [study.fixed["plan"], *study.contenders]
     # The choice needs a repeat to be scored on; this one will be it.
-    found = choose_oracle({cell: {**seen, repeat: 1.0} for cell, seen in rates.items()}, study.fixed["plan"], selectable)
+    found = choose_oracle(
+        {cell: {**seen, repeat: 1.0} for cell, seen in rates.items()}, study.fixed["plan"], selectable
+    )
     return [*fixed, *([found[0]] if found else [])]
 
 
@@ -425,16 +306,16 @@ def run(options: argparse.Namespace, record: Record) -> None:
         for name, (mix, cpus) in ((name, names[name]) for name in order)
     }
     levels = allot(60 * options.minutes - LAB_SECONDS * len(options.shapes), cost)
-    shapes = [cpus for cpus in options.shapes if any(study_name(mix, cpus) in levels for mix in options.mixes)]
-    print_allotment(levels, cost, set(names))
-    for cpus in shapes:
-        mine = {name: level for name, level in levels.items() if names[name][1] == cpus}
-        left = {name: cost[name][level] for name, level in levels.items() if names[name][1] >= 0}
-        share = sum(left[name] for name in mine) / sum(
-            left[name] for name in left if names[name][1] in shapes[shapes.index(cpus) :]
-        )
+    left = {name: cost[name][level] for name, level in levels.items() if cost[name][level] > 0}
+    print_allotment(levels, left, set(names))
+    shapes = [cpus for cpus in options.shapes if any(names[name][1] == cpus for name in left)]
+    for number, cpus in enumerate(shapes):
+        mine = [name for name in left if names[name][1] == cpus]
+        later = sum(left[name] for name in left if names[name][1] in shapes[number:])
+        share = sum(left[name] for name in mine) / later
         deadline = time.monotonic() + share * (end - time.monotonic())
-        run_shape(Shape(cpus), {name: names[name][0] for name in mine}, mine, deadline, options, record)
+        mixes = {name: names[name][0] for name in mine}
+        run_shape(Shape(cpus), mixes, levels, deadline, options, record)
 
 
 def run_shape(
@@ -446,15 +327,20 @@ def run_shape(
     record: Record,
 ) -> None:
     """Make the studies of one shape of host; their repeats take turns."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
     say(f"{shape.cpus:g} CPU: booting two hosts and deploying the site")
     packages = [UWSGI] if options.uwsgi else []
-    with Lab("bench-sizing", **shape.variables(), benchmark_packages=packages) as lab:
-        lab.play(Path(__file__).parent / "sizing" / "database.yml")
+    said = {"benchmark_example": str(ROOT / "tests" / "example"), "benchmark_packages": packages}
+    with Lab("bench-sizing", **shape.variables(), **said) as lab:
+        lab.play(Path(__file__).parent / "database.yml")
         lab.play("pitcrew.django.deploy")
-        bench = Bench(shape, lab, record, options.requests, options.uwsgi)
+        # From here on, nothing of this process is on the CPUs of the site, where they are the site's own.
+        os.sched_setaffinity(0, shape.other_cpus)
+        bench = Bench(shape, lab, record, options)
         record("software", cpus=shape.cpus, **about_site(bench))
-        bench.calibrate()
         results = Results.read(record.path)
+        calibrations = results.of("calibration")
+        bench.calibrate(calibrations[0]["rounds_per_ms"] if calibrations else None)
         studies: dict[str, Study] = {}
         for name, mix in mixes.items():
             if time.monotonic() > deadline:
@@ -462,7 +348,7 @@ def run_shape(
             known = results.study(name)
             studies[name] = study_from(known) if known else bench.study(mix, levels[name], screen=not options.short)
             say(describe(studies[name]))
-        most = max(level.repeats for level in levels.values()) if levels else 0
+        most = max(levels[name].repeats for name in mixes)
         for repeat in range(most):
             for name, study in studies.items():
                 if repeat >= levels[name].repeats:
@@ -510,11 +396,11 @@ def about_machine() -> dict[str, Any]:
 
 def about_site(bench: Bench) -> dict[str, str]:
     """Describe what was installed."""
-    python = f"{bench.site['release']}/venv/bin/python"
+    python = f"{bench.server.site['release']}/venv/bin/python"
     program = "import sys, django, gunicorn; print(sys.version.split()[0], django.__version__, gunicorn.__version__)"
-    versions = bench.web("run", python, "-c", program).split()
-    postgresql = bench.db("run", "sh", "-c", "ls /usr/lib/postgresql")
-    nginx = bench.web("run", "sh", "-c", "nginx -v 2>&1 | sed 's/.*nginx.//'")
+    versions = bench.server.web("run", python, "-c", program).split()
+    postgresql = bench.server.db("run", "sh", "-c", "ls /usr/lib/postgresql")
+    nginx = bench.server.web("run", "sh", "-c", "nginx -v 2>&1 | sed 's/.*nginx.//'")
     return {
         "python": versions[0],
         "django": versions[1],
@@ -525,12 +411,15 @@ def about_site(bench: Bench) -> dict[str, str]:
     }
 
 
-def print_allotment(levels: Mapping[str, Level], cost: Mapping[str, Mapping[Level, float]], names: set[str]) -> None:
+def print_allotment(levels: Mapping[str, Level], left: Mapping[str, float], names: set[str]) -> None:
     """Say what fits into the time."""
-    for name, level in levels.items():
-        say(f"{name}: {level.contenders} contenders, {level.repeats} repeats, {cost[name][level] / 60:.0f} min")
-    if left := sorted(names - set(levels)):
-        say(f"no time for: {', '.join(left)}; another run with the same command begins with them")
+    for name, seconds in left.items():
+        level = levels[name]
+        say(f"{name}: up to {level.contenders} contenders, {level.repeats} repeats, {seconds / 60:.0f} min")
+    if not left:
+        say("nothing is left to do in so many minutes")
+    if missing := sorted(names - set(levels)):
+        say(f"no time for: {', '.join(missing)}; another run with the same command begins with them")
 
 
 def say(sentence: str) -> None:

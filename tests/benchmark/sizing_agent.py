@@ -56,48 +56,60 @@ def serve(unit: str, files: dict[str, str], drop_in: str, workers: int) -> float
         run("systemctl", "daemon-reload")
     began = time.monotonic()
     run("systemctl", "restart", unit)
-    while time.monotonic() < began + PATIENCE:
-        main = property_of(unit, "MainPID")
-        children = run("sh", "-c", f"pgrep --count --parent {main} || true")
-        if int(children or 0) >= workers:
-            return time.monotonic() - began
+    while (found := len(_processes(unit)) - 1) < workers:
+        if time.monotonic() > began + PATIENCE:
+            raise RuntimeError(f"{unit} has {found} of {workers} workers after {PATIENCE:.0f} s")
         time.sleep(0.05)
-    raise RuntimeError(f"{unit} has {children} of {workers} workers after {PATIENCE:.0f} s")
+    booted = time.monotonic() - began
+    _count_apart(unit)
+    return booted
 
 
-def _first(*patterns: str) -> Path | None:
-    return next((path for pattern in patterns for path in sorted(CGROUPS.glob(pattern))), None)
+def _version_1() -> Path | None:
+    """Give the directory of the controller that counts CPU time, where control groups are those of version 1."""
+    return next(
+        (path for path in (CGROUPS / "cpuacct", CGROUPS / "cpu,cpuacct") if (path / "cpuacct.usage").exists()), None
+    )
 
 
-def _nanoseconds(group: str) -> int:
-    """Read the CPU time of a control group, of version 1 or 2; of the host itself for an empty name."""
-    path = _first(f"cpuacct/{group}/cpuacct.usage".replace("//", "/"), f"cpu,cpuacct/{group}/cpuacct.usage")
-    if path:
-        return int(path.read_text())
-    path = _first(f"{group}/cpu.stat".lstrip("/"))
-    found = re.search(r"usage_usec (\d+)", path.read_text()) if path else None
-    if not found:
-        raise RuntimeError(f"The control group {group!r} does not say what CPU it used.")
-    return 1000 * int(found.group(1))
+def _count_apart(unit: str) -> None:
+    """Make the kernel count the CPU time of a unit; systemd does where control groups are those of version 2."""
+    if controller := _version_1():
+        group = controller / "benchmark"
+        group.mkdir(exist_ok=True)
+        for pid in _processes(unit):
+            (group / "cgroup.procs").write_text(str(pid))
+
+
+def _processes(unit: str) -> list[int]:
+    """List the main process and its children."""
+    main = property_of(unit, "MainPID")
+    return [int(main), *map(int, run("sh", "-c", f"pgrep --parent {main} || true").split())]
+
+
+def _seconds(unit: str) -> float:
+    """Read the CPU time of a unit, or of the whole host for an empty name."""
+    if controller := _version_1():
+        return int((controller / ("benchmark" if unit else ".") / "cpuacct.usage").read_text()) / 1e9
+    group = property_of(unit, "ControlGroup").lstrip("/") if unit else "."
+    return int(re.findall(r"usage_usec (\d+)", (CGROUPS / group / "cpu.stat").read_text())[0]) / 1e6
 
 
 def cpu(unit: str = "") -> dict[str, float]:
     """Return seconds of CPU of the host and of a unit, and the seconds for which the host's quota stopped it."""
-    found = {"host": _nanoseconds("") / 1e9, "at": time.monotonic(), "throttled": 0.0}
-    path = _first("cpu/cpu.stat", "cpu,cpuacct/cpu.stat", "cpu.stat")
-    if path:
-        for name, part in re.findall(r"throttled_(time|usec) (\d+)", path.read_text()):
-            found["throttled"] = int(part) / (1e9 if name == "time" else 1e6)
-    if unit:
-        found["unit"] = _nanoseconds(property_of(unit, "ControlGroup").lstrip("/")) / 1e9
+    found = {"host": _seconds(""), "unit": _seconds(unit) if unit else 0.0, "throttled": 0.0}
+    for path in (CGROUPS / name / "cpu.stat" for name in ("cpu", "cpu,cpuacct", ".")):
+        if path.exists():
+            for name, part in re.findall(r"throttled_(time|usec) (\d+)", path.read_text()):
+                found["throttled"] = int(part) / (1e9 if name == "time" else 1e6)
     return found
 
 
 def memory(unit: str) -> list[dict[str, float]]:
-    """Return pid, parent, and MB of memory of each process of a unit: its own (uss) and its part of the shared (pss)."""
-    main = int(property_of(unit, "MainPID"))
+    """Return pid, parent, and MB of memory of each process of a unit: its own (uss), its part of all (pss)."""
+    main, *workers = _processes(unit)
     found = []
-    for pid in [main, *map(int, run("sh", "-c", f"pgrep --parent {main} || true").split())]:
+    for pid in [main, *workers]:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         kb = {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE)}
         own = kb["Private_Clean"] + kb["Private_Dirty"]

@@ -5,17 +5,30 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.policies import RULES
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout, System
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.site import Site
 
-__all__ = ["LEVELS", "Cell", "Level", "allot", "contenders", "fixed_cells", "plan_of", "screened", "spread"]
+__all__ = [
+    "LEVELS",
+    "Cell",
+    "Level",
+    "allot",
+    "contenders",
+    "first_rate",
+    "fixed_cells",
+    "plan_of",
+    "screened",
+    "shuffled",
+    "site_of",
+    "spread",
+]
 
-MEMORY_MB = 12_288
-"""Of every host: enough for all layouts, so that memory decides nothing here."""
+MEMORY_MB = 65_536
+"""What the plan is told: enough for all layouts, so that memory decides nothing here. They really take much less."""
 
 THREADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 GTHREAD_DEFAULT_CONNECTIONS = 1000
@@ -61,9 +74,9 @@ class Level:
 LEVELS = (Level(2, 3), Level(3, 3), Level(4, 3), Level(4, 4), Level(6, 4), Level(6, 5), Level(8, 5), Level(10, 6))
 
 
-def site_of(cpus: float, said: Mapping[str, float], server: str = "gunicorn", policy: str = "model") -> Site:
+def site_of(cpus: float, said: Mapping[str, float], server: str = "gunicorn") -> Site:
     """Put what was measured of a mix on a host, as a user of the filter would."""
-    return Site(Host(cpus=cpus, memory_mb=MEMORY_MB), Inputs.of({**said, "server": server, "policy": policy}))
+    return Site(Host(cpus=cpus, memory_mb=MEMORY_MB), Inputs.of({**said, "server": server}))
 
 
 def plan_of(site: Site) -> Layout:
@@ -85,9 +98,7 @@ def fixed_cells(cpus: float, said: Mapping[str, float], uwsgi: bool) -> dict[str
     cells = {
         "plan": Cell.of("gunicorn", plan_of(site_of(cpus, said))),
         "two_n_plus_one": rule("two_n_plus_one"),
-        "two_n_plus_one_threads_4": Cell(
-            threads.server, threads.processes, threads.threads, GTHREAD_DEFAULT_CONNECTIONS
-        ),
+        "two_n_plus_one_threads_4": replace(threads, connections=GTHREAD_DEFAULT_CONNECTIONS),
         "one_worker": rule("one_worker"),
     }
     if uwsgi:
@@ -96,15 +107,15 @@ def fixed_cells(cpus: float, said: Mapping[str, float], uwsgi: bool) -> dict[str
 
 
 def contenders(site: Site) -> list[Cell]:
-    """Give the allowed layouts of the grid, from one slot to two and a half times what the CPUs could use."""
+    """Give the allowed layouts of the grid, from half of the slots wanted to two and a half times as many."""
     wanted, cpus = site.wanted_slots, site.cpus
     asked = {1, wanted, *(math.ceil(part * cpus) for part in (1, 1.5, 2, 3, 4)), math.floor(2 * cpus + 1)}
+    least = 0.5 * min(wanted, site.db_slots(site.inputs.reload_overlap))
     found = set()
     for processes in asked:
         for threads in THREADS:
             layout = Layout(processes, threads)
-            enough = 0.5 * min(wanted, site.db_slots(site.inputs.reload_overlap))
-            if enough <= layout.slots <= 2.5 * wanted + 10 and site.fits(layout, site.inputs.reload_overlap):
+            if least <= layout.slots <= 2.5 * wanted + 10 and site.fits(layout, site.inputs.reload_overlap):
                 found.add(Cell.of("gunicorn", layout))
     return sorted(found)
 
@@ -113,9 +124,7 @@ def spread(cells: Iterable[Cell], around: Sequence[Cell], count: int) -> list[Ce
     """Pick cells that are far from each other and from those `around`, on a logarithmic map of both sizes."""
 
     def apart(one: Cell, other: Cell) -> float:
-        return math.hypot(
-            math.log(one.processes / other.processes), math.log(one.threads / other.threads)
-        )
+        return math.hypot(math.log(one.processes / other.processes), math.log(one.threads / other.threads))
 
     left, picked = sorted(set(cells) - set(around)), list(around)
     while left and len(picked) < len(around) + count:

@@ -1,25 +1,27 @@
-"""The lab of the sizing benchmarks: hosts, a deploy by the collection's own playbook, and someone to ask on the hosts."""
+"""The lab of the sizing benchmarks: hosts, a deploy by the collection's own playbook, and who works on the hosts."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
+from sizing_cells import Cell
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-__all__ = ["ROOT", "Agent", "Lab", "Machine", "ask", "machine", "spin"]
+__all__ = ["ROOT", "Agent", "Lab", "Server", "Shape", "spin"]
 
 
 class Agent:
@@ -64,16 +66,16 @@ class Agent:
 
 
 class Lab:
-    """Hosts from an inventory in this directory, made at the start and removed at the end."""
+    """The hosts of an inventory beside this file, made at the start and removed at the end."""
 
     def __init__(self, name: str, **variables: Any) -> None:
         self.inventory = ROOT / ".cache" / name / "inventory"
         self.inventory.mkdir(parents=True, exist_ok=True)
         # create.yml writes beside the inventory, which must not be the sources.
-        for part in ("hosts.yml", "group_vars"):
-            link = self.inventory / part
+        for part in (HERE / name.removeprefix("bench-")).glob("[hg]*"):
+            link = self.inventory / part.name
             link.unlink(missing_ok=True)
-            link.symlink_to(HERE / ("sizing" if name == "bench-sizing" else "profiles") / part)
+            link.symlink_to(part)
         (self.inventory / "run.yml").write_text(yaml.safe_dump({"all": {"vars": variables}}))
         self.log = ROOT / ".cache" / name / "ansible.log"
         self.agents: dict[str, Agent] = {}
@@ -83,7 +85,7 @@ class Lab:
         done = subprocess.run(
             ["ansible-playbook", f"--inventory={self.inventory}", str(playbook), *options],
             cwd=ROOT,
-            env={**os.environ, "PWD": str(ROOT), "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -96,6 +98,8 @@ class Lab:
             raise RuntimeError(f"{playbook} failed; {self.log} has it all:\n{done.stdout[-3000:]}")
 
     def __enter__(self) -> Self:
+        # So that the hosts are removed by whatever ends the benchmark.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
         self.play(ROOT / "tests/lab/destroy.yml")
         try:
             self.play(ROOT / "tests/lab/create.yml")
@@ -192,3 +196,106 @@ def spin(cpus: tuple[int, ...], loops: int = 25) -> float:
             for _ in range(loops // len(cpus)):
                 sum(number * number for number in range(200_000))
     return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Shape:
+    """CPUs of the host, and on which of the machine they and everything else are."""
+
+    cpus: float
+
+    @property
+    def apart(self) -> bool:
+        """Whether the site has its CPUs for itself."""
+        return self.cpus <= 1 and (os.cpu_count() or 1) > 1
+
+    @property
+    def site_cpus(self) -> tuple[int, ...]:
+        """CPUs of the machine on which the site runs."""
+        return (0,) if self.apart else tuple(range(os.cpu_count() or 1))
+
+    @property
+    def other_cpus(self) -> tuple[int, ...]:
+        """CPUs of the machine on which the database and the client run."""
+        return tuple(range(1, os.cpu_count() or 1)) if self.apart else self.site_cpus
+
+    def variables(self) -> dict[str, Any]:
+        """Tell the inventory."""
+        return {
+            "web_cpus": self.cpus,
+            "web_cpuset": ",".join(map(str, self.site_cpus)),
+            "db_cpuset": ",".join(map(str, self.other_cpus)),
+        }
+
+
+class Server:
+    """A site on a host: restarted with other sizes, put under load, and watched meanwhile."""
+
+    def __init__(self, lab: Lab, host: str, name: str, shape: Shape) -> None:
+        self.name, self.shape, self.address = name, shape, lab.address(host)
+        self.web, self.db = lab.agent(host), lab.agent("db")
+        self.site = self.web("live", name)
+        self.base = self.web("read", f"{self.site['slot']}/gunicorn.conf.py")
+
+    def serve(self, cell: Cell, **more: Any) -> float:
+        """Restart the site's own slot with another size and `more` settings; nothing else of the deploy changes."""
+        slot, unit = self.site["slot"], self.site["unit"]
+        # systemd would stop starting a unit that is restarted every few seconds.
+        drop_in = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nCPUAccounting=yes\nTasksMax=infinity\n"
+        if cell.server == "uwsgi":
+            settings = {
+                "http-socket": f"/run/{unit.removesuffix('.service').replace('@', '-')}/app.sock",
+                "chmod-socket": 660,
+                "module": f"{self.name}.wsgi:application",
+                "processes": cell.processes,
+                "threads": cell.threads,
+                "listen": 1024,
+            }
+            flags = ("master", "enable-threads", "need-app", "die-on-term", "vacuum", "disable-logging", "strict")
+            text = "\n".join(["[uwsgi]", *(f"{k} = {v}" for k, v in settings.items()), *(f"{k} = true" for k in flags)])
+            files = {f"{slot}/uwsgi.ini": text + "\n"}
+            drop_in += f"ExecStart=\nExecStart={self.site['release']}/venv/bin/uwsgi --ini {slot}/uwsgi.ini\n"
+        else:
+            settings = {
+                "worker_class": "sync" if cell.threads == 1 else "gthread",
+                "workers": cell.processes,
+                "threads": cell.threads,
+                "worker_connections": cell.connections or cell.threads,
+                # No worker is recycled in the middle of a measurement.
+                "max_requests": 0,
+                **more,
+            }
+            added = "\n".join(f"{name} = {value!r}" for name, value in settings.items())
+            files = {f"{slot}/gunicorn.conf.py": f"{self.base}\n# The benchmark's.\n{added}\n"}
+        return float(self.web("serve", unit=unit, files=files, drop_in=drop_in, workers=cell.processes))
+
+    def ask(self, way: str, seconds: float, **task: Any) -> dict[str, Any]:
+        """Put a load on the site; give the outcome with what it cost and what else went on."""
+        before, used = machine(), self._used()
+        outcome = ask(
+            way=way,
+            seconds=seconds,
+            address=self.address,
+            host=f"{self.name}.test",
+            cpus=self.shape.other_cpus,
+            **task,
+        )
+        now, using = machine(), self._used()
+        spent = {name: using[name] - used[name] for name in used}
+        return {**outcome, **self._surroundings(now, before, spent), **spent}
+
+    def _used(self) -> dict[str, float]:
+        web, db = self.web("cpu", self.site["unit"]), self.db("cpu")
+        return {"web": web["host"], "unit": web["unit"], "throttled": web["throttled"], "db": db["host"]}
+
+    def _surroundings(self, now: Machine, before: Machine, spent: Mapping[str, float]) -> dict[str, float]:
+        """Tell how much of the site's CPUs others took, and how much the machine did not get at all."""
+        passed = now.since(before)
+        available = passed["at"] * len(self.shape.site_cpus)
+        known = spent["web"] if self.shape.apart else spent["web"] + spent["db"] + passed["own"]
+        busy = sum(passed["busy"][cpu] for cpu in self.shape.site_cpus)
+        return {
+            "foreign": max(0.0, busy - known) / available,
+            "steal": passed["steal"] / passed["at"],
+            "pressure": passed["pressure"] / passed["at"],
+        }

@@ -1,4 +1,6 @@
-"""Offer requests of a mix to a lab host and say what became of them: a process of its own, lighter than tests/lab/load.py.
+"""Offer requests of a mix to a lab host and say what became of them.
+
+A process of its own, lighter than the client of tests/lab/load.py, which watches every single request.
 
 Run by sizing.py with a task as JSON on standard input; answers with JSON. Three ways to ask:
 
@@ -27,7 +29,7 @@ from ipaddress import ip_address
 from sizing_statistics import p99
 from sizing_workloads import MIXES, Draw
 
-__all__ = ["Outcome", "Task"]
+__all__ = ["Outcome", "Task", "run"]
 
 PATIENCE = 30.0
 """Seconds to wait for an answer."""
@@ -54,6 +56,7 @@ class Task:
     seed: int = 0
     hopeless: float = float("inf")
     cpus: tuple[int, ...] = ()
+    port: int = 80
 
     def __post_init__(self) -> None:
         if not ip_address(self.address).is_private:
@@ -149,7 +152,7 @@ class _Client:
         exchange = _Exchange(request, done)
         try:
             async with asyncio.timeout(PATIENCE):
-                transport, _ = await self.loop.create_connection(lambda: exchange, self.task.address, 80)
+                transport, _ = await self.loop.create_connection(lambda: exchange, self.task.address, self.task.port)
                 try:
                     await done
                 finally:
@@ -211,7 +214,8 @@ class _Client:
         return outcome
 
 
-async def _run(task: Task) -> Outcome:
+async def run(task: Task) -> Outcome:
+    """Do a task."""
     return await _Client(task).run()
 
 
@@ -221,7 +225,7 @@ def main() -> None:
     task = Task(**{**said, "paths": tuple(said.get("paths", ())), "cpus": tuple(said.get("cpus", ()))})
     if task.cpus:
         os.sched_setaffinity(0, task.cpus)
-    json.dump(asdict(asyncio.run(_run(task))), sys.stdout)
+    json.dump(asdict(asyncio.run(run(task))), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ from sizing_cells import Cell
 from sizing_statistics import Estimate, Probe, choose_oracle, ratio, sustained
 from sizing_workloads import DB_BUDGET, MIXES
 
-__all__ = ["Finding", "Results", "findings", "summary", "write_report"]
+__all__ = ["Finding", "Results", "disturbed", "findings", "probe_of", "summary", "write_report"]
 
 MOST_SPIN = 0.05
 """A sweep does not count if the machine was that much slower or faster before it than in the median of its run."""
 MOST_STEAL = 0.02
 MOST_FOREIGN = 0.08
 MOST_LAG_MS = 10.0
+"""A probe beyond these does not count: time that the machine did not get, work of others on the site's CPUs,
+and a client that was late itself."""
 
 RULES = {
     "two_n_plus_one": "2n+1 sync",
@@ -30,6 +32,23 @@ RULES = {
     "uwsgi": "uWSGI, as planned",
 }
 RULES_NEED = "2n+1 x 4 threads has gunicorn's default worker_connections"
+
+
+def disturbed(found: Mapping[str, Any]) -> bool:
+    """Tell whether something else than the site decided what became of a probe."""
+    late = found["lag_p99_ms"] > MOST_LAG_MS and not found["gave_up"]
+    return bool(late or found["steal"] > MOST_STEAL or found["foreign"] > MOST_FOREIGN)
+
+
+def probe_of(found: Mapping[str, Any]) -> Probe:
+    """Take from a record what statements are made from."""
+    offered = max(1, found["offered"])
+    return Probe(
+        rate=found["rate"],
+        p99_ms=found["p99_ms"],
+        errors=sum(found["errors"].values()) / offered,
+        completed=0.0 if found["gave_up"] else found["answered"] / offered,
+    )
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,10 @@ class Finding:
     oracle_rate: float
     plan_over_oracle: Estimate | None
     rules: Mapping[str, Estimate]
+
+    def cell(self, role: str) -> Cell | None:
+        """Give the cell of a rule, which may be the plan's own."""
+        return Cell(**self.study["fixed"][role]) if role in self.study["fixed"] else None
 
     @property
     def regret(self) -> float | None:
@@ -108,18 +131,7 @@ class Results:
         usual = self._spins[sweep["run"], sweep["cpus"]]
         if abs(sweep["spin"] / usual - 1) > MOST_SPIN:
             return []
-        return [
-            Probe(
-                rate=found["rate"],
-                p99_ms=found["p99_ms"],
-                errors=sum(found["errors"].values()) / max(1, found["offered"]),
-                completed=0.0 if found["gave_up"] else found["answered"] / max(1, found["offered"]),
-            )
-            for found in sweep["probes"]
-            if found["steal"] <= MOST_STEAL
-            and found["foreign"] <= MOST_FOREIGN
-            and (found["lag_p99_ms"] <= MOST_LAG_MS or found["gave_up"])
-        ]
+        return [probe_of(found) for found in sweep["probes"] if not disturbed(found)]
 
     @cached_property
     def _rates(self) -> dict[str, dict[Cell, dict[int, float]]]:
@@ -224,7 +236,10 @@ def _rows(found: Iterable[Finding]) -> list[list[str]]:
             f"{100 * finding.prediction_error:+.0f} %",
             f"{finding.oracle.name}: {finding.oracle_rate:.1f}" if finding.oracle else "-",
             _regret(finding),
-            *(_percent(finding.rules.get(role)) for role in RULES),
+            *(
+                "the plan" if finding.cell(role) == finding.plan else _percent(finding.rules.get(role))
+                for role in RULES
+            ),
             str(finding.repeats),
         ]
         for finding in found
@@ -296,69 +311,79 @@ def _document(results: Results, found: Sequence[Finding]) -> str:
     sweeps = results.of("sweep")
     clients = [probe["cpu"] for sweep in sweeps for probe in sweep["probes"]]
     uwsgi = f", uWSGI {software['uwsgi']}" if software["uwsgi"] else ""
-    table = [HEADINGS, ["---"] * len(HEADINGS), *_rows(found)]
-    mixes = [MIXES[name] for name in sorted({finding.mix for finding in found})]
-    shared = (
-        "\nWith two CPUs, the site shared both with its database and with the client of the test: those rows compare "
-        "layouts fairly, since all\nsuffered alike, but the rates are lower than those of a host of its own.\n"
-        if any(finding.cpus > 1 for finding in found)
-        else ""
-    )
+    names = sorted({finding.mix for finding in found})
+    mixes = [[name, MIXES[name].title, STANDS_FOR[name]] for name in names]
+    shared = SHARED if any(finding.cpus > 1 for finding in found) else ""
     return f"""# The sizing benchmark
 
 Written by `make bench-sizing-report` from what `make bench-sizing` measured; do not edit it.
 
-Measured {when} on {machine["count"]} x {machine["cpu"]}, Linux {machine["kernel"]}: Python {software["python"]}, Django
-{software["django"]}, gunicorn {software["gunicorn"]}{uwsgi}, nginx {software["nginx"]}, PostgreSQL {software["postgresql"]}.
+Measured {when} on {machine["count"]} x {machine["cpu"]}, Linux {machine["kernel"]}:
+Python {software["python"]}, Django {software["django"]}, gunicorn {software["gunicorn"]}{uwsgi},
+nginx {software["nginx"]}, PostgreSQL {software["postgresql"]}.
 
 ![Sustained rate of each layout, relative to the plan](images/sizing-benchmark.svg)
 
-{chr(10).join("| " + " | ".join(row) + " |" for row in table)}
+{_table(HEADINGS, _rows(found))}
 
-{chr(10).join("- " + line for line in _overall(found))}
+{_lines("- " + line for line in _overall(found))}
 
 ## How to read it
 
-A layout *sustains* a rate if 99 % of the answers come within three times the 99th percentile of an idle server, with
-fewer than one error in a thousand, while requests arrive at random. *Prediction* compares the model's `rps_at_slo` with
-that. *Regret* is the part of the best layout's rate that the plan gives away; the best layout is chosen on the first two
-repeats and scored on the others, so that luck is not taken for merit. The other columns are sustained rates relative to
-the plan's, in the same repeats. Intervals are 95 %, by bootstrap over the repeats; "no difference" means that the interval
-holds 1. {RULES_NEED}; the plan sets it to the number of threads.
+A layout *sustains* a rate if 99 % of the answers come within three times the 99th percentile of an idle server,
+with fewer than one error in a thousand, while requests arrive at random. *Prediction* compares the model's
+`rps_at_slo` with that. *Regret* is the part of the best layout's rate that the plan gives away; the best layout is
+chosen on the first two repeats and scored on the others, so that luck is not taken for merit. The other columns are
+sustained rates relative to the plan's, in the same repeats. Intervals are 95 %, by bootstrap over the repeats; "no
+difference" means that the interval holds 1. {RULES_NEED}; the plan sets it to the number of threads.
 
-| mix | a request | meant for |
-| --- | --- | --- |
-{chr(10).join(f"| {mix.name} | {mix.title} | {MEANT_FOR[mix.name]} |" for mix in mixes)}
+{_table(["mix", "a request", "stands for"], mixes)}
 
-Times are exponentially distributed around these means, those of f are exactly these. Computing is the rendering of Django
-templates, always the same amount of it; waiting is `pg_sleep` in PostgreSQL where the mix says queries, and otherwise a sleep
-that stands for another service. Of mix h the role in the database may open {DB_BUDGET} connections, and the plan is told of
-twice as many since a deploy needs them twice; layouts with more threads than connections answer with errors and sustain
-nothing.
+Times are exponentially distributed around these means, those of f are exactly these. Computing is the rendering of
+Django templates, always the same amount of it; Django itself and the queries come on top. Waiting is `pg_sleep` in
+PostgreSQL where the mix says queries, and otherwise a sleep that stands for another service. In mix h the role of
+the site may open {DB_BUDGET} connections, and the plan is told of twice as many since a deploy needs them twice;
+layouts with more threads than connections answer with errors and sustain nothing.
 
 ## How it was measured
 
-The example site was deployed to a lab host by `pitcrew.django.deploy`, its database to another. Per cell only the slot's
-`gunicorn.conf.py` was changed and its unit restarted (uWSGI ran in the same unit). The CPU and waiting time of a request were
-measured as [Sizing](sizing.md), section 11 describes, and the plan was made from these, on a host with memory for every layout.
-On hosts of up to one CPU the site had a CPU for itself, and the database and the client ran on the other.
+The example site was deployed to a lab host by `pitcrew.django.deploy`, its database to another. Per cell only the
+slot's `gunicorn.conf.py` was changed and its unit restarted (uWSGI ran in the same unit). The CPU and waiting time
+of a request were measured as [Sizing](sizing.md), section 11 advises, and the plan was made from these, on a host
+with memory for every layout. On hosts of up to one CPU the site had a CPU for itself, and the database and the
+client ran on the other.
 {shared}
-Every repeat visited all cells in another order, with the same requests at the same moments relative to the rate. A probe was
-made again, and did not count, if more than {MOST_STEAL:.0%} of the time was stolen, if others used more than {MOST_FOREIGN:.0%}
-of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late; a sweep did not count if a calibration before it
-was {MOST_SPIN:.0%} off. Of {len(sweeps)} sweeps, {results.discarded} did not count. The client took
-{statistics.median(clients):.0%} of a CPU in the median.
+Every repeat visited all cells in another order, with the same requests at the same moments relative to the rate. A
+probe did not count if more than {MOST_STEAL:.0%} of the time was stolen from the machine, if others used more than
+{MOST_FOREIGN:.0%} of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late; a sweep did not
+count if a calibration before it was {MOST_SPIN:.0%} off. Of {len(sweeps)} sweeps, {results.discarded} did not
+count. The client took {statistics.median(clients):.0%} of a CPU in the median.
 
 What this does not show: machines with more CPUs, disks and networks, and sites whose requests differ more than these.
 
 ## Do it again
 
-    make bench-sizing               # adds to .cache/bench-sizing/results.jsonl; MINUTES=60 for less than four hours
+    make bench-sizing               # adds to .cache/bench-sizing/results.jsonl
+    make bench-sizing MINUTES=60    # what fits into an hour; the next run goes on from there
     make bench-sizing-report        # this document
 """
 
 
-MEANT_FOR = {
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return _lines("| " + " | ".join(row) + " |" for row in (headings, ["---"] * len(headings), *rows))
+
+
+SHARED = """
+With two CPUs, the site shared both with its database and with the client of the test. Those rows compare layouts with
+each other, since all suffered alike, but their rates are lower than those of a host of its own, and so the
+predictions look too high there.
+"""
+
+STANDS_FOR = {
     "a": "reports, image work",
     "b": "pages with some quick queries",
     "c": "a call to a fast service",
@@ -382,6 +407,7 @@ def _draw(found: Sequence[Finding], path: Path) -> None:
         "one_worker": ("x", "#666666"),
         "uwsgi": ("D", "#3b7d3b"),
     }
+    labelled: set[str] = set()
     shapes = sorted({finding.cpus for finding in found})
     figure, axes = pyplot.subplots(
         len(shapes), 1, figsize=(8, 1.0 + 0.42 * len(found) + 0.5 * len(shapes)), sharex=True, squeeze=False,
@@ -397,7 +423,8 @@ def _draw(found: Sequence[Finding], path: Path) -> None:
                 inverse = Estimate(1 / best.value, 1 / best.high, 1 / best.low, best.count)
                 points.append(("best", inverse, "o", "#1f5fa8"))
             for role, estimate, mark, colour in points:
-                label = RULES.get(role, "best layout found") if cpus == shapes[0] and row == len(mine) - 1 else None
+                label = None if role in labelled else RULES.get(role, "best layout found")
+                labelled.add(role)
                 axis.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=1)
                 axis.plot([estimate.value], [row], mark, color=colour, markersize=6, linestyle="none", label=label)
         axis.set_yticks(range(len(mine)), [f"{f.mix}: {MIXES[f.mix].title}" for f in mine])

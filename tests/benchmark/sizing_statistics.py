@@ -36,7 +36,7 @@ WORST = 10.0
 
 STEP = 1.15
 """Neighbouring rates of a finished search differ by no more than this factor."""
-MOST_PROBES = 6
+MOST_PROBES = 8
 LEAST_PART = 0.02
 """A search gives up below this part of the rate that it began with."""
 
@@ -113,14 +113,15 @@ class Search:
             return min(self.start, self.most)
         good = max((p.rate for p in self.probes if p.level(self.goal_ms) <= 0), default=None)
         bad = min((p.rate for p in self.probes if p.level(self.goal_ms) > 0), default=None)
-        step = STEP ** len(self.probes)
+        step = STEP**2 ** (len(self.probes) - 1)
         if len(self.probes) >= MOST_PROBES or (good is not None and bad is not None and bad <= good * STEP * 1.01):
             return None
         if bad is None:
             assert good is not None
             return min(good * step, self.most) if good < self.most else None
         if good is None:
-            return bad / step if bad / step >= LEAST_PART * self.start else None
+            least = LEAST_PART * self.start
+            return max(bad / step, least) if bad > least else None
         return math.sqrt(good * bad)
 
 
@@ -168,9 +169,7 @@ def choose_oracle(
         return None
 
     def merit(cell: Cell) -> float:
-        found = [
-            rates[cell][n] / rates[base][n] for n in selecting if n in rates.get(cell, {}) and rates[base][n] > 0
-        ]
+        found = [rates[cell][n] / rates[base][n] for n in selecting if n in rates.get(cell, {}) and rates[base][n] > 0]
         return statistics.mean(found) if found else 0.0
 
     return max(selectable, key=merit), scoring

@@ -106,7 +106,8 @@ def _rules(cls: type) -> dict[str, _Rule]:
 
 
 def _said(default: T, rule: _Rule) -> T:
-    return field(default=default, metadata={"rule": rule})
+    # The dataclasses below call field() through this function, which pylint does not see.
+    return field(default=default, metadata={"rule": rule})  # pylint: disable=invalid-field-call
 
 
 def _number(default: T, low: float, high: float, over: bool = False) -> T:

@@ -25,7 +25,9 @@ MAX_QUERIES = 100.0
 CHUNK = b"." * 1023 + b"\n"
 
 # One round of work: a small page, so that it computes as pages do, with many objects that come and go.
-PAGE = Engine().from_string("{% for row in rows %}<li>{{ row.name|upper }}: {{ row.price|floatformat:2 }}</li>{% endfor %}")
+PAGE = Engine().from_string(
+    "{% for row in rows %}<li>{{ row.name|upper }}: {{ row.price|floatformat:2 }}</li>{% endfor %}"
+)
 ROWS = [{"name": f"item {number}", "price": number * 1.37} for number in range(6)]
 
 # What /exercise/memory/ took, kept for the life of the process.

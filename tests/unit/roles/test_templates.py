@@ -87,7 +87,7 @@ PLAY = [
             {"name": "Configure gunicorn", "ansible.builtin.import_role": {"name": "pitcrew.django.gunicorn"}},
             {
                 "name": "Have the variables of nginx without doing anything",
-                "ansible.builtin.import_role": {"name": "pitcrew.django.nginx"},
+                "ansible.builtin.import_role": {"name": "pitcrew.django.nginx", "tasks_from": "install"},
                 "when": False,
             },
             {
@@ -206,7 +206,7 @@ def test_a_plain_site(render: Render) -> None:
 
 def test_one_backend_is_the_live_slot(render: Render) -> None:
     """Through the link that a switch renames; nothing is balanced."""
-    assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/app.sock;"]
+    assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/http.sock;"]
 
 
 def test_what_the_application_is_told(render: Render) -> None:
@@ -215,9 +215,9 @@ def test_what_the_application_is_told(render: Render) -> None:
         "proxy_pass http://shop;",
         "proxy_http_version 1.1;",
         "proxy_set_header Connection close;",
-        "proxy_set_header Host $http_host;",
+        "proxy_set_header Host $shop_host;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
-        "proxy_set_header X-Forwarded-Host $http_host;",
+        "proxy_set_header X-Forwarded-Host $shop_host;",
         "proxy_set_header X-Forwarded-Proto http;",
         "proxy_read_timeout 65s;",
         "proxy_hide_header X-Release;",
@@ -335,15 +335,15 @@ def test_a_release_that_check_mode_imagines(render: Render) -> None:
     text = render("bare", "site")
     assert "location ^~ /static/" not in text
     assert "location ^~ /media/" not in text
-    assert block(text, "upstream shop") == ["server unix:/srv/shop/live/app.sock;"]
+    assert block(text, "upstream shop") == ["server unix:/srv/shop/live/http.sock;"]
 
 
 def test_a_name_with_a_dash(render: Render) -> None:
     """Variables of nginx have none; everything else has it."""
     text = render("dash", "site")
-    assert block(text, "upstream my-shop") == ["server unix:/srv/my-shop/live/app.sock;"]
+    assert block(text, "upstream my-shop") == ["server unix:/srv/my-shop/live/http.sock;"]
     assert "proxy_pass http://my-shop;" in text
-    assert set(re.findall(r"\$my[\w-]*", text)) == {"$my_shop_release", "$my_shop_expires"}
+    assert set(re.findall(r"\$my[\w-]*", text)) == {"$my_shop_release", "$my_shop_expires", "$my_shop_host", "$my_shop_port"}
 
 
 def test_what_the_site_says_of_its_own(render: Render) -> None:
@@ -552,7 +552,7 @@ def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pyt
             """Note that somebody looked."""
             done.append("URLs loaded")
 
-    played = {
+    played: dict[str, dict[str, Any]] = {
         "django": {},
         "django.urls": {"get_resolver": Resolver},
         "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},

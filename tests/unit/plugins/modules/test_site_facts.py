@@ -12,16 +12,18 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.modules import site_facts as module
 
-NOTHING = {
+NOTHING: dict[str, Any] = {
     "slot": None,
     "release": None,
     "releases": {},
     "unfinished": [],
     "served": [],
     "previous": None,
+    "packages": [],
     "group": False,
     "nginx": {
         "installed": False,
+        "conf_d": {},
         "in_group": False,
         "welcome_pages": [],
         "worker_connections": 0,
@@ -45,6 +47,7 @@ class Host:
             module.main()
         answer = json.loads(self.capsys.readouterr().out)
         assert answer.get("changed", False) is False
+        assert answer["ansible_facts"]["pitcrew_capacity"] == {"cpus": 2}
         facts: dict[str, Any] = answer["ansible_facts"]["pitcrew_site"]
         return facts
 
@@ -67,6 +70,9 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
     """Give a host that has nothing yet."""
+    status, read_text = Path("/var/lib/dpkg/status"), module.read_text
+    monkeypatch.setattr(module, "read_text", lambda path: read_text(tmp_path / "dpkg" if path == status else path))
+    monkeypatch.setattr(module, "read_capacity", lambda: {"cpus": 2})
     monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
     return Host(tmp_path / "srv/shop", tmp_path / "nginx", capsys)
@@ -162,3 +168,42 @@ def test_the_group_of_the_site(host: Host, monkeypatch: pytest.MonkeyPatch, memb
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: groups[name])
     facts = host.read()
     assert (facts["group"], facts["nginx"]["in_group"]) == (True, inside)
+
+
+def test_files_of_nginx(host: Host) -> None:
+    """Those that nginx reads, by the SHA-256 of their content."""
+    (host.nginx / "conf.d").mkdir(parents=True)
+    (host.nginx / "conf.d/shop.conf").write_text("abc")
+    (host.nginx / "conf.d/shop.conf.bak").write_text("abc")
+    assert host.read()["nginx"]["conf_d"] == {
+        "shop.conf": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    }
+
+
+def test_packages_of_the_distribution(host: Host) -> None:
+    """Those that are installed; not those that were removed, or are only half there."""
+    states = {
+        "nginx": "install ok installed",
+        "libpq5": "hold ok installed",
+        "apache2": "deinstall ok config-files",
+        "broken": "install reinstreq half-installed",
+    }
+    (host.root.parents[1] / "dpkg").write_text(
+        "\n".join(
+            f"Package: {name}\nStatus: {state}\nPriority: optional\nDepends: python3-venv\n"
+            for name, state in states.items()
+        )
+    )
+    assert host.read()["packages"] == ["nginx", "libpq5"]
+
+
+def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told in a sentence."""
+
+    def unreadable() -> None:
+        raise module.CapacityError("no /proc/meminfo")
+
+    monkeypatch.setattr(module, "read_capacity", unreadable)
+    with patch_module_args({"name": "shop", "root": str(host.root)}), pytest.raises(SystemExit):
+        module.main()
+    assert json.loads(host.capsys.readouterr().out)["msg"] == "site_facts: no /proc/meminfo"

@@ -352,7 +352,7 @@ def test_what_a_slot_holds(site: Site) -> None:
     assert (slot / "gunicorn.conf.py").read_text() == "workers = 2\n"
     assert (site.units / "shop@blue.service").read_text() == "[Service]\nUser=shop\n"
     assert os.readlink(slot / "release") == str(site.root / "releases/r1")
-    assert os.readlink(slot / "app.sock") == str(site.layout.slots["blue"].socket)
+    assert os.readlink(slot / "http.sock") == str(site.layout.slots["blue"].socket)
     assert os.readlink(slot / "public/static") == "/srv/shop/releases/r1/app/static"
     assert os.readlink(slot / "public/up/loads") == "/var/lib/shop/media"
     assert os.readlink(site.units / "multi-user.target.wants/shop@blue.service") == str(
@@ -481,9 +481,9 @@ def test_nothing_of_an_earlier_deploy_stays_in_the_slot(site: Site) -> None:
     site.deploy("r2")
     site.deploy("r3", public={"static": "/static"})
     assert sorted(os.listdir(site.root / "slots/blue")) == [
-        "app.sock",
         "environment",
         "gunicorn.conf.py",
+        "http.sock",
         "public",
         "release",
         "secrets",
@@ -596,7 +596,7 @@ def test_a_refused_candidate_leaves_everything_as_it_was(site: Site, behaviour: 
     site.host.behaviours["r2"] = behaviour
     answer = site.deploy("r2")
     assert answer["failed"] is True
-    assert answer["msg"].startswith("Release r2 is refused, release r1 keeps serving: ")
+    assert "Release r2 is refused, release r1 keeps serving: " in answer["msg"]
     assert reason in answer["msg"]
     assert "The end of its journal:\nthe last 25 lines of shop@green.service" in answer["msg"]
     assert site.tree() == before
@@ -622,7 +622,7 @@ def test_a_first_release_that_is_refused_leaves_nothing(site: Site, behaviour: B
     """Not even a link; the site is not there."""
     site.host.behaviours["r2"] = behaviour
     answer = site.deploy("r2")
-    assert answer["msg"].startswith("Release r2 is refused, nothing serves yet: ")
+    assert "Release r2 is refused, nothing serves yet: " in answer["msg"]
     assert reason.replace("green", "blue") in answer["msg"].replace("green", "blue")
     assert not os.path.lexists(site.root / "live")
     assert not os.path.lexists(site.root / "slots/blue")
@@ -650,7 +650,7 @@ def test_the_release_that_serves_is_kept_when_its_environment_is_refused(site: S
     (site.root / "history").unlink()
     site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (500, ""))
     answer = site.deploy("r1", environment={"DEBUG": True})
-    assert answer["msg"].startswith("Release r1 is refused, release r1 keeps serving: ")
+    assert "Release r1 is refused, release r1 keeps serving: " in answer["msg"]
     del before[str(site.root / "history")]
     assert site.tree() == before
     assert site.at_rest()
@@ -768,6 +768,25 @@ def test_a_live_slot_that_does_not_start_at_boot_does_again(site: Site) -> None:
     site.layout.slots["blue"].wanted_by.unlink()
     assert site.deploy("r1")["changed"] is True
     assert site.host.story == ["boot blue"]
+    assert site.at_rest()
+
+
+def test_a_live_slot_that_failed_is_started_again(site: Site) -> None:
+    """Systemd has given it up, and is told to forget that."""
+    site.deploy("r1")
+    site.host.stop("shop@blue.service")
+    site.host.state("shop@blue.service", "failed")
+    assert "failed" not in site.deploy("r1")
+    assert site.at_rest()
+
+
+def test_an_idle_slot_that_would_start_at_boot_does_not(site: Site) -> None:
+    """Both would run after the next one."""
+    site.deploy("r1")
+    site.deploy("r2")
+    blue = site.layout.slots["blue"]
+    blue.wanted_by.symlink_to(blue.unit_file)
+    assert site.deploy("r2")["changed"] is True
     assert site.at_rest()
 
 
@@ -918,7 +937,7 @@ def test_a_release_that_is_not_there(site: Site) -> None:
     site.host.log.clear()
     before = site.tree()
     answer = site.run("r3")
-    assert answer["msg"].startswith("site_release: 'r3' is not on this host")
+    assert "site_release: 'r3' is not on this host" in answer["msg"]
     assert "has r1, r2" in answer["msg"]
     assert site.tree() == before
     assert site.host.log == []
@@ -927,7 +946,7 @@ def test_a_release_that_is_not_there(site: Site) -> None:
 def test_no_release_on_an_empty_host(site: Site) -> None:
     """A rollback where nothing was ever live."""
     message = site.run("")["msg"]
-    assert message.startswith("site_release: 'none' is not on this host")
+    assert "site_release: 'none' is not on this host" in message
     assert "has none" in message
 
 
@@ -936,7 +955,7 @@ def test_a_variable_that_cannot_be_one(site: Site) -> None:
     site.deploy("r1")
     before = site.tree()
     answer = site.run("r1", environment={"MY-NAME": "x"})
-    assert answer["msg"].startswith("site_environment: 'MY-NAME' is not the name")
+    assert "site_environment: 'MY-NAME' is not the name" in answer["msg"]
     assert site.tree() == before
 
 
@@ -955,7 +974,7 @@ def test_another_switch_under_way(site: Site, release: str) -> None:
     finally:
         os.close(handle)
     assert answer["failed"] is True
-    assert answer["msg"].startswith(f"Another switch of the site in {site.root} is under way; wait")
+    assert f"Another switch of the site in {site.root} is under way; wait" in answer["msg"]
     assert site.tree() == before
     assert site.host.log == []
 

@@ -412,7 +412,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             (1, 512),
             {"profile": "orm"},
             "Memory holds one generation only: 2 x 238 MB exceed the 384 MB there are. "
-            "A deploy has to stop the old slot before it starts the new one.",
+            "A switch runs both for a moment: have swap or more memory ready for it.",
         ),
         ((1, 512), {"profile": "orm"}, "One worker: while it starts again, nothing is served."),
         (

@@ -1,0 +1,103 @@
+"""From recorded sweeps to statements: what counts, what does not, and what may be said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
+
+from sizing_cells import Cell
+from sizing_report import Results, disturbed, findings, summary
+
+PLAN = {"server": "gunicorn", "processes": 5, "threads": 1, "connections": 0}
+RULE = {"server": "gunicorn", "processes": 3, "threads": 1, "connections": 0}
+BEST = {"server": "gunicorn", "processes": 2, "threads": 3, "connections": 0}
+STUDY = {
+    "kind": "study",
+    "run": "1",
+    "mix": "b",
+    "cpus": 1.0,
+    "goal_ms": 100.0,
+    "predicted": {"rps_at_slo": 44.0},
+    "fixed": {"plan": PLAN, "two_n_plus_one": RULE},
+    "contenders": [BEST],
+}
+
+
+def probe(rate: float, p99_ms: float, **more: Any) -> dict[str, Any]:
+    usual = {"offered": 400, "answered": 400, "errors": {}, "gave_up": False, "lag_p99_ms": 2.0, "cpu": 0.03}
+    return {"rate": rate, "p99_ms": p99_ms, "steal": 0.0, "foreign": 0.01, **usual, **more}
+
+
+def sweep(cell: dict[str, Any], repeat: int, rate: float, spin: float = 0.4, **more: Any) -> dict[str, Any]:
+    """A sweep that sustains exactly this rate."""
+    probes = [probe(rate, 100.0, **more), probe(1.1 * rate, 1000.0, **more)]
+    return {
+        "kind": "sweep", "run": "1", "mix": "b", "cpus": 1.0, "cell": cell, "repeat": repeat, "spin": spin,
+        "probes": probes,
+    }  # fmt: skip
+
+
+def results(*sweeps: dict[str, Any]) -> Results:
+    return Results([STUDY, *sweeps])
+
+
+FOUR = [
+    sweep(cell, repeat, rate)
+    for cell, rates in ((PLAN, (40, 42, 40, 38)), (RULE, (20, 21, 20, 19)), (BEST, (44, 44, 40, 40)))
+    for repeat, rate in enumerate(rates)
+]
+
+
+def test_a_finding_compares_within_repeats() -> None:
+    """The best of the first two repeats is 10 % and 5 % better there, and 0 to 5 % in those that count."""
+    (found,) = findings(results(*FOUR))
+    assert (found.rate, found.repeats) == (40, 4)
+    assert found.oracle == Cell(**BEST)
+    assert found.regret == pytest.approx(0.025)
+    assert found.plan_over_oracle is not None
+    assert not found.plan_over_oracle.differs_from_one
+    assert found.rules["two_n_plus_one"].value == pytest.approx(0.5)
+    assert found.rules["two_n_plus_one"].differs_from_one
+    assert found.prediction_error == pytest.approx(0.1)
+
+
+def test_two_repeats_are_too_few_for_regret() -> None:
+    (found,) = findings(results(*(line for line in FOUR if line["repeat"] < 2)))
+    assert found.oracle is None
+    assert found.regret is None
+    assert "not yet" in summary(results(*(line for line in FOUR if line["repeat"] < 2)))
+
+
+@pytest.mark.parametrize(
+    "more", [{"steal": 0.03}, {"foreign": 0.1}, {"lag_p99_ms": 20.0}], ids=["stolen time", "others", "late client"]
+)
+def test_what_was_disturbed_does_not_count(more: dict[str, float]) -> None:
+    assert disturbed(probe(10, 50, **more))
+    known = results(sweep(PLAN, 0, 40), sweep(PLAN, 1, 90, **more))
+    assert known.rates("b on 1 CPU") == {Cell(**PLAN): {0: 40}}
+    assert known.discarded == 1
+
+
+def test_a_client_that_gave_up_may_be_late() -> None:
+    assert not disturbed(probe(10, 500, lag_p99_ms=20.0, gave_up=True))
+
+
+def test_a_machine_that_was_not_itself_does_not_count() -> None:
+    known = results(*(sweep(PLAN, repeat, 40, spin=0.4) for repeat in range(3)), sweep(PLAN, 3, 30, spin=0.43))
+    assert known.repeats("b on 1 CPU") == 3
+
+
+def test_the_first_record_of_a_study_holds_and_a_torn_line_is_passed_over(tmp_path: Path) -> None:
+    """So that cells and goal stay the same in all runs."""
+    path = tmp_path / "results.jsonl"
+    path.write_text(f'{json.dumps(STUDY)}\n{json.dumps({**STUDY, "goal_ms": 200.0})}\n{{"kind": "swe', encoding="utf-8")
+    known = Results.read(path)
+    assert known.studies["b on 1 CPU"]["goal_ms"] == 100
+    assert not known.has("a on 1 CPU")
+    assert Results.read(tmp_path / "none").lines == []
