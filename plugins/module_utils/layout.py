@@ -16,13 +16,18 @@ Everything is named after the site (here C(shop)):
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SLOTS", "Layout", "Release", "Slot", "read_text", "replace_link", "write_file"]
+__all__ = ["SLOTS", "Busy", "Layout", "Release", "Slot", "alone", "public_paths", "read_text", "replace_link", "timed"]
+__all__ += ["write_file"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -47,6 +52,50 @@ def replace_link(link: Path, target: str) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(target)
     os.replace(new, link)
+
+
+class Busy(Exception):
+    """Another run works on the site."""
+
+
+@contextmanager
+def alone(root: str | Path) -> Iterator[None]:
+    """Hold the site for one run at a time, by a lock that only root can take.
+
+    Raises Busy where another one is under way.
+    """
+    with open(os.open(Path(root) / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"Another run works on the site in {root}; wait until it has ended, then deploy again") from None
+        yield
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add how long the block takes, in seconds."""
+    start = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - start, 2)
+
+
+def public_paths(public: Mapping[str, str], allowed: Iterable[Path]) -> None:
+    """See that what the settings want served is nothing but the site's own.
+
+    They are code, and root makes links and nginx locations of them. Raises ValueError with the cure.
+    """
+    for path, directory in public.items():
+        if not re.match(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z", path):
+            raise ValueError(f"the URL path {path!r} of static files or uploads is none; write it as in /static/")
+        where = Path(os.path.normpath(directory))
+        if not any(where.is_relative_to(parent) and where != parent for parent in allowed):
+            raise ValueError(
+                f"{directory!r} cannot be served as /{path}/; keep it below {' or '.join(map(str, allowed))}"
+            )
+        others = [other for other in public if other.startswith(f"{path}/")]
+        if others:
+            raise ValueError(f"/{others[0]}/ lies below /{path}/; give static files and uploads URLs of their own")
 
 
 def read_text(path: Path) -> str | None:
@@ -137,4 +186,10 @@ class Layout:
 
     def live_history(self) -> list[dict[str, Any]]:
         """Every release that ever went live, oldest first."""
-        return [json.loads(line) for line in (read_text(self.history) or "").splitlines()]
+        entries = []
+        for line in (read_text(self.history) or "").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:  # A line that a full disk or a power cut left half written.
+                continue
+        return entries

@@ -20,11 +20,10 @@ class Installer:
     """How packages come to the host."""
 
     python: str
-    uv: str | None
-    """The path of uv, or None to install with pip."""
     cache: Path
     index: str | None
     ca_bundle: str | None
+    proxies: dict[str, str]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -45,15 +44,17 @@ class Installer:
             found |= {"SSL_CERT_FILE": self.ca_bundle, "PIP_CERT": self.ca_bundle}
         if self.index:
             found |= {"UV_DEFAULT_INDEX": self.index, "PIP_INDEX_URL": self.index}
-        return found
+        return {**self.proxies, **found}
 
-    def install(self, run: Run, project: Path, venv: Path, requirements: str, packages: list[str]) -> None:
-        """Make the virtual environment with what the list and the packages ask for.
+    def install(
+        self, run: Run, uv: str | None, project: Path, venv: Path, requirements: str, packages: list[str]
+    ) -> None:
+        """Make the virtual environment with what the list and the packages ask for, by uv or else by pip.
 
         The packages come last: the server is of the version that its configuration was written for.
         """
         variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
-        if self.uv is None:
+        if uv is None:
             pip = [str(venv / "bin/pip"), "install", "--quiet"]
             run([self.python, "-m", "venv", str(venv)], project, variables)
             run(
@@ -63,12 +64,12 @@ class Installer:
             )
             run([*pip, *packages], project, variables)
             return
-        pip = [self.uv, "pip", "install", "--quiet", "--requirement"]
-        run([self.uv, "venv", "--quiet", "--python", self.python, str(venv)], project, variables)
+        pip = [uv, "pip", "install", "--quiet", "--requirement"]
+        run([uv, "venv", "--quiet", "--allow-existing", "--python", self.python, str(venv)], project, variables)
         if requirements == "uv.lock":
             listed = str(venv / "uv.lock.txt")
             export = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
-            run([self.uv, *export], project, variables)
+            run([uv, *export], project, variables)
             requirements = listed
         run([*pip, requirements], project, variables)
         run([*pip[:-1], *packages], project, variables)

@@ -93,6 +93,10 @@ options:
     description: Further variables, whose values are never shown.
     type: dict
     default: {}
+  hidden:
+    description: Values that are never shown, wherever they come up. Their keys mean nothing.
+    type: dict
+    default: {}
   shared:
     description: Files and directories (with a slash at the end), relative to O(project), that outlive a release.
     type: list
@@ -162,11 +166,7 @@ import os
 import pwd
 import shutil
 import stat
-import tarfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -174,7 +174,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Release, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
+    Busy,
+    Release,
+    alone,
+    public_paths,
+    timed,
+    write_file,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, take_over
 
 STAGES = {
@@ -185,7 +192,8 @@ STAGES = {
     "migrate": "manage.py migrate fails",
 }
 LINES_SHOWN = 25
-# Not on the PATH that a site has.
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+# By its path: run_command looks for a program on the PATH that the command gets, and a site's has no /usr/sbin.
 RUNUSER = "/usr/sbin/runuser"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -203,11 +211,30 @@ class Failed(Exception):
         self.written = "\n".join(written.strip().splitlines()[-LINES_SHOWN:])
 
 
-@contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    seconds[name] = round(time.monotonic() - start, 2)
+def seal(name: str, parent: int, group: int) -> None:
+    """Give a directory and all that is in it to root.
+
+    Each directory is root's before its entries are looked at. From then on the site's user, whose processes may still
+    run, can put nothing else in their place.
+    """
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        os.fchown(directory, 0, group)
+        os.fchmod(directory, 0o750)
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in entries]
+        for entry in names:
+            status = os.lstat(entry, dir_fd=directory)
+            if stat.S_ISDIR(status.st_mode):
+                seal(entry, directory, group)
+                continue
+            if status.st_uid or status.st_gid != group:
+                os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
+            mode = 0o750 if status.st_mode & 0o111 else 0o640
+            if not stat.S_ISLNK(status.st_mode) and stat.S_IMODE(status.st_mode) != mode:
+                os.chmod(entry, mode, dir_fd=directory)
+    finally:
+        os.close(directory)
 
 
 class Build:
@@ -220,6 +247,14 @@ class Build:
         self.app = self.release.path / "app"
         self.venv = self.release.path / "venv"
         self.account = pwd.getpwnam(self.params["user"])
+        self.as_user = [RUNUSER, "-u", self.params["user"], "--"]
+        self.installer = Installer(
+            python=self.params["python"],
+            cache=Path(self.params["cache"]),
+            index=self.params["index"],
+            ca_bundle=self.params["ca_bundle"],
+            proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
+        )
         self.seconds: dict[str, float] = {}
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
@@ -228,7 +263,7 @@ class Build:
         Raises Failed with what it wrote.
         """
         returncode, out, err = self.module.run_command(
-            [RUNUSER, "-u", self.params["user"], "--", *command],
+            [*self.as_user, *command],
             cwd=str(directory),
             environ_update=variables,
             umask=0o027,
@@ -237,25 +272,42 @@ class Build:
             raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
 
     def unpack(self) -> None:
-        """Give the source a place of its own."""
-        shutil.rmtree(self.release.path, ignore_errors=True)
-        self.app.mkdir(parents=True)
-        with tarfile.open(self.params["archive"]) as tar:
-            tar.extractall(self.app, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
-        for directory, names, files in os.walk(self.release.path):
-            for name in (".", *names, *files):
-                os.chown(os.path.join(directory, name), self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
+        """Give the source a place of its own.
 
-    def ensure_uv(self, variables: dict[str, str]) -> str | None:
+        The directory is root's, so that nothing but this module says when a release is finished. What comes out of the
+        archive is written as the site's user: whoever may push to a repository is not root here.
+        """
+        shutil.rmtree(self.release.path, ignore_errors=True)
+        self.release.path.mkdir(mode=0o750)
+        os.chown(self.release.path, 0, self.account.pw_gid)
+        self.app.mkdir(mode=0o750)
+        os.chown(self.app, self.account.pw_uid, self.account.pw_gid)
+        returncode, _out, err = self.module.run_command(
+            [*self.as_user, "tar", "--extract", "--gzip", "--file", "-", "--directory", str(self.app)],
+            data=Path(self.params["archive"]).read_bytes(),
+            binary_data=True,
+            umask=0o027,
+        )
+        if returncode:
+            raise Failed("its source cannot be unpacked", err)
+
+    def ensure_uv(self) -> str | None:
         """Give the path of uv, which is installed for all sites of the host in a directory of its version."""
         version = self.params["uv_version"]
         if not version:
             return None
         home = Path(f"/opt/uv-{version}")
         if not (home / "bin/uv").exists():
+            # As root, therefore with nothing that a site can write to: neither its home nor its pip settings.
+            variables = {
+                **self.installer.variables,
+                "HOME": "/root",
+                "PIP_CONFIG_FILE": os.devnull,
+                "PIP_NO_CACHE_DIR": "1",
+            }
             for command in (
-                [self.params["python"], "-m", "venv", str(home)],
-                [str(home / "bin/pip"), "install", "--quiet", f"uv=={version}"],
+                [self.params["python"], "-I", "-m", "venv", str(home)],
+                [str(home / "bin/python"), "-I", "-m", "pip", "install", "--quiet", f"uv=={version}"],
             ):
                 returncode, out, err = self.module.run_command(command, environ_update=variables)
                 if returncode:
@@ -264,10 +316,13 @@ class Build:
         return str(home / "bin/uv")
 
     def twin(self) -> Path | None:
-        """The virtual environment of a finished release with the same packages."""
+        """The virtual environment of a finished release with the same packages, if this Python can still use it."""
+        program = "import sys; print('lib/python%d.%d' % sys.version_info[:2])"
+        _returncode, out, _err = self.module.run_command([self.params["python"], "-I", "-c", program])
         for other in sorted(self.release.path.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
-            description = Release(other).description
-            if description and description["packages"] == self.params["packages_digest"]:
+            packages = (Release(other).description or {}).get("packages")
+            usable = (other / "venv" / out.strip() / "site-packages").is_dir()
+            if packages == self.params["packages_digest"] and usable:
                 return other / "venv"
         return None
 
@@ -276,59 +331,39 @@ class Build:
         if twin := self.twin():
             take_over(self.venv, twin, self.account.pw_gid)
             return
-        installer = Installer(
-            python=self.params["python"],
-            uv=None,
-            cache=Path(self.params["cache"]),
-            index=self.params["index"],
-            ca_bundle=self.params["ca_bundle"],
-        )
-        installer = replace(installer, uv=self.ensure_uv({**installer.variables, "PIP_NO_CACHE_DIR": "1"}))
+        uv = self.ensure_uv()
+        self.venv.mkdir(mode=0o750)
+        os.chown(self.venv, self.account.pw_uid, self.account.pw_gid)
         project = self.app / self.params["project"]
-        installer.install(self.run, project, self.venv, self.params["requirements"], self.params["packages"])
-        (packages,) = self.venv.glob("lib/python3*/site-packages")
-        (packages / "site_overrides.py").write_text(source_of(site_overrides), encoding="utf-8")
+        self.installer.install(self.run, uv, project, self.venv, self.params["requirements"], self.params["packages"])
+        # By the site's user: a build may have left a link in its place.
+        where = "pathlib.Path(sysconfig.get_path('purelib'), 'site_overrides.py')"
+        program = f"import pathlib, sys, sysconfig; {where}.write_text(sys.argv[1])"
+        self.run([str(self.venv / "bin/python"), "-c", program, source_of(site_overrides)], self.venv, {})
 
     def ask_django(self, variables: dict[str, str]) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the description and all that was written meanwhile.
 
         Raises Failed with the stage, why, and what was written.
         """
-        reader, writer = os.pipe()
-        job = {
-            **{name: self.params[name] for name in ("state", "domains", "shared", "collectstatic", "migrate", "leads")},
-            "release": self.params["path"],
-            "answer": writer,
-        }
-        python = str(self.venv / "bin/python")
-        returncode, out, err = self.module.run_command(
-            [RUNUSER, "-u", self.params["user"], "--", python, "-c", source_of(django_runner)],
-            cwd=str(self.app / self.params["project"]),
-            data=json.dumps(job),
-            environ_update={"HOME": self.params["state"], **variables},
-            umask=0o027,
-            pass_fds=[writer],
-        )
-        os.close(writer)
-        with os.fdopen(reader, encoding="utf-8") as file:
+        job = {name: self.params[name] for name in ("state", "domains", "shared", "collectstatic", "migrate", "leads")}
+        # A file and not a pipe: an answer may be longer than a pipe holds.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            job |= {"release": self.params["path"], "answer": file.fileno()}
+            returncode, out, err = self.module.run_command(
+                [*self.as_user, str(self.venv / "bin/python"), "-c", source_of(django_runner)],
+                cwd=str(self.app / self.params["project"]),
+                data=json.dumps(job),
+                environ_update={"HOME": self.params["state"], **variables},
+                umask=0o027,
+                pass_fds=[file.fileno()],
+            )
+            file.seek(0)
             text = file.read()
         answer = json.loads(text) if text else {"stage": "start", "error": f"Python ended with {returncode}"}
         if answer["error"]:
             raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", out + err)
         return answer["description"], out + err
-
-    def seal(self) -> None:
-        """Give the release to root; the site's group may read it, and nobody may write to it."""
-        for directory, names, files in os.walk(self.release.path):
-            for name in (".", *names, *files):
-                path = os.path.join(directory, name)
-                status = os.lstat(path)
-                if status.st_uid or status.st_gid != self.account.pw_gid:
-                    os.chown(path, 0, self.account.pw_gid, follow_symlinks=False)
-                if not stat.S_ISLNK(status.st_mode) and status.st_mode & 0o7777 != (
-                    mode := status.st_mode & 0o750 | 0o040
-                ):
-                    os.chmod(path, mode)
 
     def build(self) -> dict[str, Any]:
         """Do all of it.
@@ -349,10 +384,23 @@ class Build:
             description, output = self.ask_django(variables)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
-        self.seal()
+        public_paths(description["public"], (self.release.path, Path(self.params["state"])))
+        releases = os.open(self.release.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        seal(self.release.path.name, releases, self.account.pw_gid)
         description["packages"] = self.params["packages_digest"]
         write_file(self.release.record, json.dumps(description) + "\n", 0o644)
         return {"changed": True, "description": description, "output": output, "seconds": self.seconds}
+
+
+def attempt(module: AnsibleModule) -> dict[str, Any]:
+    """Build the release, or leave nothing of it and say why."""
+    try:
+        return Build(module).build()
+    except (Failed, ValueError, OSError) as error:
+        shutil.rmtree(module.params["path"], ignore_errors=True)
+        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
+        name = os.path.basename(module.params["path"])
+        module.fail_json(msg=f"{written}Release {name} is refused, the site is as it was: {error}.")
 
 
 def main() -> None:
@@ -369,7 +417,8 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str", "required": True},
             "cache": {"type": "path", "required": True},
-            "index": {"type": "str"},
+            "index": {"type": "str", "no_log": True},
+            "hidden": {"type": "dict", "default": {}, "no_log": True},
             "ca_bundle": {"type": "path"},
             "domains": {"type": "list", "elements": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
@@ -383,13 +432,15 @@ def main() -> None:
     )
     if module.check_mode:
         module.exit_json(changed=True)
+    os.umask(0o022)
+    path = Path(module.params["path"])
     try:
-        result = Build(module).build()
-    except (Failed, ValueError, OSError) as error:
-        shutil.rmtree(module.params["path"], ignore_errors=True)
-        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
-        name = os.path.basename(module.params["path"])
-        module.fail_json(msg=f"{written}Release {name} is refused, the site is as it was: {error}.")
+        with alone(path.parents[1]):
+            if finished := Release(path).description:  # By another run, since this one looked.
+                module.exit_json(changed=False, description=finished)
+            result = attempt(module)
+    except Busy as busy:
+        module.fail_json(msg=f"{busy}.")
     module.exit_json(**result)
 
 

@@ -32,6 +32,11 @@ options:
     description: The site's directory on the host.
     type: path
     required: true
+  files:
+    description: Files that the host should have.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -75,15 +80,19 @@ ansible_facts:
           type: list
           elements: str
         previous:
-          description: The release that served before the one that serves now, or null where none is kept.
+          description: The release that served last before the one that serves now, or null where none is kept.
           type: str
         packages:
           description: The packages of the distribution that are installed.
           type: list
           elements: str
-        group:
-          description: Whether the site's group exists.
-          type: bool
+        home:
+          description: The home directory of the account that has the site's name, or null where there is none.
+          type: str
+        absent:
+          description: Those of O(files) that the host does not have.
+          type: list
+          elements: str
         nginx:
           description:
             - Whether nginx is installed and in the site's group, and the welcome pages of its package.
@@ -94,6 +103,7 @@ ansible_facts:
             conf_d: {}
             in_group: true
             installed: true
+            version: 1026003
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
@@ -101,6 +111,7 @@ ansible_facts:
 
 import grp
 import hashlib
+import pwd
 import re
 from pathlib import Path
 from typing import Any
@@ -115,9 +126,18 @@ NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
 
 
-def installed(status: str) -> list[str]:
-    """The packages that dpkg has installed, from the text of its status file."""
-    return re.findall(r"^Package: (\S+)\nStatus: \S+ ok installed$", status, re.MULTILINE)
+def installed(status: str) -> dict[str, str]:
+    """The packages that dpkg has installed and their versions, from the text of its status file."""
+    pattern = r"^Package: (\S+)\nStatus: \S+ ok installed\n(?:(?!Version: ).+\n)*Version: (\S+)$"
+    return dict(re.findall(pattern, status, re.MULTILINE))
+
+
+def home(name: str) -> str | None:
+    """The home directory of the account of that name; None where there is no such account."""
+    try:
+        return pwd.getpwnam(name).pw_dir
+    except KeyError:
+        return None
 
 
 def members(name: str) -> list[str] | None:
@@ -128,11 +148,13 @@ def members(name: str) -> list[str] | None:
         return None
 
 
-def nginx(group: list[str] | None) -> dict[str, Any]:
+def nginx(group: list[str] | None, version: str) -> dict[str, Any]:
     text = read_text(NGINX / "nginx.conf") or ""
     limits = {name: re.search(rf"^\s*{name}\s+(\d+)\s*;", text, re.MULTILINE) for name in NGINX_LIMITS}
     return {
         "installed": bool(text),
+        # As a number that compares: 1.26.3 is 1026003.
+        "version": sum(int(n) * 1000 ** (2 - i) for i, n in enumerate(re.findall(r"\d+", version)[:3])),
         "conf_d": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (NGINX / "conf.d").glob("*.conf")
         },
@@ -147,27 +169,31 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     layout = Layout(module.params["name"], module.params["root"])
     live = layout.live
     group = members(module.params["name"])
+    packages = installed(read_text(Path("/var/lib/dpkg/status")) or "")
     descriptions = {release.id: release.description for release in layout.releases()}
     finished = {release: text for release, text in descriptions.items() if text is not None}
     first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
     served = [release for release in first_served if release in finished]
-    older = served[: served.index(live.release)] if live and live.release in served else []
+    before = [entry["release"] for entry in layout.live_history() if entry["release"] in finished]
+    before = [release for release in before if live and release != live.release]
     site = {
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
         "unfinished": [release for release in descriptions if release not in finished],
         "served": served,
-        "previous": older[-1] if older else None,
-        "packages": installed(read_text(Path("/var/lib/dpkg/status")) or ""),
-        "group": group is not None,
-        "nginx": nginx(group),
+        "previous": before[-1] if before else None,
+        "packages": sorted(packages),
+        "home": home(module.params["name"]),
+        "absent": [path for path in module.params["files"] if not Path(path).is_file()],
+        "nginx": nginx(group, packages.get("nginx", "")),
     }
     try:
         capacity = read_capacity()

@@ -58,6 +58,10 @@ options:
     description: Further environment variables, whose values are never shown. Only root may read the file.
     type: dict
     default: {}
+  hidden:
+    description: Values that are never shown, wherever they come up. Their keys mean nothing.
+    type: dict
+    default: {}
   public:
     description:
       - What nginx serves from disk, as a path of the URL and the directory it stands for, for example C(static) and the
@@ -143,15 +147,13 @@ seconds:
   sample: {boot: 1.2, drain: 0.9, stop: 0.3}
 """
 
-import fcntl
 import http.client
 import json
 import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -161,9 +163,12 @@ from ansible_collections.pitcrew.django.plugins.module_utils.environment import 
     environment_values,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
+    Busy,
     Layout,
     Slot,
+    alone,
     replace_link,
+    timed,
     write_file,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
@@ -175,13 +180,6 @@ MODES = {"environment": 0o600, "secrets": 0o600}
 
 class Refused(Exception):
     """The candidate did not pass; the message says why."""
-
-
-@contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    seconds[name] = round(time.monotonic() - start, 2)
 
 
 class Switch:
@@ -270,6 +268,7 @@ class Switch:
         Raises Refused where systemd cannot start it, its processes end, it does not answer in time, or
         its answers stay wrong.
         """
+        deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
         if complaint := self.systemd.order("start", slot.unit):
             raise Refused(f"it does not start: {complaint}")
@@ -279,7 +278,6 @@ class Switch:
             release=self.release.id,
             **self.params["question"],
         )
-        deadline = time.monotonic() + self.params["boot_timeout"]
         first_answer: float | None = None
         while True:
             try:
@@ -303,9 +301,16 @@ class Switch:
         slot.wanted_by.parent.mkdir(exist_ok=True)
         replace_link(slot.wanted_by, str(slot.unit_file))
         replace_link(self.layout.live_link, f"slots/{slot.name}")
+        self.record(slot)
+
+    def record(self, slot: Slot) -> None:
+        """Write down that the slot serves, unless the last entry says so."""
+        entries = self.layout.live_history()
+        if entries and (entries[-1]["release"], entries[-1]["slot"]) == (slot.release, slot.name):
+            return
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with open(self.layout.history, "a", encoding="utf-8") as history:
-            history.write(json.dumps({"at": at, "release": self.release.id, "slot": slot.name}) + "\n")
+            history.write(json.dumps({"at": at, "release": slot.release, "slot": slot.name}) + "\n")
 
     def drain(self, slot: Slot) -> None:
         """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
@@ -338,11 +343,11 @@ class Switch:
         Raises Refused where the candidate does not pass; nothing is left of it then.
         """
         old = self.live
-        self.prepare()
         try:
+            self.prepare()
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
-        except Refused as refusal:
+        except (Refused, ValueError, OSError) as refusal:
             journal = self.systemd.journal(self.candidate.unit)
             self.forget()
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
@@ -359,31 +364,44 @@ class Switch:
                 self.drain(old)
             with timed(self.seconds, "stop"):
                 self.retire(old)
+            (old.path / "secrets").unlink(missing_ok=True)
 
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
-        if not self.systemd.show(live.unit).running:
-            self.start(live)
+        try:
+            if not self.systemd.show(live.unit).running:
+                self.start(live)
+        except Refused as refusal:
+            raise Refused(
+                f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
+                f"Release {self.release.id}, which is live, does not come up again: {refusal}"
+            ) from None
         replace_link(live.wanted_by, str(live.unit_file))
+        self.record(live)
         if not self.quiet(self.candidate):
             self.drain(self.candidate)
             self.retire(self.candidate)
 
 
-@contextmanager
-def alone(root: str) -> Iterator[None]:
-    """Hold the site for one switch at a time.
+def run(module: AnsibleModule) -> dict[str, Any]:
+    """Switch if there is a reason to.
 
-    Raises Refused where another one is under way.
+    Raises Refused where the candidate does not pass, and ValueError for settings that cannot be written down.
     """
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise Refused(f"Another switch of the site in {root} is under way; wait until it has ended.") from None
-    finally:
-        os.close(handle)
+    switch = Switch(module.params, Systemd(module.run_command))
+    differences = switch.differences()
+    result = {"differences": differences, "changed": bool(differences) or not switch.settled()}
+    if differences:
+        result["diff"] = switch.diff()
+    if result["changed"] and not module.check_mode:
+        switch.judge()
+        if differences or switch.live is None:
+            switch.switch()
+        else:
+            switch.settle(switch.live)
+        result["seconds"] = switch.seconds
+    slot = switch.layout.live or switch.candidate
+    return {"slot": slot.name, "release": switch.release.id, **result}
 
 
 def main() -> None:
@@ -396,6 +414,7 @@ def main() -> None:
             "files": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "hidden": {"type": "dict", "default": {}, "no_log": True},
             "public": {"type": "dict", "default": {}},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
             "protocol": {"type": "str", "choices": ["http", "uwsgi"], "default": "http"},
@@ -405,27 +424,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)
     try:
-        switch = Switch(module.params, Systemd(module.run_command))
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    differences = switch.differences()
-    result = {"differences": differences, "changed": bool(differences) or not switch.settled()}
-    if differences:
-        result["diff"] = switch.diff()
-    if result["changed"] and not module.check_mode:
-        try:
-            switch.judge()
-            with alone(module.params["root"]):
-                if differences or switch.live is None:
-                    switch.switch()
-                else:
-                    switch.settle(switch.live)
-        except Refused as refusal:
-            module.fail_json(msg=str(refusal))
-        result["seconds"] = switch.seconds
-    slot = switch.layout.live or switch.candidate
-    module.exit_json(slot=slot.name, release=switch.release.id, **result)
+        # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
+        with nullcontext() if module.check_mode else alone(module.params["root"]):
+            result = run(module)
+    except (Refused, Busy, ValueError, OSError) as error:
+        module.fail_json(msg=str(error).rstrip(".") + ".")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,16 @@ def resolve(mirror: Path, ref: str) -> str | None:
     return None
 
 
+def default_branch(url: str) -> str:
+    """Ask for the commit of the repository's default branch: a mirror keeps to the one that it was cloned with."""
+    return git("ls-remote", "--", url, "HEAD").stdout.partition("\t")[0] or "HEAD"
+
+
+def shown(url: str) -> str:
+    """Give the address without a password or token in it."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
 def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
     """Bring the mirror of the repository up to date; give it and the commit.
 
@@ -85,12 +95,12 @@ def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
         result = git("remote", "update", "--prune", cwd=mirror)
     if result.returncode:
         raise Unusable(
-            f"site_git_url: {url!r} cannot be fetched: {complaint(result)}. The control node fetches it: give an "
-            "address and a key that work there"
+            f"site_git_url: {shown(url)!r} cannot be fetched: {shown(complaint(result))}. The control node fetches it: "
+            "give an address and a key that work there"
         )
-    commit = resolve(mirror, ref)
+    commit = resolve(mirror, default_branch(url) if ref == "HEAD" else ref)
     if commit is None:
-        raise Unusable(f"site_git_ref: {ref!r} is no branch, tag or commit of {url!r}; push it, or name another")
+        raise Unusable(f"site_git_ref: {ref!r} is no branch, tag or commit of {shown(url)!r}; push it, or name another")
     return mirror, commit
 
 
@@ -111,6 +121,11 @@ def pack_commit(mirror: Path, commit: str, cache: Path) -> tuple[str, Path]:
 def files(directory: Path) -> Iterator[str]:
     """Name the files of a release, relative to the directory, in a steady order."""
     listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=directory)
+    if listed.returncode and any((parent / ".git").exists() for parent in (directory, *directory.parents)):
+        raise Unusable(
+            f"site_source_directory: git does not say what of {str(directory)!r} belongs to the source: "
+            f"{complaint(listed)}"
+        )
     known = sorted(name for name in listed.stdout.split("\0") if name and os.path.lexists(directory / name))
     if known:  # Neither outside a work tree, nor where git ignores the directory itself.
         yield from known
@@ -134,7 +149,10 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in files(directory):
+            tar.inodes.clear()  # A hard link is a file like any other.
             member = tar.gettarinfo(directory / name, arcname=name)
+            if member is None:  # A socket.
+                continue
             member.mtime, member.uid, member.gid, member.uname, member.gname = 315532800, 0, 0, "root", "root"
             member.mode = 0o755 if member.mode & 0o100 else 0o644
             if member.isreg():
@@ -162,6 +180,7 @@ def examine(tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str
     names = {str(PurePosixPath(member.name)) for member in tar if not member.isdir()}
     if str(project / "manage.py") not in names:
         others = sorted(str(PurePosixPath(name).parent) for name in names if PurePosixPath(name).name == "manage.py")
+        others = ["" if other == "." else other for other in others]
         cure = f"there is one in {', '.join(map(repr, others))}" if others else "name the directory that has it"
         said = "" if project == PurePosixPath() else str(project)
         raise Unusable(f"site_project_directory: {said!r} has no manage.py in the source; {cure}")
@@ -197,8 +216,15 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str)
             member = tar.extractfile(os.path.normpath(project / path))
         except KeyError:
             return None
-        texts[str(path)] = text = member.read().decode() if member else ""
-        if path.suffix != ".txt":
+        texts[str(path)] = text = member.read().decode(errors="replace") if member else ""
+        if path.name == "uv.lock":
+            # All of it is pinned, but for what comes out of the source itself; the project "." is not installed.
+            if re.search(r'source = \{ (?:editable|directory|path|virtual) = "(?!\.")', text):
+                return None
+            continue
+        if path.name == "pyproject.toml":
+            if re.search(r"^dynamic\s*=|^\[tool\.uv\.sources|file:", text, re.MULTILINE):
+                return None
             continue
         for line in text.splitlines():
             option = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)", line)
@@ -211,7 +237,10 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str)
 
 def tidy(cache: Path) -> None:
     """Keep the archives that were made last; any other can be made again."""
-    archives = sorted(cache.glob("*.tar.gz"), key=lambda archive: archive.stat().st_mtime, reverse=True)
+    archives = (
+        path for path in cache.glob("*.tar.gz") if re.match(r"([0-9a-f]{40}|[0-9a-f]{64})\.tar\.gz\Z", path.name)
+    )
+    archives = sorted(archives, key=lambda archive: archive.stat().st_mtime, reverse=True)
     for archive in archives[ARCHIVES_KEPT:]:
         archive.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Six bad releases: each is refused with its cause, leaves nothing behind, and no restart or reboot brings it up."""
+"""Six bad releases, some under either server: each is refused with its cause, leaves nothing behind, and no restart or reboot brings it up."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Bad:
     name: str
     changes: dict[str, str]
     cause: str
+    # Under the other server than the one that serves it fails in that one's own way.
+    servers: tuple[str, ...] = ("gunicorn", "uwsgi")
 
 
 BAD = [
@@ -49,12 +51,14 @@ BAD = [
         "answers 400 to its own host",
         {"shop__settings": 'ALLOWED_HOSTS = ["elsewhere.test"]'},
         "ALLOWED_HOSTS",
+        ("gunicorn",),
     ),
     Bad("never becomes ready", {"shop__wsgi": "import time; time.sleep(3600)"}, "timeout"),
     Bad(
         "fails to migrate",
         {"workshop__migrations__0003_broken": BROKEN_MIGRATION},
         "no such table: no_such_table",
+        ("gunicorn",),
     ),
 ]
 
@@ -63,7 +67,7 @@ def state(host: Host) -> dict[str, str]:
     """All that decides what runs, now and after a boot."""
     commands = {
         "links": "cd /srv/shop && ls -l --time-style=+ live live/ live/public releases",
-        "files": "cd /srv/shop/live && sha256sum environment secrets gunicorn.conf.py",
+        "files": "cd /srv/shop/live && sha256sum environment secrets *.*",
         "units": "cd /etc/systemd/system && sha256sum $(basename $(readlink multi-user.target.wants/shop@*))",
         "boot": "ls -l --time-style=+ /etc/systemd/system/multi-user.target.wants/ | grep shop",
         "nginx": "sha256sum /etc/nginx/nginx.conf /etc/nginx/conf.d/*",
@@ -79,9 +83,13 @@ def good(deploy: Callable[..., Play], source: Source, host: Host, answering: Cal
     return {"release": answering(), **state(host)}
 
 
-@pytest.mark.parametrize("bad", BAD, ids=[bad.name for bad in BAD])
+@pytest.mark.parametrize(
+    ("bad", "server"),
+    [pytest.param(bad, server, id=f"{bad.name}, {server}") for bad in BAD for server in bad.servers],
+)
 def test_bad_release(
     bad: Bad,
+    server: str,
     good: dict[str, str],
     deploy: Callable[..., Play],
     source: Source,
@@ -92,7 +100,9 @@ def test_bad_release(
     """The play fails with the cause on the screen; all else is as it was, and stays so after a restart."""
     source.commit(**bad.changes)
     try:
-        play = deploy(**PATIENCE, site_source_directory="", site_git_url=str(source.directory)).refused()
+        play = deploy(
+            **PATIENCE, site_server=server, site_source_directory="", site_git_url=str(source.directory)
+        ).refused()
     finally:
         source.revert()
     print(play.end)

@@ -29,12 +29,17 @@ def assert_nothing_lost(report: Report, changes: list[float], what: str) -> None
         assert report.between(start, end).stale == []
 
 
-@pytest.mark.parametrize(("import_seconds", "switches"), [(0, 12), (3, 8)], ids=["imports at once", "imports in 3 s"])
+@pytest.mark.parametrize(
+    ("server", "import_seconds", "switches"),
+    [("gunicorn", 0, 8), ("gunicorn", 3, 4), ("uwsgi", 0, 4), ("uwsgi", 3, 4)],
+    ids=["gunicorn", "gunicorn, imports in 3 s", "uWSGI", "uWSGI, imports in 3 s"],
+)
 def test_switches_under_load(
     deploy: Callable[..., Play],
     source: Source,
     address: str,
     host: Host,
+    server: str,
     import_seconds: int,
     switches: int,
 ) -> None:
@@ -44,6 +49,7 @@ def test_switches_under_load(
         "SHOP_IMPORT_SECONDS": str(import_seconds),
     }
     variables = {
+        "site_server": server,
         "site_source_directory": "",
         "site_git_url": str(source.directory),
         "site_environment": environment,
@@ -57,28 +63,37 @@ def test_switches_under_load(
             deploy(**variables).succeeded()
         report = load.stop()
     assert len(report.releases) == switches + 1
-    assert_nothing_lost(report, changes, f"{switches} switches, application imports in {import_seconds} s:")
+    assert_nothing_lost(report, changes, f"{switches} switches of {server}, application imports in {import_seconds} s:")
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"site_workers": 4}, {"site_environment": "COLOUR=blue"}],
-    ids=["two workers become four", "a variable of the environment"],
+    ("server", "change"),
+    [
+        ("gunicorn", {"site_workers": 4}),
+        ("gunicorn", {"site_environment": "COLOUR=blue"}),
+        ("uwsgi", {"site_workers": 4}),
+    ],
+    ids=["workers of gunicorn", "a variable of the environment", "workers of uWSGI"],
 )
 def test_change_of_configuration_under_load(
-    deploy: Callable[..., Play], address: str, host: Host, live: Callable[[], str], change: dict[str, object]
+    deploy: Callable[..., Play],
+    address: str,
+    host: Host,
+    live: Callable[[], str],
+    server: str,
+    change: dict[str, object],
 ) -> None:
     """What is no new code takes the same way, and is live afterwards."""
     environment = host.ansible.get_variables()["site_environment"]
     if "site_environment" in change:
         change = {"site_environment": {**environment, "COLOUR": "blue"}}
-    deploy().succeeded()
+    deploy(site_server=server).succeeded()
     before = live()
     with Load(f"http://{address}", host="shop.test", rate=50, seconds=120) as load:
         moment = load.now()
-        deploy(**change).succeeded()
+        deploy(site_server=server, **change).succeeded()
         report = load.stop()
-    assert_nothing_lost(report, [moment], f"{change}:")
+    assert_nothing_lost(report, [moment], f"{server}, {change}:")
     assert live() != before
     unit = f"shop@{live()}.service"
     main = host.check_output("systemctl show --property=MainPID --value %s", unit)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
+from deploys import Play
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://django"]
@@ -16,9 +18,10 @@ def get(host: Host, path: str) -> str:
     return host.run_expect([0], command, path).stdout_bytes.decode(errors="replace")
 
 
-@pytest.mark.parametrize(
-    ("path", "words"), [("/", "Welcome to your new Wagtail site!"), ("/admin/login/", "Sign in to Wagtail")]
-)
+PAGES = [("/", "Welcome to your new Wagtail site!"), ("/admin/login/", "Sign in to Wagtail")]
+
+
+@pytest.mark.parametrize(("path", "words"), PAGES)
 def test_page_with_its_files(host: Host, path: str, words: str) -> None:
     """The page says what it should, and every file that it names is there."""
     page = get(host, path)
@@ -49,3 +52,12 @@ def test_no_secret_on_a_command_line(host: Host) -> None:
     found = host.run("grep --recursive --files-with-matches --fixed-strings -- %s /etc /srv /var/lib /var/log", secret)
     assert found.stdout.split() == ["/srv/mysite/slots/blue/secrets"]
     assert host.file("/srv/mysite/slots/blue/secrets").mode == 0o600
+
+
+def test_another_server(host: Host, deploy: Callable[..., Play]) -> None:
+    """Under uWSGI the same pages with the same files, and no connection to the database that two processes share."""
+    deploy(site_server="uwsgi").succeeded()
+    for path, words in PAGES * 5:
+        test_page_with_its_files(host, path, words)
+    with host.sudo("postgres"):
+        assert host.check_output("psql -At -c \"SELECT count(*) FROM pg_stat_activity WHERE usename = 'mysite'\"") != "0"

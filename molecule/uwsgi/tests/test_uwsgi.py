@@ -1,0 +1,89 @@
+"""What is uWSGI's own: who may speak to it, what nginx tells it, and how it stops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+ASK = "curl --silent --show-error --max-time 20 --header 'Host: shop.test' --output /dev/null --write-out '%{http_code} '"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _answers(answering: Callable[[], str]) -> None:
+    """After a boot the first answer takes a moment."""
+    answering()
+
+
+@pytest.mark.parametrize("name", ["app.sock", "stats.sock"])
+def test_sockets(host: Host, live: Callable[[], str], name: str) -> None:
+    """The site and nginx may connect, and nobody else."""
+    socket = host.file(f"/run/shop-{live()}/{name}")
+    assert (socket.is_socket, socket.user, socket.group, socket.mode) == (True, "shop", "shop", 0o660)
+    assert host.user("www-data").groups == ["www-data", "shop"]
+
+
+def test_statistics(host: Host, live: Callable[[], str]) -> None:
+    """Both workers of the plan accept requests, with three threads each."""
+    read = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.makefile().read())"
+    found = json.loads(host.check_output(f'python3 -c "{read}" /run/shop-%s/stats.sock', live()))
+    assert [(worker["accepting"], len(worker["cores"])) for worker in found["workers"]] == [(1, 3), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("http://shop.test:8080", "200"), ("http://shop.test", "403"), ("https://elsewhere.test", "403")]
+)
+def test_the_host_has_its_port(host: Host, origin: str, status: str) -> None:
+    """Django compares the origin of a form with the host that nginx tells: 200 is its complaint about the password."""
+    form = "csrfmiddlewaretoken={0}&username=a&password=b".format("a" * 32)
+    answer = host.check_output(
+        f"{ASK} --header 'Host: shop.test:8080' --header 'Origin: {origin}' --cookie csrftoken={'a' * 32} --data '{form}' "
+        "http://127.0.0.1/admin/login/"
+    )
+    assert answer.strip() == status
+
+
+def test_a_lie_about_the_host_is_not_told(host: Host) -> None:
+    """The request line names the site; what the header says besides does not reach it, or Django would answer 400."""
+    target = "--request-target http://shop.test/healthz/ --header 'Host: elsewhere.test'"
+    assert host.check_output(f"{ASK} {target} http://127.0.0.1/").strip() == "200"
+
+
+def test_long_headers(host: Host) -> None:
+    """Whatever nginx takes, uWSGI takes, too: four lines of 8 kB, and no line more."""
+    for lines, status in ((3, "200"), (5, "400")):
+        headers = " ".join(f"--header 'X-Long-{number}: {'a' * 8000}'" for number in range(lines))
+        assert host.check_output(f"{ASK} {headers} http://127.0.0.1/healthz/").strip() == status
+
+
+def test_a_body_that_the_site_does_not_read(host: Host) -> None:
+    """Its answer arrives all the same, every time."""
+    host.check_output("head --bytes=300000 /dev/zero > /tmp/unread")
+    requests = "for each in $(seq 60); do %s --data-binary @/tmp/unread http://127.0.0.1/exercise/fast/; done"
+    assert host.check_output(requests % ASK).split() == ["403"] * 60
+
+
+def test_a_stop_answers_what_is_under_way(host: Host, live: Callable[[], str]) -> None:
+    """A request that takes three seconds gets its answer, the next one nginx's page; nothing has to be killed."""
+    unit = f"shop@{live()}"
+    script = f"""
+        {ASK} 'http://127.0.0.1/exercise/wait/?seconds=3' > /tmp/answer & sleep 1
+        systemctl stop {unit}; wait; cat /tmp/answer; curl -s -H 'Host: shop.test' http://127.0.0.1/; systemctl start {unit}
+    """
+    answer = host.check_output(script)
+    assert answer.startswith("200 ")
+    assert "Back in a moment" in answer
+    assert "SIGKILL" not in host.check_output("journalctl --unit %s --output cat --no-pager", unit)
+
+
+def test_a_killed_worker_is_replaced(host: Host, live: Callable[[], str], answering: Callable[[], str]) -> None:
+    """Also where it was the one that waited for the next request."""
+    main = host.check_output("systemctl show --property=MainPID --value shop@%s", live())
+    host.check_output("kill -9 $(cat /proc/%s/task/%s/children)", main, main)
+    assert answering()
+    assert host.check_output(f"for each in $(seq 10); do {ASK} http://127.0.0.1/healthz/; done").split() == ["200"] * 10
+    assert len(host.check_output("cat /proc/%s/task/%s/children", main, main).split()) == 2
