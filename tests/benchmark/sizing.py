@@ -60,6 +60,8 @@ REQUESTS = 400
 """Asked for in a probe, as far as its shortest and longest time allow."""
 PROBE_SECONDS = (6.0, 25.0)
 SHORT_PROBE_SECONDS = (4.0, 6.0)
+GOALS_PER_PROBE = 8.0
+"""A probe lasts so many times the goal at least, since a queue needs time to grow."""
 WARM_UP = 0.1
 """Part of a probe that does not count, and comes on top."""
 PROBES_PER_SWEEP = 2.8
@@ -245,8 +247,8 @@ class Bench:
 
     def probe(self, study: Study, cell: Cell, rate: float, repeat: int) -> dict[str, Any]:
         """Offer a rate for as long as the requests take to come."""
-        least, most = SHORT_PROBE_SECONDS if self.short else PROBE_SECONDS
-        seconds = min(most, max(least, self.requests / rate))
+        bounds = SHORT_PROBE_SECONDS if self.short else PROBE_SECONDS
+        seconds = probe_seconds(rate, self.requests, study.goal_ms, bounds)
         found = self.ask(
             "open",
             seconds * (1 + WARM_UP),
@@ -260,12 +262,19 @@ class Bench:
         return {"rate": rate, "cpu_per_request_ms": 1000 * found["unit"] / served, **found}
 
 
+def probe_seconds(rate: float, requests: int, goal_ms: float, bounds: tuple[float, float]) -> float:
+    """Give a probe the time in which its requests come, within bounds."""
+    least, most = bounds
+    least = max(least, min(most, GOALS_PER_PROBE * goal_ms / 1000))
+    return min(most, max(least, requests / rate))
+
+
 def sweep_seconds(mix: Mix, cpus: float, requests: int) -> float:
     """Estimate what a sweep takes."""
     # Two thirds of what the CPUs can do is where most searches end.
     rate = 0.65 * 1000 * cpus / (mix.cpu_ms + 2)
-    least, most = PROBE_SECONDS
-    return RESTART_SECONDS + PROBES_PER_SWEEP * (1 + (1 + WARM_UP) * min(most, max(least, requests / rate)))
+    seconds = probe_seconds(rate, requests, GOAL * mix.idle_p99_ms(), PROBE_SECONDS)
+    return RESTART_SECONDS + PROBES_PER_SWEEP * (1 + (1 + WARM_UP) * seconds)
 
 
 def study_seconds(mix: Mix, cpus: float, level: Level, done: int, requests: int, is_new: bool) -> float:

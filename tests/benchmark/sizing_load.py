@@ -83,12 +83,16 @@ class Task:
 class Outcome:
     """What became of it; times in milliseconds, of the requests after the warm-up that were answered rightly.
 
+    `in_window` are the right answers that came after the warm-up and before the end, whenever they were asked for:
+    fewer than were offered in that time, and the queue has grown.
+
     `served` counts those of the warm-up too, as the CPU time that the server used does, and so do the means of what
     was drawn from the mix.
     """
 
     offered: int = 0
     answered: int = 0
+    in_window: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     served: int = 0
     drawn_cpu_ms: float = 0.0
@@ -162,14 +166,16 @@ class _Client:
             error = "time-out"
         except OSError as problem:
             error = type(problem).__name__
+        now = self.loop.time() - self.start
         if not error:
+            self.outcome.in_window += self.task.warm_up <= now < self.task.seconds
             self.outcome.served += 1
             self.drawn.append(draw)
         if error:
             self.outcome.errors[error] = self.outcome.errors.get(error, 0) + 1
         elif counts:
             self.outcome.answered += 1
-            self.times.append(1000 * (self.loop.time() - self.start - due))
+            self.times.append(1000 * (now - due))
 
     async def open(self) -> None:
         """Ask at random times; give up when more is under way than can be good."""

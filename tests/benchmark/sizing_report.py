@@ -47,7 +47,7 @@ def probe_of(found: Mapping[str, Any]) -> Probe:
         rate=found["rate"],
         p99_ms=found["p99_ms"],
         errors=sum(found["errors"].values()) / offered,
-        completed=0.0 if found["gave_up"] else found["answered"] / offered,
+        completed=0.0 if found["gave_up"] else min(1.0, found["in_window"] / offered),
     )
 
 
@@ -222,6 +222,8 @@ def _regret(finding: Finding) -> str:
     if finding.oracle == finding.plan:
         return "0 %: it was the best"
     ratio_ = finding.plan_over_oracle
+    if ratio_.count == 1:
+        return f"{100 * finding.regret:.0f} % (one repeat)"
     doubt = "" if ratio_.differs_from_one else ", no difference"
     return f"{100 * finding.regret:.0f} % ({100 * (1 - ratio_.high):.0f} to {100 * (1 - ratio_.low):.0f}{doubt})"
 
@@ -331,11 +333,12 @@ nginx {software["nginx"]}, PostgreSQL {software["postgresql"]}.
 ## How to read it
 
 A layout *sustains* a rate if 99 % of the answers come within three times the 99th percentile of an idle server,
-with fewer than one error in a thousand, while requests arrive at random. *Prediction* compares the model's
-`rps_at_slo` with that. *Regret* is the part of the best layout's rate that the plan gives away; the best layout is
-chosen on the first two repeats and scored on the others, so that luck is not taken for merit. The other columns are
-sustained rates relative to the plan's, in the same repeats. Intervals are 95 %, by bootstrap over the repeats; "no
-difference" means that the interval holds 1. {RULES_NEED}; the plan sets it to the number of threads.
+with fewer than one error in a thousand and without a queue that grows, while requests arrive at random. *Prediction*
+compares the model's `rps_at_slo` with that. *Regret* is the part of the best layout's rate that the plan gives away;
+the best layout is chosen on the first two repeats and scored on the others, so that luck is not taken for merit. The
+other columns are sustained rates relative to the plan's, in the same repeats. Intervals are 95 %, by bootstrap over
+the repeats; "no difference" means that the interval holds 1. {RULES_NEED};
+the plan sets it to the number of threads.
 
 {_table(["mix", "a request", "stands for"], mixes)}
 

@@ -29,7 +29,8 @@ __all__ = [
 
 MOST_ERRORS = 0.001
 LEAST_COMPLETED = 0.97
-"""A rate with more errors, or with fewer answers than this part of the offer, is not served at all."""
+"""A rate with more errors, or with fewer answers in its time than this part of the offer, is not served at all: in
+a short probe, a queue that grows may not have become long enough to miss the goal."""
 
 WORST = 10.0
 """From this multiple of the goal on, a 99th percentile says no more than that it was missed."""

@@ -40,6 +40,7 @@ def test_open_offers_its_rate_and_counts_what_comes_after_the_warm_up() -> None:
     outcome, asked = load(way="open", seconds=1.0, rate=200.0, warm_up=0.5, takes=0.02)
     assert 140 <= len(asked) <= 260
     assert outcome.served == len(asked)
+    assert abs(outcome.in_window - outcome.offered) <= 10
     assert 50 <= outcome.offered == outcome.answered < outcome.served
     assert outcome.errors == {}
     assert 20 <= outcome.mean_ms <= outcome.p99_ms < 200
@@ -51,6 +52,13 @@ def test_open_gives_up_on_a_server_that_is_overwhelmed() -> None:
     assert outcome.gave_up
     assert outcome.seconds < 2
     assert 20 <= len(asked) <= 25
+
+
+def test_a_queue_that_grows_shows_in_the_window() -> None:
+    """Answers come after the end: asked for in time, but too late for this rate."""
+    outcome, _asked = load(way="open", seconds=1.0, rate=100.0, takes=0.6)
+    assert outcome.answered == outcome.offered
+    assert outcome.in_window < 0.6 * outcome.offered
 
 
 @pytest.mark.parametrize(("status", "error"), [("500 Oops", "status 500"), ("", "no answer")])

@@ -30,7 +30,15 @@ STUDY = {
 
 
 def probe(rate: float, p99_ms: float, **more: Any) -> dict[str, Any]:
-    usual = {"offered": 400, "answered": 400, "errors": {}, "gave_up": False, "lag_p99_ms": 2.0, "cpu": 0.03}
+    usual = {
+        "offered": 400,
+        "answered": 400,
+        "in_window": 400,
+        "errors": {},
+        "gave_up": False,
+        "lag_p99_ms": 2.0,
+        "cpu": 0.03,
+    }
     return {"rate": rate, "p99_ms": p99_ms, "steal": 0.0, "foreign": 0.01, **usual, **more}
 
 

@@ -80,7 +80,10 @@ PLAY = [
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096},
                     "pitcrew_site": {
                         "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
-                        "nginx": {"installed": True},
+                        "nginx": {
+                            "installed": True,
+                            "version": "{{ 1018000 if inventory_hostname == 'bare' else 1022001 }}",
+                        },
                     },
                 },
             },
@@ -192,11 +195,12 @@ def test_a_plain_site(render: Render) -> None:
     """One server on port 80, which answers ACME challenges, too."""
     text = render("plain", "site")
     [server] = servers(text)
-    assert server[:5] == [
+    assert server[:6] == [
         "listen 80;",
         "listen [::]:80;",
         "server_name shop.example.com;",
         "server_tokens off;",
+        "add_header X-Release $shop_release always;",
         "client_max_body_size 10m;",
     ]
     assert block(text, "location ^~ /.well-known/acme-challenge/") == ["root /var/www/html;"]
@@ -301,6 +305,7 @@ def test_static_files(render: Render) -> None:
         "try_files /live/public$uri /slots/blue/public$uri /slots/green/public$uri =404;",
         "expires $shop_expires;",
         "gzip_static on;",
+        "gzip_vary on;",
     ]
     assert block(text, "map $uri $shop_expires") == [r'"~[.-][0-9a-f]{8,}\.[a-z0-9]+$" max;', "default off;"]
 
@@ -326,8 +331,12 @@ def test_names_that_are_kept_for_good(render: Render, name: str, kept: bool) -> 
 def test_uploads(render: Render) -> None:
     """Files of strangers are shown as what they are, and cannot act as the site."""
     found = block(render("plain", "site"), "location ^~ /media/")
-    assert found[:2] == ["root /srv/shop/live/public;", "add_header X-Content-Type-Options nosniff;"]
-    assert found[2].startswith("add_header Content-Security-Policy \"sandbox; default-src 'none';")
+    assert found[:3] == [
+        "root /srv/shop/live/public;",
+        "disable_symlinks if_not_owner from=/srv/shop/live/public/media;",
+        "add_header X-Content-Type-Options nosniff;",
+    ]
+    assert found[3].startswith("add_header Content-Security-Policy \"sandbox; default-src 'none';")
 
 
 def test_a_release_that_check_mode_imagines(render: Render) -> None:
@@ -343,7 +352,12 @@ def test_a_name_with_a_dash(render: Render) -> None:
     text = render("dash", "site")
     assert block(text, "upstream my-shop") == ["server unix:/srv/my-shop/live/http.sock;"]
     assert "proxy_pass http://my-shop;" in text
-    assert set(re.findall(r"\$my[\w-]*", text)) == {"$my_shop_release", "$my_shop_expires", "$my_shop_host", "$my_shop_port"}
+    assert set(re.findall(r"\$my[\w-]*", text)) == {
+        "$my_shop_release",
+        "$my_shop_expires",
+        "$my_shop_host",
+        "$my_shop_port",
+    }
 
 
 def test_what_the_site_says_of_its_own(render: Render) -> None:
@@ -367,6 +381,13 @@ def test_hosts_that_no_site_serves(render: Render) -> None:
     assert servers(render("plain", "host")) == [
         ["listen 80 default_server;", "listen [::]:80 default_server;", "return 444;"],
         ["listen 443 ssl default_server;", "listen [::]:443 ssl default_server;", "ssl_reject_handshake on;"],
+    ]
+
+
+def test_hosts_that_no_site_serves_before_nginx_1_19_4(render: Render) -> None:
+    """It cannot refuse a handshake, and would not start with the order to."""
+    assert servers(render("bare", "host")) == [
+        ["listen 80 default_server;", "listen [::]:80 default_server;", "return 444;"]
     ]
 
 

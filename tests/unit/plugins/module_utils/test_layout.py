@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as module
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
+    Busy,
     Layout,
+    alone,
+    public_paths,
     read_text,
     replace_link,
     write_file,
@@ -203,3 +206,78 @@ def test_history(shop: Layout) -> None:
         '{"at": "2025-01-02T00:00:00Z", "release": "r2", "slot": "green"}\n'
     )
     assert [(entry["release"], entry["slot"]) for entry in shop.live_history()] == [("r1", "blue"), ("r2", "green")]
+
+
+@pytest.mark.parametrize("torn", ['{"at": "2025-01-0', "\0\0\0"])
+def test_a_history_that_was_cut_off(shop: Layout, torn: str) -> None:
+    """By a full disk or a power cut: what is whole still counts."""
+    shop.history.write_text(f'{{"release": "r1", "slot": "blue"}}\n{torn}\n{{"release": "r2", "slot": "green"}}\n')
+    assert [entry["release"] for entry in shop.live_history()] == ["r1", "r2"]
+
+
+# One run at a time
+
+
+def test_one_run_at_a_time(shop: Layout) -> None:
+    """The second says so; afterwards the site is free again."""
+    with (
+        alone(shop.root),
+        pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"),
+        alone(shop.root),
+    ):
+        pass
+    with alone(shop.root):
+        assert mode(shop.root / ".lock") == 0o600
+
+
+def test_the_lock_is_no_link(shop: Layout, tmp_path: Path) -> None:
+    """Root does not open what somebody else pointed it to."""
+    (shop.root / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"), alone(shop.root):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# What is served from disk
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        {},
+        {"static": "/srv/shop/releases/r1/app/static", "media": "/var/lib/shop/media"},
+        {"files/static": "/srv/shop/releases/r1/static", "files/media": "/var/lib/shop/a/../media"},
+        {"static": "/srv/shop/releases/r1/static", "static2": "/var/lib/shop/media"},
+    ],
+)
+def test_what_may_be_served(public: dict[str, str]) -> None:
+    """What lies below the release or what outlives it, at URLs that do not meet."""
+    public_paths(public, (Path("/srv/shop/releases/r1"), Path("/var/lib/shop")))
+
+
+@pytest.mark.parametrize(
+    ("public", "message"),
+    [
+        (
+            {"static": "/etc"},
+            r"'/etc' cannot be served as /static/; keep it below /srv/shop/releases/r1 or /var/lib/shop",
+        ),
+        ({"static": "/var/lib/shop"}, "'/var/lib/shop' cannot be served as /static/"),
+        ({"static": "/var/lib/shop/../x"}, "'/var/lib/shop/../x' cannot be served as /static/"),
+        ({"static": "static"}, "'static' cannot be served as /static/"),
+        ({"static": "/var/lib/shopping/x"}, "cannot be served"),
+        ({"../etc": "/var/lib/shop/x"}, r"the URL path '\.\./etc' of static files or uploads is none"),
+        ({"a b": "/var/lib/shop/x"}, "the URL path 'a b'"),
+        ({"a;b": "/var/lib/shop/x"}, "the URL path 'a;b'"),
+        ({"static\n": "/var/lib/shop/x"}, "the URL path"),
+        (
+            {"static": "/var/lib/shop/x", "static/media": "/var/lib/shop/y"},
+            "/static/media/ lies below /static/; give static files and uploads URLs of their own",
+        ),
+        ({"files/static": "/var/lib/shop/x", "files": "/var/lib/shop/y"}, "/files/static/ lies below /files/"),
+    ],
+)
+def test_what_may_not_be_served(public: dict[str, str], message: str) -> None:
+    """Settings are code, and root makes links of them: nothing but the site's own."""
+    with pytest.raises(ValueError, match=message):
+        public_paths(public, (Path("/srv/shop/releases/r1"), Path("/var/lib/shop")))

@@ -20,9 +20,11 @@ NOTHING: dict[str, Any] = {
     "served": [],
     "previous": None,
     "packages": [],
-    "group": False,
+    "home": None,
+    "absent": [],
     "nginx": {
         "installed": False,
+        "version": 0,
         "conf_d": {},
         "in_group": False,
         "welcome_pages": [],
@@ -40,9 +42,9 @@ class Host:
     nginx: Path
     capsys: pytest.CaptureFixture[str]
 
-    def read(self, check: bool = False) -> dict[str, Any]:
+    def read(self, check: bool = False, **said: Any) -> dict[str, Any]:
         """Run the module and give the facts."""
-        arguments = {"name": "shop", "root": str(self.root), "_ansible_check_mode": check}
+        arguments = {"name": "shop", "root": str(self.root), "_ansible_check_mode": check, **said}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()
         answer = json.loads(self.capsys.readouterr().out)
@@ -75,6 +77,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(module, "read_capacity", lambda: {"cpus": 2})
     monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
+    monkeypatch.setattr(module.pwd, "getpwnam", lambda name: {}[name])
     return Host(tmp_path / "srv/shop", tmp_path / "nginx", capsys)
 
 
@@ -109,16 +112,16 @@ def test_a_host_with_a_site(host: Host) -> None:
         (["r1", "r2", "r3"], ["r1", "r3"], ["r1", "r3"], "r1"),
         # The same release twice, with another environment.
         (["r1", "r2", "r2"], ["r1", "r2"], ["r1", "r2"], "r1"),
-        # After a rollback, another one goes further back and not forth again.
-        (["r1", "r2", "r3", "r2"], ["r1", "r2", "r3"], ["r1", "r2", "r3"], "r1"),
-        (["r1", "r2", "r1"], ["r1", "r2"], ["r1", "r2"], None),
+        # After a rollback, the one that was rolled back.
+        (["r1", "r2", "r3", "r2"], ["r1", "r2", "r3"], ["r1", "r2", "r3"], "r3"),
+        (["r1", "r2", "r1"], ["r1", "r2"], ["r1", "r2"], "r2"),
     ],
     ids=["first", "third", "gone", "twice", "rolled back", "rolled back to the first"],
 )
 def test_the_release_before(
     host: Host, history: list[str], on_disk: list[str], served: list[str], previous: str | None
 ) -> None:
-    """The last one that served for the first time before this one did, and is still there."""
+    """The last other one that served and is still there."""
     host.releases(on_disk)
     host.served(*history)
     facts = host.read()
@@ -163,11 +166,24 @@ def test_welcome_pages_of_nginx(host: Host, page: str) -> None:
 
 @pytest.mark.parametrize(("members", "inside"), [(["www-data"], True), (["other"], False), ([], False)])
 def test_the_group_of_the_site(host: Host, monkeypatch: pytest.MonkeyPatch, members: list[str], inside: bool) -> None:
-    """Whether there is one, and whether nginx is in it."""
+    """Whether nginx is in it."""
     groups = {"shop": SimpleNamespace(gr_mem=members)}
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: groups[name])
-    facts = host.read()
-    assert (facts["group"], facts["nginx"]["in_group"]) == (True, inside)
+    assert host.read()["nginx"]["in_group"] is inside
+
+
+def test_the_home_of_the_site_s_account(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By it an account that is the site's is told from one that only has its name."""
+    accounts = {"shop": SimpleNamespace(pw_dir="/var/lib/shop")}
+    monkeypatch.setattr(module.pwd, "getpwnam", lambda name: accounts[name])
+    assert host.read()["home"] == "/var/lib/shop"
+
+
+def test_files_that_the_host_should_have(host: Host, tmp_path: Path) -> None:
+    """Those that are missing; a directory is no file."""
+    (tmp_path / "key.pem").write_text("")
+    wanted = [str(tmp_path / name) for name in ("key.pem", "chain.pem")] + [str(tmp_path)]
+    assert host.read(files=wanted)["absent"] == [str(tmp_path / "chain.pem"), str(tmp_path)]
 
 
 def test_files_of_nginx(host: Host) -> None:
@@ -190,11 +206,13 @@ def test_packages_of_the_distribution(host: Host) -> None:
     }
     (host.root.parents[1] / "dpkg").write_text(
         "\n".join(
-            f"Package: {name}\nStatus: {state}\nPriority: optional\nDepends: python3-venv\n"
+            f"Package: {name}\nStatus: {state}\nPriority: optional\nVersion: 1.22.1-9+deb12u1\nDepends: python3-venv\n"
             for name, state in states.items()
         )
     )
-    assert host.read()["packages"] == ["nginx", "libpq5"]
+    facts = host.read()
+    assert facts["packages"] == ["libpq5", "nginx"]
+    assert facts["nginx"]["version"] == 1022001
 
 
 def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""How long the sizing benchmark takes, and which cells each repeat visits."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
+
+from sizing import cells_of, probe_seconds, study_from, study_seconds
+from sizing_cells import Cell, Level
+from sizing_report import Results
+from sizing_workloads import MIXES
+
+PLAN, RULE, GOOD, BAD = (Cell("gunicorn", processes, 1) for processes in (5, 3, 8, 12))
+STUDY: dict[str, Any] = {
+    "kind": "study",
+    "mix": "b",
+    "cpus": 1.0,
+    "said": {},
+    "goal_ms": 100.0,
+    "measured": {},
+    "predicted": {},
+    "fixed": {"plan": vars(PLAN), "two_n_plus_one": vars(RULE)},
+    "contenders": [vars(GOOD), vars(BAD)],
+}
+
+
+def sweep(cell: Cell, repeat: int, rate: float) -> dict[str, Any]:
+    usual = {
+        "offered": 9,
+        "in_window": 9,
+        "errors": {},
+        "gave_up": False,
+        "lag_p99_ms": 1.0,
+        "steal": 0.0,
+        "foreign": 0.0,
+    }
+    probes = [{"rate": rate, "p99_ms": 100.0, **usual}, {"rate": 2 * rate, "p99_ms": 900.0, **usual}]
+    about = {"kind": "sweep", "run": "1", "mix": "b", "cpus": 1.0, "spin": 0.4}
+    return {**about, "cell": vars(cell), "repeat": repeat, "probes": probes}
+
+
+def test_a_probe_lasts_for_its_requests_and_long_enough_for_a_queue_to_grow() -> None:
+    assert probe_seconds(rate=40, requests=400, goal_ms=100, bounds=(6, 25)) == 10
+    assert probe_seconds(rate=400, requests=400, goal_ms=100, bounds=(6, 25)) == 6
+    assert probe_seconds(rate=400, requests=400, goal_ms=2000, bounds=(6, 25)) == 16
+    assert probe_seconds(rate=4, requests=400, goal_ms=9000, bounds=(6, 25)) == 25
+
+
+def test_after_two_repeats_only_the_best_contender_goes_on() -> None:
+    known = [sweep(cell, n, rate) for n in range(2) for cell, rate in ((PLAN, 40), (RULE, 20), (GOOD, 42), (BAD, 30))]
+    study = study_from(STUDY)
+    assert cells_of(study, Results([STUDY]), repeat=0) == [PLAN, RULE, GOOD, BAD]
+    assert cells_of(study, Results([STUDY, *known]), repeat=2) == [PLAN, RULE, GOOD]
+
+
+def test_what_is_done_costs_nothing_more() -> None:
+    mix, level = MIXES["b"], Level(4, 4)
+    whole = study_seconds(mix, 1, level, done=0, requests=400, is_new=True)
+    rest = study_seconds(mix, 1, level, done=2, requests=400, is_new=False)
+    assert whole > 3 * rest > 0
+    assert study_seconds(mix, 1, level, done=4, requests=400, is_new=False) == 0
