@@ -44,12 +44,12 @@ def link_shared(project: Path, state: Path, shared: list[str]) -> None:
 
 def link_media(media_root: Path, release: Path, state: Path) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one beside all releases."""
+    if media_root.resolve().is_relative_to(state):
+        return media_root.resolve()
     if not media_root.is_relative_to(release):
         return media_root
     kept = state / "media"
     kept.mkdir(exist_ok=True)
-    if media_root.resolve() == kept.resolve():
-        return kept
     if media_root.exists():
         raise Objection(
             f"MEDIA_ROOT is {str(media_root)!r}, which the source brings along. Uploads cannot live inside a "
@@ -67,7 +67,7 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
     """
     from django.http.request import validate_host
 
-    release, state = Path(job["release"]), Path(job["state"])
+    release, state = Path(job["release"]).resolve(), Path(job["state"]).resolve()
     module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
     allowed = [*settings.ALLOWED_HOSTS, *(["localhost", "127.0.0.1"] if settings.DEBUG else [])]
     for domain in job["domains"]:
@@ -78,7 +78,8 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
             )
     for alias, database in settings.DATABASES.items():
         path = Path(str(database.get("NAME") or ":memory:"))
-        if database["ENGINE"].endswith("sqlite3") and path.resolve().is_relative_to(release):
+        in_file = database["ENGINE"].endswith("sqlite3") and ":memory:" not in str(path)
+        if in_file and path.resolve().is_relative_to(release):
             raise Objection(
                 f"DATABASES[{alias!r}] is the file {str(path)!r} inside the release, which the next deploy leaves "
                 f"behind. Keep it in {str(state)!r} by a setting, or name it in site_shared_paths"
@@ -93,10 +94,10 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
                 "BASE_DIR / 'static', or say site_collectstatic: false"
             )
         if static_path:
-            public[static_path] = str(settings.STATIC_ROOT)
+            public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
     media_path = url_path(settings.MEDIA_URL)
     if settings.MEDIA_ROOT:
-        kept = link_media(Path(settings.MEDIA_ROOT), release, state)
+        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, state)
         if media_path:
             public[media_path] = str(kept)
     return {

@@ -266,6 +266,7 @@ class Build:
             [*self.as_user, *command],
             cwd=str(directory),
             environ_update=variables,
+            expand_user_and_vars=False,
             umask=0o027,
         )
         if returncode:
@@ -318,7 +319,10 @@ class Build:
     def twin(self) -> Path | None:
         """The virtual environment of a finished release with the same packages, if this Python can still use it."""
         program = "import sys; print('lib/python%d.%d' % sys.version_info[:2])"
-        _returncode, out, _err = self.module.run_command([self.params["python"], "-I", "-c", program])
+        python = self.params["python"]
+        returncode, out, err = self.module.run_command([python, "-I", "-c", program], handle_exceptions=False)
+        if returncode:
+            raise Failed(f"site_python: {python!r} does not run on this host", err)
         for other in sorted(self.release.path.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
             packages = (Release(other).description or {}).get("packages")
             usable = (other / "venv" / out.strip() / "site-packages").is_dir()
@@ -357,6 +361,7 @@ class Build:
                 environ_update={"HOME": self.params["state"], **variables},
                 umask=0o027,
                 pass_fds=[file.fileno()],
+                expand_user_and_vars=False,
             )
             file.seek(0)
             text = file.read()
@@ -384,7 +389,7 @@ class Build:
             description, output = self.ask_django(variables)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
-        public_paths(description["public"], (self.release.path, Path(self.params["state"])))
+        public_paths(description["public"], [p.resolve() for p in (self.release.path, Path(self.params["state"]))])
         releases = os.open(self.release.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         seal(self.release.path.name, releases, self.account.pw_gid)
         description["packages"] = self.params["packages_digest"]

@@ -470,7 +470,7 @@ def main() -> int:
         options.requests = 120
         options.mixes, options.shapes, options.minutes = ["b"], [1.0], 3
         record("machine", **about_machine(), requests=options.requests)
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 420
         name = study_name("b", 1.0)
         run_shape(Shape(1.0), {name: MIXES["b"]}, {name: Level(0, 1)}, deadline, options, record)
     else:

@@ -285,6 +285,8 @@ def _overall(found: Sequence[Finding]) -> list[str]:
 def summary(results: Results) -> str:
     """Lay out for a terminal what is known so far."""
     found = findings(results)
+    if not found:
+        return f"\nAll of {len(results.of('sweep'))} sweeps were disturbed: this machine is busy with something else."
     rows = [HEADINGS, *_rows(found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

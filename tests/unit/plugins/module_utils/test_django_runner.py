@@ -177,9 +177,6 @@ def test_uploads_that_are_shared_by_name(site: Site) -> None:
     assert link_media(site.project / "media", site.release, site.state) == site.state / "media"
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Objection, reason="a shared path that is MEDIA_ROOT passes for one that the source brings along"
-)
 def test_uploads_that_are_shared_by_another_name(site: Site) -> None:
     """Whoever named MEDIA_ROOT in site_shared_paths has moved it out of the release already."""
     link_shared(site.project, site.state, ["uploads/"])
@@ -251,31 +248,18 @@ def test_uploads_inside_the_release_are_served_from_beside_it(site: Site) -> Non
     assert site.describe()["public"]["media"] == str(site.state / "media")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a relative STATIC_ROOT is collected below manage.py, but nginx is given a link that points to nowhere",
-)
 def test_a_relative_static_root(site: Site) -> None:
     """As Django takes it: from the working directory."""
     site.settings.STATIC_ROOT = "staticfiles"
     assert site.describe()["public"]["static"] == str(site.project / "staticfiles")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a relative MEDIA_ROOT stays inside the release, which is read-only and left behind by the next one",
-)
 def test_a_relative_media_root(site: Site) -> None:
     """As Django takes it: from the working directory, which is inside the release."""
     site.settings.MEDIA_ROOT = "media"
     assert site.describe()["public"]["media"] == str(site.state / "media")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where /srv is a symbolic link, BASE_DIR (resolved) is not below the release's path (as it was said), "
-    "and uploads stay inside the release",
-)
 def test_uploads_where_the_site_s_directory_is_a_link(site: Site, tmp_path: Path) -> None:
     """How an operator got /srv onto another disk makes no difference."""
     (tmp_path / "srv").symlink_to(tmp_path / "releases")
@@ -341,7 +325,6 @@ def test_a_database_that_outlives_the_release(site: Site, kept: str) -> None:
     assert site.describe()["static"] == "static"
 
 
-@pytest.mark.xfail(strict=True, raises=Objection, reason="a database in memory is taken for the file ':memory:'")
 def test_a_database_in_memory(site: Site) -> None:
     """A site without data of its own may say so."""
     site.settings.DATABASES = sqlite(":memory:")

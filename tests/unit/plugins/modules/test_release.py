@@ -419,11 +419,6 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     assert not site.release.exists()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="where site_python names no program, Ansible's own 'Error executing command.' is all that is told, and the "
-    "unfinished release stays",
-)
 def test_without_the_python_that_was_said(site: Site) -> None:
     """A sentence, not a traceback."""
     answer = site.build(python="/nowhere/python3")
