@@ -24,7 +24,7 @@ unexport ANSIBLE_CONFIG PYTHONPATH
 .NOTPARALLEL:
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Scenarios: $(scenarios)"
 	@echo "  VERBOSE=1 shows the output of quiet steps as it comes; their logs are in .cache/logs."
@@ -84,12 +84,27 @@ docs: environment ## Write the READMEs of the roles from their specifications
 
 # -- Benchmarks ------------------------------------------------------------------------------------------------
 
-.PHONY: bench-deploy bench-plan
+MINUTES ?= 240
+
+.PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
 bench-deploy: environment images ## Time deploys against a plain shell script, on hosts of the same kind
 	@python tests/benchmark/deploy.py
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python tests/benchmark/plan_fleet.py
+
+bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; runs add up
+	@python tests/benchmark/sizing.py --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))
+
+bench-sizing-short: environment images ## The same with one mix and three layouts: does it work?
+	@python tests/benchmark/sizing.py --short
+
+bench-sizing-report: environment ## Write docs/sizing-benchmark.md and its picture from all results
+	@$(bin)/venv $(PYTHON) .venv tests/requirements-benchmark.txt
+	@python tests/benchmark/sizing.py --report
+
+bench-profiles: environment images ## What requests and workers of real sites cost
+	@python tests/benchmark/profiles.py
 
 # -- Hosts -----------------------------------------------------------------------------------------------------
 

@@ -149,7 +149,7 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in files(directory):
-            tar.inodes.clear()  # A hard link is a file like any other.
+            tar.inodes.clear()  # type: ignore[attr-defined]  # A hard link is a file like any other.
             member = tar.gettarinfo(directory / name, arcname=name)
             if member is None:  # A socket.
                 continue
@@ -237,10 +237,9 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str)
 
 def tidy(cache: Path) -> None:
     """Keep the archives that were made last; any other can be made again."""
-    archives = (
-        path for path in cache.glob("*.tar.gz") if re.match(r"([0-9a-f]{40}|[0-9a-f]{64})\.tar\.gz\Z", path.name)
-    )
-    archives = sorted(archives, key=lambda archive: archive.stat().st_mtime, reverse=True)
+    ours = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\.tar\.gz\Z")
+    archives = [path for path in cache.glob("*.tar.gz") if ours.match(path.name)]
+    archives.sort(key=lambda archive: archive.stat().st_mtime, reverse=True)
     for archive in archives[ARCHIVES_KEPT:]:
         archive.unlink(missing_ok=True)
 

@@ -1,4 +1,7 @@
-"""Six bad releases, some under either server: each is refused with its cause, leaves nothing behind, and no restart or reboot brings it up."""
+"""Six bad releases, some under either server: each is refused with its cause and leaves nothing behind.
+
+Neither a restart nor a reboot brings it up.
+"""
 
 from __future__ import annotations
 

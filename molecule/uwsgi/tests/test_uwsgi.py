@@ -35,14 +35,15 @@ def test_statistics(host: Host, live: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "status"), [("http://shop.test:8080", "200"), ("http://shop.test", "403"), ("https://elsewhere.test", "403")]
+    ("origin", "status"),
+    [("http://shop.test:8080", "200"), ("http://shop.test", "403"), ("https://elsewhere.test", "403")],
 )
 def test_the_host_has_its_port(host: Host, origin: str, status: str) -> None:
     """Django compares the origin of a form with the host that nginx tells: 200 is its complaint about the password."""
-    form = "csrfmiddlewaretoken={0}&username=a&password=b".format("a" * 32)
+    token = "a" * 32
     answer = host.check_output(
-        f"{STATUS} --header 'Host: shop.test:8080' --header 'Origin: {origin}' --cookie csrftoken={'a' * 32} --data '{form}' "
-        "http://127.0.0.1/admin/login/"
+        f"{STATUS} --header 'Host: shop.test:8080' --header 'Origin: {origin}' --cookie csrftoken={token} "
+        f"--data 'csrfmiddlewaretoken={token}&username=a&password=b' http://127.0.0.1/admin/login/"
     )
     assert answer.strip() == status
 
@@ -72,7 +73,8 @@ def test_a_stop_answers_what_is_under_way(host: Host, live: Callable[[], str]) -
     unit = f"shop@{live()}"
     script = f"""
         {ASK} 'http://127.0.0.1/exercise/wait/?seconds=2' > /tmp/answer & sleep 0.5
-        systemctl stop {unit}; wait; cat /tmp/answer; curl -s -H 'Host: shop.test' http://127.0.0.1/; systemctl start {unit}
+        systemctl stop {unit}; wait; cat /tmp/answer
+        curl -s -H 'Host: shop.test' http://127.0.0.1/; systemctl start {unit}
     """
     answer = host.check_output(script)
     assert answer.startswith("200 ")

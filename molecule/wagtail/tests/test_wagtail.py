@@ -60,4 +60,5 @@ def test_another_server(host: Host, deploy: Callable[..., Play]) -> None:
     for path, words in PAGES * 5:
         test_page_with_its_files(host, path, words)
     with host.sudo("postgres"):
-        assert host.check_output("psql -At -c \"SELECT count(*) FROM pg_stat_activity WHERE usename = 'mysite'\"") != "0"
+        query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mysite'"
+        assert host.check_output("psql -At -c %s", query) != "0"
