@@ -62,7 +62,8 @@ class Installer:
                 project,
                 variables,
             )
-            run([*pip, *packages], project, variables)
+            if packages:
+                run([*pip, *packages], project, variables)
             return
         pip = [uv, "pip", "install", "--quiet", "--requirement"]
         run([uv, "venv", "--quiet", "--allow-existing", "--python", self.python, str(venv)], project, variables)
@@ -72,7 +73,8 @@ class Installer:
             run([uv, *export], project, variables)
             requirements = listed
         run([*pip, requirements], project, variables)
-        run([*pip[:-1], *packages], project, variables)
+        if packages:
+            run([*pip[:-1], *packages], project, variables)
 
 
 def take_over(venv: Path, old: Path, group: int) -> None:

@@ -70,6 +70,9 @@ options:
     description: A checksum of all that decides which packages are installed.
     type: str
     required: true
+  server:
+    description: The application server among the packages, as the site calls it. Only that one can run the release.
+    type: str
   cache:
     description: The directory in which the site's user keeps downloaded packages.
     type: path
@@ -393,6 +396,7 @@ class Build:
         releases = os.open(self.release.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         seal(self.release.path.name, releases, self.account.pw_gid)
         description["packages"] = self.params["packages_digest"]
+        description["server"] = self.params["server"]
         write_file(self.release.record, json.dumps(description) + "\n", 0o644)
         return {"changed": True, "description": description, "output": output, "seconds": self.seconds}
 
@@ -421,6 +425,7 @@ def main() -> None:
             "requirements": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str", "required": True},
+            "server": {"type": "str"},
             "cache": {"type": "path", "required": True},
             "index": {"type": "str", "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},

@@ -111,16 +111,14 @@ PLAY = [
 ]
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Run the play and give, by site, what it rendered."""
-    tmp = tmp_path_factory.mktemp("templates")
+def play_renders(tmp: Path, play: list[dict[str, Any]], sites: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Run a play and give, by site, what it rendered."""
     collection = tmp / "collections/ansible_collections/pitcrew/django"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
-    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in SITES.items()}
+    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in sites.items()}
     (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    (tmp / "play.json").write_text(json.dumps(PLAY))
+    (tmp / "play.json").write_text(json.dumps(play))
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp),
@@ -130,12 +128,18 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
     }
     command = [sys.executable, "-m", "ansible", "playbook", "--inventory", "hosts.json", "play.json"]
-    play = subprocess.run(command, cwd=tmp, env=environment, capture_output=True, text=True, check=False)
-    assert play.returncode == 0, play.stdout + play.stderr
-    shown = re.findall(r'^ok: \[(\w+)\] => \{\s+"msg": "([\w+/=]+)"', play.stdout, re.MULTILINE)
+    done = subprocess.run(command, cwd=tmp, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = re.findall(r'^ok: \[(\w+)\] => \{\s+"msg": "([\w+/=]+)"', done.stdout, re.MULTILINE)
     found = {host: json.loads(base64.b64decode(text)) for host, text in shown}
-    assert found.keys() == SITES.keys()
+    assert found.keys() == sites.keys()
     return found
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Render all sites."""
+    return play_renders(tmp_path_factory.mktemp("templates"), PLAY, SITES)
 
 
 Render = Callable[[str, str], str]

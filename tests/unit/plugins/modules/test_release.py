@@ -164,13 +164,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_a_finished_release(site: Site) -> None:
     """Its description is told and kept, and what Django wrote is told."""
-    answer = site.build()
+    answer = site.build(server="gunicorn")
     assert answer["changed"] is True
     assert answer["description"] == {
         "public": {"static": str(site.release / "app/static")},
         "static": "static",
         "media": None,
         "packages": "d1",
+        "server": "gunicorn",
     }
     assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
     assert sorted(answer["seconds"]) == ["django", "packages"]

@@ -1,0 +1,380 @@
+"""What uWSGI, nginx and systemd are given for a site under uWSGI, rendered by Ansible with the roles' own variables."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from test_templates import block, lines, play_renders, template, unit
+
+SITES: dict[str, dict[str, Any]] = {
+    "plain": {"site_workers": 2, "site_threads": 3},
+    "http": {"uwsgi_protocol": "http"},
+    "one": {"site_threads": 1, "site_scheme": "https", "site_wsgi_application": "config.wsgi:app"},
+    "tls": {"site_tls_certificate": "/etc/ssl/shop/fullchain.pem", "site_tls_key": "/etc/ssl/shop/privkey.pem"},
+    "source": {"uwsgi_package": "uwsgi"},
+    "pinned": {"uwsgi_version": "2.0.30"},
+    "distribution": {"uwsgi_package": "distribution"},
+    "own": {
+        "uwsgi_settings": {
+            "processes": 5,
+            "thunder-lock": False,
+            "max-requests": None,
+            "mule": ["a.py", "b.py"],
+            "mules": 2,
+            "spooler": "/var/lib/shop/spool",
+            "log-5xx": True,
+            "env": ["A=1", "B=2"],
+        }
+    },
+    "cheaper": {"uwsgi_settings": {"cheaper": 1}},
+    "kept": {"site_release": "r0"},
+}
+RENDERED = {
+    "site": template("nginx", "site.conf.j2"),
+    "unit": template("site", "unit.service.j2"),
+    "ini": "{{ uwsgi_files['uwsgi.ini'] | default('') }}",
+    "application": "{{ uwsgi_files['application.py'] | default('') }}",
+    "plan": "{{ site_plan }}",
+    "requirement": "{{ site_server_requirement }}",
+    "packages": "{{ site_server_system_packages }}",
+    "processes": "{{ site_server_processes }}",
+    "protocol": "{{ site_server_protocol }}",
+    "server": "{{ site_candidate_server }}",
+}
+RELEASE = {"static": "static", "media": "media", "public": {}}
+PLAY = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": {"site_server": "uwsgi"},
+        "tasks": [
+            {
+                "name": "Say what the hosts are",
+                "ansible.builtin.set_fact": {
+                    "cacheable": True,
+                    "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096, "somaxconn": 256},
+                    "pitcrew_site": {
+                        "releases": {"r1": RELEASE, "r0": {**RELEASE, "server": "gunicorn"}},
+                        "nginx": {"installed": True, "version": 1022001},
+                    },
+                },
+            },
+            *(
+                {
+                    "name": f"Configure {server}",
+                    "ansible.builtin.import_role": {"name": f"pitcrew.django.{server}"},
+                    "when": f"site_candidate_server == '{server}'",
+                }
+                for server in ("gunicorn", "uwsgi")
+            ),
+            {
+                "name": "Have the variables of nginx without doing anything",
+                "ansible.builtin.import_role": {"name": "pitcrew.django.nginx", "tasks_from": "install"},
+                "when": False,
+            },
+            {
+                "name": "Render",
+                "ansible.builtin.debug": {"msg": "{{ rendered | to_json | b64encode }}"},
+                "vars": {"rendered": RENDERED},
+            },
+        ],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Render all sites."""
+    return play_renders(tmp_path_factory.mktemp("uwsgi"), PLAY, SITES)
+
+
+@pytest.fixture
+def render(rendered: dict[str, dict[str, Any]]) -> Callable[[str, str], Any]:
+    """Give what was rendered of a site."""
+    return lambda site, name: rendered[site][name]
+
+
+Render = Callable[[str, str], Any]
+
+
+def options(text: str) -> dict[str, list[str]]:
+    """Give every value of each option of an ini file."""
+    found: dict[str, list[str]] = {}
+    for line in lines(text):
+        if line != "[uwsgi]":
+            name, value = line.split(" = ", 1)
+            found.setdefault(name, []).append(value)
+    return found
+
+
+# uWSGI
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("strict", ["true"]),
+        ("need-app", ["true"]),
+        ("wsgi-file", ["%dapplication.py"]),
+        ("socket", ["$(RUNTIME_DIRECTORY)/app.sock"]),
+        ("stats", ["$(RUNTIME_DIRECTORY)/stats.sock"]),
+        ("chmod-socket", ["660"]),
+        ("exit-on-reload", ["true"]),
+        ("die-on-term", ["true"]),
+        ("add-header", ["X-Release: $(SITE_RELEASE)"]),
+        ("py-call-uwsgi-fork-hooks", ["true"]),
+        ("lazy-apps", ["false"]),
+        # What the host allows: uWSGI would not start with more.
+        ("listen", ["256"]),
+        ("worker-reload-mercy", ["35"]),
+    ],
+)
+def test_an_option(render: Render, name: str, values: list[str]) -> None:
+    """Each once, and none of them names a slot: both have the same text."""
+    assert options(render("plain", "ini"))[name] == values
+    assert not re.search("blue|green", render("plain", "ini") + render("plain", "application"))
+
+
+@pytest.mark.parametrize("site", ["plain", "http", "one", "tls", "source"])
+def test_options_are_the_plan_s(rendered: dict[str, dict[str, Any]], site: str) -> None:
+    """All of them, as uWSGI writes truth."""
+    found, plan = options(rendered[site]["ini"]), rendered[site]["plan"]["uwsgi"]
+    assert plan["processes"] > 0
+    assert {name: found[name] for name in plan} == {name: [str(value).lower()] for name, value in plan.items()}
+
+
+def test_harakiri_without_threads_only(render: Render) -> None:
+    """Its timer is the worker's, and other threads would keep resetting it."""
+    assert "harakiri" not in options(render("plain", "ini"))
+    assert options(render("one", "ini"))["harakiri"] == ["60"]
+
+
+def test_http_instead(render: Render) -> None:
+    """The same socket, in the other protocol."""
+    found = options(render("http", "ini"))
+    assert found["http-socket"] == ["$(RUNTIME_DIRECTORY)/app.sock"]
+    assert "socket" not in found
+    assert render("http", "protocol") == "http"
+
+
+def test_what_the_user_says_wins(render: Render) -> None:
+    """It comes last, once or as often as the list is long; null leaves out what the plan has."""
+    found = options(render("own", "ini"))
+    assert found["processes"] == ["5"]
+    assert found["thunder-lock"][-1] == "false"
+    assert found["log-5xx"] == ["true"]
+    assert found["env"] == ["A=1", "B=2"]
+    assert "max-requests" not in found
+
+
+def test_options_that_the_distribution_is_too_old_for(render: Render) -> None:
+    """With `strict` they would end the start."""
+    assert "max-requests-delta" in options(render("plain", "ini"))
+    assert "max-requests-delta" not in options(render("distribution", "ini"))
+    assert "max-requests" in options(render("distribution", "ini"))
+
+
+@pytest.mark.parametrize(
+    ("site", "requirement", "packages"),
+    [
+        ("plain", "pyuwsgi==2.0.30.post1", []),
+        ("pinned", "pyuwsgi==2.0.30", []),
+        ("source", "uwsgi==2.0.31", ["gcc", "libc6-dev", "python3-dev"]),
+        ("distribution", "", ["uwsgi-core", "uwsgi-plugin-python3"]),
+    ],
+)
+def test_what_is_installed(render: Render, site: str, requirement: str, packages: list[str]) -> None:
+    """From PyPI into the release, or by the distribution."""
+    assert (render(site, "requirement"), render(site, "packages")) == (requirement, packages)
+
+
+@pytest.mark.parametrize(("site", "count"), [("own", 5 + 2 + 2 + 1), ("plain", 2), ("cheaper", "")])
+def test_processes(render: Render, site: str, count: int | str) -> None:
+    """Workers and what else the settings ask for; no number where uWSGI itself decides."""
+    assert render(site, "processes") in (count, str(count))
+
+
+# The application
+
+
+class Resolver:
+    """Django's, whose patterns are loaded by looking at them."""
+
+    def __init__(self, done: list[str]) -> None:
+        self.done = done
+
+    @property
+    def url_patterns(self) -> None:
+        """Note that somebody looked."""
+        self.done.append("URLs loaded")
+
+
+class Body:
+    """What a request has in its body."""
+
+    def __init__(self, *parts: bytes | Exception) -> None:
+        self.parts = list(parts)
+
+    def read(self, _size: int) -> bytes:
+        """Give the next part; the last one is followed by nothing."""
+        part = self.parts.pop(0) if self.parts else b""
+        if isinstance(part, Exception):
+            raise part
+        return part
+
+
+class Answer:
+    """What a site answers; it has to be closed."""
+
+    closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give a page in two parts."""
+        return iter([b"pa", b"ge"])
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+@pytest.fixture
+def done() -> list[str]:
+    """What happens while the application is loaded."""
+    return []
+
+
+@pytest.fixture
+def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Callable[..., Any]:
+    """Execute a site's application.py, with a played Django and a played site."""
+
+    def execute(site: str, module: str, **names: Any) -> Any:
+        played = {
+            module.partition(".")[0]: {},
+            module: names,
+            "django": {},
+            "django.urls": {"get_resolver": lambda: Resolver(done)},
+            "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
+        }
+        for name, content in played.items():
+            made = ModuleType(name)
+            vars(made).update(content)
+            monkeypatch.setitem(sys.modules, name, made)
+        found: dict[str, Any] = {}
+        exec(compile(render(site, "application"), "application.py", "exec"), found)
+        return found["application"]
+
+    return execute
+
+
+def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], done: list[str]) -> None:
+    """URLs are loaded, which may have asked the database, and then connections are closed."""
+    load("plain", "shop.wsgi", application=None)
+    assert done == ["URLs loaded", "connections closed"]
+
+
+def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
+    """Instead of the one beside the settings; its answer is its own."""
+    page = Answer()
+    application = load("one", "config.wsgi", app=lambda _environ, _start: page)
+    assert application({"wsgi.input": Body()}, None) is page
+
+
+def test_an_application_that_is_not_there(load: Callable[..., Any]) -> None:
+    """Loading fails, and with it the start."""
+    with pytest.raises(AttributeError):
+        load("one", "config.wsgi", application=None)
+
+
+@pytest.mark.parametrize("body", [Body(b"left", b"over"), Body(b"left", OSError("gone")), Body()])
+def test_a_body_is_read_to_its_end(load: Callable[..., Any], body: Body) -> None:
+    """After the answer, even where the visitor has gone; what the site has read is not missed."""
+    page = Answer()
+    application = load("plain", "shop.wsgi", application=lambda _environ, _start: page)
+    answer = application({"CONTENT_LENGTH": "8", "wsgi.input": body}, None)
+    assert next(answer) == b"pa"
+    assert not page.closed
+    assert b"".join(answer) == b"ge"
+    assert (body.parts, page.closed) == ([], True)
+
+
+# systemd
+
+
+@pytest.mark.parametrize(
+    ("site", "start"),
+    [
+        ("plain", "/srv/shop/releases/r1/venv/bin/python -c 'import pyuwsgi; pyuwsgi.run()'"),
+        ("source", "/srv/shop/releases/r1/venv/bin/uwsgi --virtualenv /srv/shop/releases/r1/venv"),
+        ("distribution", "/usr/bin/uwsgi-core --plugin python3 --virtualenv /srv/shop/releases/r1/venv"),
+    ],
+)
+def test_the_unit(render: Render, site: str, start: str) -> None:
+    """How it is started and stopped; the rest is the same for all servers."""
+    found = unit(render(site, "unit"))
+    assert found["ExecStart"] == [f"{start} --ini /srv/shop/slots/%i/uwsgi.ini"]
+    assert found["KillSignal"] == ["SIGHUP"]
+    assert found["KillMode"] == ["mixed"]
+    assert found["Type"] == ["notify"]
+
+
+def test_a_kept_release_has_its_own_server(render: Render) -> None:
+    """A rollback to one that was built for gunicorn runs gunicorn, whatever the inventory says today."""
+    assert (render("kept", "server"), render("kept", "requirement")) == ("gunicorn", "gunicorn==27.0.1")
+    assert "/r0/venv/bin/python -m gunicorn" in unit(render("kept", "unit"))["ExecStart"][0]
+    assert unit(render("kept", "unit"))["KillSignal"] == ["SIGTERM"]
+    assert "proxy_pass http://shop;" in block(render("kept", "site"), "location /")
+
+
+# nginx
+
+
+def test_nginx_speaks_the_protocol(render: Render) -> None:
+    """The host with its port, the visitor's address and scheme, as by HTTP."""
+    found = block(render("plain", "site"), "location /")
+    assert found[0] == "uwsgi_pass shop;"
+    assert {line for line in found if "HTTP_" in line} == {
+        "uwsgi_param HTTP_HOST $shop_host;",
+        "uwsgi_param HTTP_X_FORWARDED_FOR $remote_addr;",
+        "uwsgi_param HTTP_X_FORWARDED_HOST $shop_host;",
+        "uwsgi_param HTTP_X_FORWARDED_PROTO http;",
+    }
+    assert "uwsgi_read_timeout 65s;" in found
+    assert "uwsgi_hide_header X-Release;" in found
+    assert "add_header X-Release $shop_release always;" in found
+    assert "uwsgi_param HTTPS on;" not in found
+    assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/uwsgi.sock;"]
+
+
+@pytest.mark.parametrize("site", ["one", "tls"])
+def test_visitors_by_https(render: Render, site: str) -> None:
+    """Told in both ways, wherever TLS ends."""
+    found = lines(render(site, "site"))
+    assert found.count("uwsgi_param HTTPS on;") == 1
+    assert found.count("uwsgi_param HTTP_X_FORWARDED_PROTO https;") == 1
+
+
+@pytest.mark.parametrize(
+    ("site", "own", "other", "line"),
+    [
+        ("plain", "uwsgi", "http", "proxy_pass http://unix:/srv/shop/live/http.sock;"),
+        ("http", "http", "uwsgi", "uwsgi_pass unix:/srv/shop/live/uwsgi.sock;"),
+        ("kept", "http", "uwsgi", "uwsgi_pass unix:/srv/shop/live/uwsgi.sock;"),
+    ],
+)
+def test_the_other_protocol(render: Render, site: str, own: str, other: str, line: str) -> None:
+    """For requests that nobody has seen yet, and for none else; a failure there ends with nginx's own page."""
+    text = render(site, "site")
+    assert f"    error_page 502 = @{other};\n    recursive_error_pages on;\n" in text
+    assert block(text, f"location @{other}")[:5] == [
+        "error_page 502 503 504 @unavailable;",
+        "if ($upstream_bytes_sent != 0) {",
+        "return 502;",
+        "}",
+        line,
+    ]
+    assert block(text, "upstream shop") == [f"server unix:/srv/shop/live/{own}.sock;"]
