@@ -4,7 +4,9 @@ PYTHON ?= python3
 SCENARIO ?= default
 STEP ?= test
 
+pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+with_load := server_change switch
 bin := tests/lab/bin
 step := @$(bin)/step
 live := .ansible/collections/ansible_collections/pitcrew/django
@@ -21,7 +23,11 @@ export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 export LC_ALL := C.UTF-8
 unexport ANSIBLE_CONFIG PYTHONPATH
 
+# Only `test` lets steps run side by side.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,11 +46,15 @@ demo-stop: ## Remove all that the demo made
 
 # -- Checks ----------------------------------------------------------------------------------------------------
 
-# All of them run, also after a failure; the last line is what they counted.
+# All of them run, also after a failure; the last line is what they counted. What sends a load has the machine to itself.
 .PHONY: test
 test: environment machine ## All checks; the scenarios install the built artifact
 	@mkdir -p .cache && : > .cache/results
-	@RESULTS=$(CURDIR)/.cache/results $(MAKE) --no-print-directory --keep-going lint unit scenarios; status=$$?; \
+	@echo "Static checks, unit tests and scenarios without load, side by side; each is told of when it has ended"
+	@export RESULTS=$(CURDIR)/.cache/results; status=0; \
+	    $(MAKE) --no-print-directory --keep-going --jobs=$$(nproc) --output-sync SIDE_BY_SIDE=1 \
+	        lint unit $(addprefix scenario-,$(filter-out $(with_load),$(scenarios))) || status=1; \
+	    $(MAKE) --no-print-directory --keep-going $(with_load:%=scenario-%) || status=1; \
 	    awk '{ passed += $$1; failed += $$2 } END { printf "\n%d passed, %d failed\n", passed, failed }' .cache/results; \
 	    exit $$status
 
@@ -74,9 +84,11 @@ lint-docs: environment
 lint-sanity: $(artifact)
 	$(step) $@ "ansible-test sanity, on the built collection" $(bin)/sanity $(CURDIR)/$(artifact)/*.tar.gz
 
-.PHONY: unit
-unit: environment ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
-	@$(bin)/unit
+.PHONY: unit $(pythons:%=unit-%)
+unit: $(pythons:%=unit-%) ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
+
+$(pythons:%=unit-%): unit-%: environment
+	@$(bin)/unit $*
 
 .PHONY: docs
 docs: environment ## Write the READMEs of the roles from their specifications

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import socket
 import ssl
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -38,7 +41,8 @@ class Question:
     """What a healthy site answers to.
 
     C(address) is C(unix:/path/of/socket) or C(ip:port); C(protocol) is how that address is spoken to
-    (C(http), C(https) or C(uwsgi)); C(scheme) is how the visitor came (C(http) or C(https)).
+    (C(http), C(https) or C(uwsgi)); C(scheme) is how the visitor came (C(http) or C(https));
+    C(timeout) is how long all of it may take, in seconds.
     """
 
     address: str
@@ -61,14 +65,32 @@ class Question:
         return None
 
 
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """End the block after that time: one of a socket would begin anew with each byte of a slow answer.
+
+    Raises TimeoutError.
+    """
+
+    def end(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"no whole answer within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _socket(question: Question) -> socket.socket:
     if question.address.startswith("unix:"):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(question.timeout)
         connection.connect(question.address.removeprefix("unix:"))
         return connection
     host, _colon, port = question.address.rpartition(":")
-    connection = socket.create_connection((host.strip("[]"), int(port)), timeout=question.timeout)
+    connection = socket.create_connection((host.strip("[]"), int(port)))
     if question.protocol == "https":
         # The site's own proxy on this host is asked: whether the certificate pleases a browser is not the question.
         context = ssl._create_unverified_context()
@@ -129,6 +151,6 @@ def ask(question: Question) -> Answer:
 
     Raises OSError or http.client.HTTPException where none comes.
     """
-    with _socket(question) as connection, _response(question, connection) as response:
+    with _at_most(question.timeout), _socket(question) as connection, _response(question, connection) as response:
         response.read()
         return Answer(response.status, response.getheader(RELEASE_HEADER), response.getheader("Location"))

@@ -6,6 +6,7 @@ Everything is named after the site (here C(shop)):
 
 =====================================  =====================================================================
 /srv/shop/releases/ID/                 code (app), virtual environment (venv), release.json once complete
+/srv/shop/venvs/ID/                    a virtual environment that the venv of one or several releases points to
 /srv/shop/slots/blue/, .../green/      what one slot runs: environment, secrets, server settings, links
 /srv/shop/live                         link to the slot that serves; renaming it is the switch
 /srv/shop/history                      one JSON object a line: which release went live when
@@ -26,8 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SLOTS", "Busy", "Layout", "Release", "Slot", "alone", "public_paths", "read_text", "replace_link", "timed"]
-__all__ += ["write_file"]
+__all__ = ["SLOTS", "Busy", "Environment", "Layout", "Release", "Slot", "alone", "public_paths", "read_text"]
+__all__ += ["replace_link", "timed", "write_file"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -121,6 +122,20 @@ class Release:
         return None if text is None else json.loads(text)
 
 
+class Environment:
+    """One virtual environment for all releases with the same packages; complete as soon as it has its record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.venv = path / "venv"
+        self.record = path / "complete"
+
+    @property
+    def complete(self) -> bool:
+        """Whether all its packages are in it."""
+        return self.record.exists()
+
+
 class Slot:
     """One of the two places a release can run in."""
 
@@ -181,6 +196,13 @@ class Layout:
         """All releases on disk, finished or not, by name."""
         try:
             return [Release(path) for path in sorted((self.root / "releases").iterdir()) if path.is_dir()]
+        except OSError:
+            return []
+
+    def environments(self) -> list[Environment]:
+        """All virtual environments that releases share."""
+        try:
+            return [Environment(path) for path in sorted((self.root / "venvs").iterdir())]
         except OSError:
             return []
 

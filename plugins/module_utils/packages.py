@@ -1,15 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual environments for releases: made by uv or pip, or taken over from a release with the same packages."""
+"""How packages come to a host."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Installer", "take_over"]
+__all__ = ["Installer"]
 
 # Runs a command as the site's user in a directory, with more variables; raises where it fails.
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
@@ -75,24 +74,3 @@ class Installer:
         run([*pip, requirements], project, variables)
         if packages:
             run([*pip[:-1], *packages], project, variables)
-
-
-def take_over(venv: Path, old: Path, group: int) -> None:
-    """Make the virtual environment from another one with the same packages: hard links, and its own paths in scripts.
-
-    Both are root's and never written to again, so that a shared file is as good as a copy.
-    """
-    for directory, names, files in os.walk(old):
-        target = venv / os.path.relpath(directory, old)
-        target.mkdir(mode=0o750)
-        os.chown(target, -1, group)
-        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
-        for name in [*files, *links]:
-            os.link(os.path.join(directory, name), target / name, follow_symlinks=False)
-    for script in (venv / "bin").iterdir():
-        if not script.is_symlink() and bytes(old) in (content := script.read_bytes()):
-            new = script.with_name(f".{script.name}.new")
-            new.write_bytes(content.replace(bytes(old), bytes(venv)))
-            new.chmod(script.stat().st_mode)
-            os.chown(new, -1, group)
-            os.replace(new, script)

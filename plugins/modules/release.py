@@ -9,8 +9,9 @@ module: release
 short_description: Build a release on the host
 version_added: 0.1.0
 description:
-  - Unpacks the source into a directory of its own and gives it a virtual environment. Where a finished release has the
-    same packages, theirs are linked; else uv or pip installs them, as the site's user.
+  - Unpacks the source into a directory of its own and gives it a virtual environment, in which uv or pip installs its
+    packages as the site's user. Releases with the same packages share one, which is complete before it is used and
+    never changed afterwards.
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. It asks
     the settings what a deploy has to know of them, and runs C(check --deploy), C(collectstatic) and C(migrate).
   - Warnings of C(check --deploy) become Ansible warnings; errors are fatal.
@@ -47,7 +48,7 @@ options:
     type: str
     required: true
   state:
-    description: The directory in which the site's user keeps what outlives a release.
+    description: The directory in which the site's user keeps what outlives a release. It is made, like the others.
     type: path
     required: true
   python:
@@ -67,9 +68,10 @@ options:
     elements: str
     default: []
   packages_digest:
-    description: A checksum of all that decides which packages are installed.
+    description:
+      - A checksum of all that decides which packages are installed.
+      - Without it the virtual environment is the release's own, since something in it comes out of the source.
     type: str
-    required: true
   server:
     description: The application server among the packages, as the site calls it. Only that one can run the release.
     type: str
@@ -164,6 +166,7 @@ seconds:
   sample: {packages: 1.9, django: 1.3}
 """
 
+import hashlib
 import json
 import os
 import pwd
@@ -179,13 +182,14 @@ from ansible_collections.pitcrew.django.plugins.module_utils import django_runne
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Busy,
+    Environment,
     Release,
     alone,
     public_paths,
     timed,
     write_file,
 )
-from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, take_over
+from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 
 STAGES = {
     "start": "Django cannot be imported",
@@ -194,6 +198,13 @@ STAGES = {
     "collectstatic": "manage.py collectstatic fails",
     "migrate": "manage.py migrate fails",
 }
+# What is left to do inside of a virtual environment. Once it is root's, the site's processes cannot write bytecode.
+FINISH = """
+import compileall, pathlib, sys, sysconfig
+packages = pathlib.Path(sysconfig.get_path("purelib"))
+(packages / "site_overrides.py").write_text(sys.argv[1])
+compileall.compile_dir(packages, quiet=2, workers=0)
+"""
 LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 # By its path: run_command looks for a program on the PATH that the command gets, and a site's has no /usr/sbin.
@@ -214,7 +225,7 @@ class Failed(Exception):
         self.written = "\n".join(written.strip().splitlines()[-LINES_SHOWN:])
 
 
-def seal(name: str, parent: int, group: int) -> None:
+def seal(name: str | Path, group: int, parent: int | None = None) -> None:
     """Give a directory and all that is in it to root.
 
     Each directory is root's before its entries are looked at. From then on the site's user, whose processes may still
@@ -229,7 +240,7 @@ def seal(name: str, parent: int, group: int) -> None:
         for entry in names:
             status = os.lstat(entry, dir_fd=directory)
             if stat.S_ISDIR(status.st_mode):
-                seal(entry, directory, group)
+                seal(entry, group, directory)
                 continue
             if status.st_uid or status.st_gid != group:
                 os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
@@ -319,34 +330,48 @@ class Build:
                     raise Failed(f"uv {version} cannot be installed", out + err)
         return str(home / "bin/uv")
 
-    def twin(self) -> Path | None:
-        """The virtual environment of a finished release with the same packages, if this Python can still use it."""
-        program = "import sys; print('lib/python%d.%d' % sys.version_info[:2])"
-        python = self.params["python"]
-        returncode, out, err = self.module.run_command([python, "-I", "-c", program], handle_exceptions=False)
+    def environment(self) -> Environment | None:
+        """The virtual environment for these packages and this Python; None for packages that come out of the source."""
+        python, digest = self.params["python"], self.params["packages_digest"]
+        version = [python, "-ISc", "import sys; print(sys.version)"]
+        returncode, out, err = self.module.run_command(version, handle_exceptions=False)
         if returncode:
             raise Failed(f"site_python: {python!r} does not run on this host", err)
-        for other in sorted(self.release.path.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
-            packages = (Release(other).description or {}).get("packages")
-            usable = (other / "venv" / out.strip() / "site-packages").is_dir()
-            if packages == self.params["packages_digest"] and usable:
-                return other / "venv"
-        return None
+        if not digest:
+            return None
+        ingredients = json.dumps([digest, out, source_of(site_overrides)])
+        name = hashlib.sha256(ingredients.encode()).hexdigest()[:12]
+        return Environment(self.release.path.parents[1] / "venvs" / name)
 
     def install(self) -> None:
         """Give the release its packages."""
-        if twin := self.twin():
-            take_over(self.venv, twin, self.account.pw_gid)
+        shared = self.environment()
+        if shared is None:
+            self.fill(self.venv)
             return
+        if not shared.complete:
+            shutil.rmtree(shared.path, ignore_errors=True)
+            for directory in (shared.path.parent, shared.path):
+                directory.mkdir(mode=0o750, exist_ok=True)
+                os.chown(directory, 0, self.account.pw_gid)
+            try:
+                self.fill(shared.venv)
+                seal(shared.venv, self.account.pw_gid)
+                write_file(shared.record, "", 0o644)
+            except (Failed, OSError):
+                shutil.rmtree(shared.path, ignore_errors=True)
+                raise
+        self.venv.symlink_to(os.path.relpath(shared.venv, self.release.path))
+
+    def fill(self, venv: Path) -> None:
+        """Make a virtual environment with the packages of the list, the server, and the site's overrides."""
         uv = self.ensure_uv()
-        self.venv.mkdir(mode=0o750)
-        os.chown(self.venv, self.account.pw_uid, self.account.pw_gid)
+        venv.mkdir(mode=0o750)
+        os.chown(venv, self.account.pw_uid, self.account.pw_gid)
         project = self.app / self.params["project"]
-        self.installer.install(self.run, uv, project, self.venv, self.params["requirements"], self.params["packages"])
+        self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
         # By the site's user: a build may have left a link in its place.
-        where = "pathlib.Path(sysconfig.get_path('purelib'), 'site_overrides.py')"
-        program = f"import pathlib, sys, sysconfig; {where}.write_text(sys.argv[1])"
-        self.run([str(self.venv / "bin/python"), "-c", program, source_of(site_overrides)], self.venv, {})
+        self.run([str(venv / "bin/python"), "-c", FINISH, source_of(site_overrides)], venv, {})
 
     def ask_django(self, variables: dict[str, str]) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the description and all that was written meanwhile.
@@ -393,12 +418,20 @@ class Build:
         if "WARNINGS" in output:
             self.module.warn(output.strip())
         public_paths(description["public"], [p.resolve() for p in (self.release.path, Path(self.params["state"]))])
-        releases = os.open(self.release.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        seal(self.release.path.name, releases, self.account.pw_gid)
-        description["packages"] = self.params["packages_digest"]
+        seal(self.release.path, self.account.pw_gid)
         description["server"] = self.params["server"]
         write_file(self.release.record, json.dumps(description) + "\n", 0o644)
         return {"changed": True, "description": description, "output": output, "seconds": self.seconds}
+
+
+def make_room(release: Path, params: dict[str, Any]) -> None:
+    """See that the site's directories are there. Behind the first of them nobody but the site's group can look."""
+    account = pwd.getpwnam(params["user"])
+    root, user = release.parents[1], account.pw_uid
+    for directory, owner in ((root, 0), (release.parent, 0), (params["cache"], user), (params["state"], user)):
+        os.makedirs(directory, mode=0o750, exist_ok=True)
+        os.chown(directory, owner, account.pw_gid)
+        os.chmod(directory, 0o750)
 
 
 def attempt(module: AnsibleModule) -> dict[str, Any]:
@@ -424,7 +457,7 @@ def main() -> None:
             "uv_version": {"type": "str"},
             "requirements": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
-            "packages_digest": {"type": "str", "required": True},
+            "packages_digest": {"type": "str"},
             "server": {"type": "str"},
             "cache": {"type": "path", "required": True},
             "index": {"type": "str", "no_log": True},
@@ -444,6 +477,7 @@ def main() -> None:
         module.exit_json(changed=True)
     os.umask(0o022)
     path = Path(module.params["path"])
+    make_room(path, module.params)
     try:
         with alone(path.parents[1]):
             if finished := Release(path).description:  # By another run, since this one looked.

@@ -95,14 +95,18 @@ ansible_facts:
           elements: str
         nginx:
           description:
-            - Whether nginx is installed and in the site's group, and the welcome pages of its package.
+            - Whether nginx is installed; its user, and whether that is in the site's group.
+            - The welcome pages of its package.
+            - Whether it runs with its files, and with O(files), as they are now.
             - The limits in its main configuration file, 0 for those not set.
             - The checksums of the files in its C(conf.d).
           type: dict
           sample:
             conf_d: {}
+            current: true
             in_group: true
             installed: true
+            user: www-data
             version: 1026003
             welcome_pages: []
             worker_connections: 768
@@ -111,8 +115,11 @@ ansible_facts:
 
 import grp
 import hashlib
+import os
 import pwd
 import re
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +127,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, read_text
 
+DPKG_STATUS = Path("/var/lib/dpkg/status")
+PROC = Path("/proc")
 NGINX = Path("/etc/nginx")
+NGINX_PID = Path("/run/nginx.pid")
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # What packages of nginx put in the place of a site.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
@@ -148,17 +158,42 @@ def members(name: str) -> list[str] | None:
         return None
 
 
-def nginx(group: list[str] | None, version: str) -> dict[str, Any]:
+def last_started(main_pid: str) -> float:
+    """When the youngest child of the process started, in seconds since the epoch; 0 where it has none."""
+    children = (read_text(PROC / main_pid / "task" / main_pid / "children") or "").split()
+    texts = [text for pid in children if (text := read_text(PROC / pid / "stat"))]
+    # The 22nd field, counted from behind the name, which may hold anything: ticks since the boot.
+    ticks = [int(text.rpartition(")")[2].split()[19]) for text in texts]
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot + max(ticks) / os.sysconf("SC_CLK_TCK") if ticks else 0.0
+
+
+def current(files: Iterable[Path]) -> bool:
+    """Whether nginx runs, and its workers started after the last change of the files.
+
+    False tells of a run that was cut off before the reload, of a change by hand, or of a renewed certificate.
+    """
+    read = last_started((read_text(NGINX_PID) or "0").strip())
+    # A time to come is that of a clock that was wrong.
+    changes = [path.stat().st_mtime for path in files if path.is_file()]
+    return read > max((change for change in changes if change <= time.time()), default=0.0)
+
+
+def nginx(group: list[str] | None, version: str, files: Iterable[Path]) -> dict[str, Any]:
+    """What the host has of nginx."""
     text = read_text(NGINX / "nginx.conf") or ""
     limits = {name: re.search(rf"^\s*{name}\s+(\d+)\s*;", text, re.MULTILINE) for name in NGINX_LIMITS}
+    user = re.search(r"^\s*user\s+([^\s;]+)", text, re.MULTILINE)
+    account = user.group(1) if user else "www-data"
+    conf_d = sorted((NGINX / "conf.d").glob("*.conf"))
     return {
         "installed": bool(text),
         # As a number that compares: 1.26.3 is 1026003.
         "version": sum(int(n) * 1000 ** (2 - i) for i, n in enumerate(re.findall(r"\d+", version)[:3])),
-        "conf_d": {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (NGINX / "conf.d").glob("*.conf")
-        },
-        "in_group": "www-data" in (group or []),
+        "conf_d": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in conf_d},
+        "current": current([NGINX / "nginx.conf", *conf_d, *(NGINX / "sites-enabled").glob("*"), *files]),
+        "user": account,
+        "in_group": account in (group or []),
         "welcome_pages": [str(NGINX / name) for name in WELCOME_PAGES if (NGINX / name).exists()],
         **{name: int(found.group(1)) if found else 0 for name, found in limits.items()},
     }
@@ -176,7 +211,7 @@ def main() -> None:
     layout = Layout(module.params["name"], module.params["root"])
     live = layout.live
     group = members(module.params["name"])
-    packages = installed(read_text(Path("/var/lib/dpkg/status")) or "")
+    packages = installed(read_text(DPKG_STATUS) or "")
     descriptions = {release.id: release.description for release in layout.releases()}
     finished = {release: text for release, text in descriptions.items() if text is not None}
     first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
@@ -193,7 +228,7 @@ def main() -> None:
         "packages": sorted(packages),
         "home": home(module.params["name"]),
         "absent": [path for path in module.params["files"] if not Path(path).is_file()],
-        "nginx": nginx(group, packages.get("nginx", "")),
+        "nginx": nginx(group, packages.get("nginx", ""), map(Path, module.params["files"])),
     }
     try:
         capacity = read_capacity()

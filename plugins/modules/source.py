@@ -86,7 +86,8 @@ requirements:
   type: str
   sample: requirements.txt
 requirements_digest:
-  description: A checksum of all that decides which packages are installed.
+  description:
+    - A checksum of all that decides which packages are installed; empty where some come out of the source itself.
   returned: success
   type: str
   sample: 8c1f0a5b22d7

@@ -107,6 +107,10 @@ options:
     description: For how many seconds the old slot may go on answering what it was asked before the switch.
     type: int
     default: 35
+  keep:
+    description: How many of the releases that served stay on disk, the one that serves included.
+    type: int
+    default: 5
 """
 
 EXAMPLES = r"""
@@ -351,6 +355,8 @@ class Switch:
             journal = self.systemd.journal(self.candidate.unit)
             self.forget()
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
+            if old and not self.systemd.show(old.unit).running:
+                keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
             raise Refused(
                 f"The end of its journal:\n{journal or '(empty)'}\n\n"
                 f"Release {self.release.id} is refused, {keeps}: {refusal}."
@@ -382,6 +388,20 @@ class Switch:
             self.drain(self.candidate)
             self.retire(self.candidate)
 
+    def prune(self) -> None:
+        """Remove the releases that are not among the last that served, and the packages that only they used."""
+        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
+        on_disk = self.layout.releases()
+        names = {release.id for release in on_disk}
+        kept = [self.release.id, *(name for name in served if name in names and name != self.release.id)]
+        for release in on_disk:
+            if release.id not in kept[: self.params["keep"]]:
+                shutil.rmtree(release.path, ignore_errors=True)
+        used = {(release.path / "venv").resolve() for release in self.layout.releases()}
+        for environment in self.layout.environments():
+            if environment.venv.resolve() not in used:
+                shutil.rmtree(environment.path, ignore_errors=True)
+
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Switch if there is a reason to.
@@ -397,6 +417,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         switch.judge()
         if differences or switch.live is None:
             switch.switch()
+            switch.prune()
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
@@ -421,6 +442,7 @@ def main() -> None:
             "boot_timeout": {"type": "int", "default": 60},
             "patience": {"type": "int", "default": 5},
             "drain_timeout": {"type": "int", "default": 35},
+            "keep": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
     )

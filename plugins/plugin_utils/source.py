@@ -201,10 +201,10 @@ def examine(tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str
     )
 
 
-def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str) -> str | None:
+def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str) -> str:
     """Give a checksum of all that decides which packages are installed, the files that a list includes with it.
 
-    None where packages come out of the source itself, for then every change of it may change them.
+    Empty where packages come out of the source itself, for then every change of it may change them.
     """
     texts: dict[str, str] = {}
     waiting = [PurePosixPath(name)]
@@ -215,23 +215,23 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str)
         try:
             member = tar.extractfile(os.path.normpath(project / path))
         except KeyError:
-            return None
+            return ""
         texts[str(path)] = text = member.read().decode(errors="replace") if member else ""
         if path.name == "uv.lock":
             # All of it is pinned, but for what comes out of the source itself; the project "." is not installed.
             if re.search(r'source = \{ (?:editable|directory|path|virtual) = "(?!\.")', text):
-                return None
+                return ""
             continue
         if path.name == "pyproject.toml":
             if re.search(r"^dynamic\s*=|^\[tool\.uv\.sources|file:", text, re.MULTILINE):
-                return None
+                return ""
             continue
         for line in text.splitlines():
             option = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)", line)
             if option:
                 waiting.append(path.parent / option.group(1))
             elif re.match(r"\s*(?:-e\b|--editable|\.|/|file:)|.*@\s*file:", line):
-                return None
+                return ""
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -268,5 +268,5 @@ def pack(
     tidy(store)
     with tarfile.open(archive) as tar:
         found = examine(tar, PurePosixPath(project), modules, requirements)
-        digest = requirements_digest(tar, PurePosixPath(project), found) or source_id
+        digest = requirements_digest(tar, PurePosixPath(project), found)
     return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest)

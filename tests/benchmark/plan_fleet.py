@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plan a fleet of different hosts on one core and print how long that takes.
 
-Usage: PYTHONPATH=<root of the collections> plan_fleet.py [HOSTS]
+make bench-plan
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from __future__ import annotations
 import random
 import sys
 import time
+from pathlib import Path
+
+# The collection as users import it: `make` puts it there.
+sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import PROFILES, Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan

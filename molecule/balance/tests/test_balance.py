@@ -78,3 +78,10 @@ def test_unknown_host_gets_no_certificate(host: Host) -> None:
     """Whoever asks for another name by TLS learns nothing of the sites here."""
     answer = host.run("curl --silent --insecure --resolve elsewhere.test:443:127.0.0.1 https://elsewhere.test/")
     assert answer.rc == 35
+
+
+def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
+    """What differs is named before anything changes: silently, all would get the first host's."""
+    play = ansible_playbook("pitcrew.django.deploy", inventory, site_git_ref="{{ inventory_hostname }}").refused()
+    assert "site_git_ref differs between the hosts of this play" in play.end
+    assert set(play.changed.values()) == {0}

@@ -69,3 +69,13 @@ def test_git_references(deploy: Callable[..., Play], source: Source, kind: str) 
         site_git_ref=reference,
     )
     assert f"+release: {commit[:12]}" in play.succeeded().output
+
+
+@pytest.mark.parametrize("what", ["a file that nginx has not read", "nginx stopped"])
+def test_nginx_that_an_earlier_run_left_behind(deploy: Callable[..., Play], host: Host, what: str) -> None:
+    """A run that was cut off between file and reload is made up for by the next one, and then nothing is left to do."""
+    deploy().succeeded()
+    host.check_output("touch /etc/nginx/conf.d/shop.conf" if what.startswith("a file") else "systemctl stop nginx")
+    assert set(deploy().succeeded().changed.values()) == {2}
+    assert host.service("nginx").is_running
+    assert set(deploy().succeeded().changed.values()) == {0}

@@ -42,7 +42,7 @@ RENDERED = {
     "plan": "{{ site_plan }}",
     "requirement": "{{ site_server_requirement }}",
     "packages": "{{ site_server_system_packages }}",
-    "processes": "{{ site_server_processes }}",
+    "processes": "{{ __site_server_processes }}",
     "protocol": "{{ site_server_protocol }}",
     "server": "{{ site_candidate_server }}",
 }

@@ -91,6 +91,10 @@ class Site:
         """Add to the settings."""
         self.files["shop.py"] += more
 
+    def environments(self) -> list[str]:
+        """Name the virtual environments that releases share."""
+        return sorted(os.listdir(self.tmp / "venvs"))
+
     def commands(self) -> list[str]:
         """Tell which commands ran, and for which user."""
         log = self.tmp / "log"
@@ -170,7 +174,6 @@ def test_a_finished_release(site: Site) -> None:
         "public": {"static": str(site.release / "app/static")},
         "static": "static",
         "media": None,
-        "packages": "d1",
         "server": "gunicorn",
     }
     assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
@@ -307,7 +310,13 @@ def test_a_sealed_release(site: Site) -> None:
         "directory": "750",
     }
     assert outside.stat().st_mode & 0o777 == 0o606
-    assert {".", "app/link", "app/broken", "app/directory", "app/shop.py", "venv/bin/pip"} <= site.owners.keys()
+    assert {".", "venv", "app/link", "app/broken", "app/directory", "app/shop.py"} <= site.owners.keys()
+    packages = f"../../venvs/{site.environments()[0]}"
+    assert f"{packages}/venv/bin/pip" in site.owners
+    # These are made by root in directories of root.
+    made = [site.owners.pop(name)[:2] for name in ("../..", "..", "../../venvs", packages)]
+    assert made == [[0, GROUP]] * 4
+    assert [site.owners.pop(name)[:2] for name in ("../../cache", "../../state")] == [[USER, GROUP]] * 2
     assert list(site.owners.values()) == [[0, GROUP, False]] * len(site.owners)
 
 
@@ -332,42 +341,53 @@ def test_packages_are_installed(site: Site) -> None:
     ]
 
 
-def test_packages_of_another_release_are_taken_over(site: Site) -> None:
-    """The same files, and scripts with paths of their own; the other release is as it was."""
+def test_releases_with_the_same_packages_share_them(site: Site) -> None:
+    """The second installs nothing; both see the same files under their own path."""
     site.build("r1")
-    old = site.release / "venv/bin/pip"
-    before = old.read_text()
     (site.tmp / "log").unlink()
     site.build("r2")
     assert site.commands() == []
-    new = site.tmp / "releases/r2/venv"
-    packages = f"lib/python{VERSION}/site-packages"
-    assert (new / packages / "site_overrides.py").samefile(site.release / "venv" / packages / "site_overrides.py")
-    assert f"# {new}/bin" in (new / "bin/pip").read_text()
-    assert str(site.release) not in (new / "bin/pip").read_text()
-    assert old.read_text() == before
-    assert (new / "bin/pip").stat().st_mode & 0o777 == 0o750
-    assert sorted(path.name for path in (new / "bin").iterdir()) == ["pip", "python"]
+    one, two = (site.tmp / "releases" / name / "venv" for name in ("r1", "r2"))
+    assert one.readlink() == two.readlink() == Path("../../venvs") / site.environments()[0] / "venv"
+    assert (two / "bin/pip").stat().st_mode & 0o777 == 0o750
 
 
-@pytest.mark.parametrize("state", ["other packages", "unfinished"])
-def test_packages_that_are_not_taken_over(site: Site, state: str) -> None:
-    """Those of another list, and those of a release that is not complete."""
+def test_packages_that_come_out_of_the_source(site: Site) -> None:
+    """They are the release's own: what is installed may point into its code."""
+    site.build("r1", packages_digest=None)
+    (site.tmp / "log").unlink()
+    site.build("r2", packages_digest=None)
+    assert len(site.commands()) == 3
+    assert not (site.tmp / "venvs").exists()
+    for release in ("r1", "r2"):
+        venv = site.tmp / "releases" / release / "venv"
+        assert f"# {venv}/bin" in (venv / "bin/pip").read_text()
+    assert "venv/bin/pip" in site.owners
+
+
+@pytest.mark.parametrize("reason", ["other packages", "another Python", "cut off"])
+def test_packages_that_are_not_shared(site: Site, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """Those of another list, of the Python before an upgrade, and those that are not complete."""
     site.build("r1")
     (site.tmp / "log").unlink()
-    if state == "unfinished":
-        (site.release / "release.json").unlink()
-    site.build("r2", packages_digest="d1" if state == "unfinished" else "d2")
+    if reason == "another Python":
+        python = site.tmp / "python"
+        python.write_text(python.read_text().replace("#!/bin/sh", '#!/bin/sh\n[ "$1" != -ISc ] || exec echo 3.99', 1))
+    if reason == "cut off":
+        (site.tmp / "venvs" / site.environments()[0] / "complete").unlink()
+    site.build("r2", packages_digest="d2" if reason == "other packages" else "d1")
     assert len(site.commands()) == 3
+    assert len(site.environments()) == (1 if reason == "cut off" else 2)
 
 
-def test_packages_that_no_longer_work(site: Site) -> None:
-    """After an upgrade of the distribution its Python does not see those of the one before."""
+def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
+    """The next attempt need not fetch them again."""
+    site.settings("def check(): raise ValueError('E1')\n")
     site.build("r1")
     (site.tmp / "log").unlink()
-    (site.release / "venv/lib" / f"python{VERSION}").rename(site.release / "venv/lib/python3.9")
-    assert "failed" not in site.build("r2")
-    assert len(site.commands()) == 3
+    site.files["shop.py"] = SETTINGS
+    assert site.build("r2")["changed"] is True
+    assert site.commands() == []
 
 
 # A release that does not pass
@@ -418,6 +438,7 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     assert "Release r1 is refused, the site is as it was: its packages cannot be installed: pip" in answer["msg"]
     assert "No matching distribution" in answer["msg"]
     assert not site.release.exists()
+    assert site.environments() == []
 
 
 def test_without_the_python_that_was_said(site: Site) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +29,8 @@ NOTHING: dict[str, Any] = {
         "installed": False,
         "version": 0,
         "conf_d": {},
+        "current": False,
+        "user": "www-data",
         "in_group": False,
         "welcome_pages": [],
         "worker_connections": 0,
@@ -72,8 +77,8 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
     """Give a host that has nothing yet."""
-    status, read_text = Path("/var/lib/dpkg/status"), module.read_text
-    monkeypatch.setattr(module, "read_text", lambda path: read_text(tmp_path / "dpkg" if path == status else path))
+    monkeypatch.setattr(module, "DPKG_STATUS", tmp_path / "dpkg")
+    monkeypatch.setattr(module, "NGINX_PID", tmp_path / "nginx.pid")
     monkeypatch.setattr(module, "read_capacity", lambda: {"cpus": 2})
     monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
@@ -164,12 +169,64 @@ def test_welcome_pages_of_nginx(host: Host, page: str) -> None:
     assert host.read()["nginx"]["welcome_pages"] == [str(path)]
 
 
-@pytest.mark.parametrize(("members", "inside"), [(["www-data"], True), (["other"], False), ([], False)])
-def test_the_group_of_the_site(host: Host, monkeypatch: pytest.MonkeyPatch, members: list[str], inside: bool) -> None:
-    """Whether nginx is in it."""
+@pytest.mark.parametrize(
+    ("text", "user", "members", "inside"),
+    [
+        ("user www-data;\n", "www-data", ["www-data"], True),
+        ("user www-data;\n", "www-data", ["other"], False),
+        ("user www-data;\n", "www-data", [], False),
+        ("\nuser  nginx;\n", "nginx", ["www-data"], False),
+        ("user nginx web;\n", "nginx", ["nginx"], True),
+        ("# user nginx;\n", "www-data", ["www-data"], True),
+    ],
+)
+def test_the_group_of_the_site(
+    host: Host, monkeypatch: pytest.MonkeyPatch, text: str, user: str, members: list[str], inside: bool
+) -> None:
+    """Whether nginx is in it, whatever user its package gave it."""
     groups = {"shop": SimpleNamespace(gr_mem=members)}
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: groups[name])
-    assert host.read()["nginx"]["in_group"] is inside
+    host.nginx.mkdir()
+    (host.nginx / "nginx.conf").write_text(text)
+    nginx = host.read()["nginx"]
+    assert (nginx["user"], nginx["in_group"]) == (user, inside)
+
+
+@pytest.mark.parametrize(
+    ("written", "current"),
+    [
+        ({}, True),
+        ({"conf.d/shop.conf": 0}, False),
+        ({"sites-enabled/other": 0}, False),
+        ({"chain.pem": 0}, False),
+        ({"conf.d/shop.conf": 3600}, True),
+    ],
+    ids=["older", "written", "another site", "renewed", "clock was wrong"],
+)
+def test_files_that_nginx_has_not_read(host: Host, written: dict[str, int], current: bool) -> None:
+    """A worker that is younger than all of them has read them; this test's own process stands for nginx."""
+    child = subprocess.Popen(["sleep", "60"])
+    time.sleep(0.1)  # Its start is known to a hundredth of a second.
+    try:
+        for name in ("nginx.conf", "conf.d/shop.conf", "sites-enabled/other", "chain.pem"):
+            path = host.nginx / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+            then = time.time() + written.get(name, -60)
+            os.utime(path, (then, then))
+        (host.nginx.parent / "nginx.pid").write_text(f"{os.getpid()}\n")
+        assert host.read(files=[str(host.nginx / "chain.pem")])["nginx"]["current"] is current
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_nginx_that_does_not_run(host: Host) -> None:
+    """Has read nothing, also where its last run left its number."""
+    host.nginx.mkdir()
+    (host.nginx / "nginx.conf").write_text("")
+    (host.nginx.parent / "nginx.pid").write_text("4194305\n")
+    assert host.read()["nginx"]["current"] is False
 
 
 def test_the_home_of_the_site_s_account(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

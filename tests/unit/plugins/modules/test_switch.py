@@ -442,6 +442,44 @@ def test_slots_take_turns(site: Site) -> None:
     assert site.host.outages == []
 
 
+@pytest.mark.parametrize(
+    ("served", "keep", "on_disk"),
+    [
+        (["r1", "r2", "r3", "r4"], 2, ["r3", "r4"]),
+        (["r1", "r2", "r3", "r4"], 9, ["r1", "r2", "r3", "r4"]),
+        (["r1", "r2", "r3"], 1, ["r3"]),
+        # The last time that it served is what counts.
+        (["r1", "r2", "r3", "r1"], 2, ["r1", "r3"]),
+    ],
+)
+def test_the_last_releases_are_kept(site: Site, served: list[str], keep: int, on_disk: list[str]) -> None:
+    """Those that served before go, and what an interrupted run left unfinished."""
+    (site.root / "releases/unfinished/app").mkdir(parents=True)
+    for release in served:
+        site.deploy(release, keep=keep if release == served[-1] else 9)
+    assert sorted(os.listdir(site.root / "releases")) == on_disk
+
+
+def test_virtual_environments_that_no_release_uses_any_more_go(site: Site) -> None:
+    """With the last release that had these packages, and not before."""
+    found = []
+    for release, packages in (("r1", "p1"), ("r2", "p1"), ("r3", "p2")):
+        (site.root / "venvs" / packages / "venv").mkdir(parents=True, exist_ok=True)
+        (site.build(release) / "venv").symlink_to(f"../../venvs/{packages}/venv")
+        site.deploy(release, keep=1)
+        found.append(os.listdir(site.root / "venvs"))
+    assert found == [["p1"], ["p1"], ["p2"]]
+
+
+def test_a_refused_release_costs_no_other(site: Site) -> None:
+    """What was kept before is kept."""
+    site.deploy("r1")
+    site.deploy("r2")
+    site.host.behaviours["r3"] = Behaviour(answer=lambda _s: (500, ""))
+    assert site.deploy("r3", keep=1)["failed"] is True
+    assert sorted(os.listdir(site.root / "releases")) == ["r1", "r2"]
+
+
 # In which order
 
 
@@ -818,6 +856,15 @@ def test_a_stopped_site_takes_a_new_release(site: Site) -> None:
     assert site.at_rest()
 
 
+def test_a_refused_release_of_a_stopped_site(site: Site) -> None:
+    """Nobody is told that the site keeps serving; how to start it is."""
+    site.deploy("r1")
+    site.host.order("stop", "shop@blue.service")
+    site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
+    message = site.deploy("r2")["msg"]
+    assert "and release r1, which is live, does not run: systemctl start shop@blue.service: " in message
+
+
 def test_a_live_slot_that_does_not_come_up_again_is_named(site: Site) -> None:
     """The operator reads which release it is, and its last words."""
     site.deploy("r1")
@@ -1005,7 +1052,15 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
     def late(handle: int, operation: int) -> None:
         monkeypatch.setattr(fcntl, "flock", lock)
         module.Switch(
-            {"files": {}, "public": {}, "protocol": "http", "boot_timeout": 9, "patience": 5, "drain_timeout": 9}
+            {
+                "files": {},
+                "public": {},
+                "protocol": "http",
+                "boot_timeout": 9,
+                "patience": 5,
+                "drain_timeout": 9,
+                "keep": 5,
+            }
             | site.said
             | {"release": "r2", "question": {"host": "shop", "scheme": "http", "path": "/", "status": 200}},
             site.host,
