@@ -26,6 +26,7 @@ class ActionModule(ActionBase):
                 "project": {"type": "str", "default": ""},
                 "modules": {"type": "dict", "default": {}},
                 "requirements": {"type": "str"},
+                "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
             mutually_exclusive=[("git_url", "directory")],

@@ -245,7 +245,7 @@ _value:
       description: One sentence on the limit, with its arithmetic.
       type: str
       sample: >-
-        CPU is the limit: 2 CPU / 12.7 ms of CPU per request = 157 requests/s; 9 slots keep them busy through
+        CPU is the limit: 2 CPU / 12.7 ms of CPU per request = 157 requests/s; 9 request slots keep them busy through
         18 ms of waiting per request.
     warnings:
       description: Consequences that the plan can state but not repair.

@@ -54,6 +54,11 @@ options:
       - The file that lists the dependencies, relative to O(project).
       - By default C(uv.lock), C(requirements.txt) or C(pyproject.toml), the first that is there.
     type: str
+  installer:
+    description: What will install them. C(pip) does not read C(uv.lock).
+    type: str
+    choices: [uv, pip]
+    default: uv
   cache:
     description: A directory for clones and archives.
     type: path

@@ -22,6 +22,7 @@ __all__ = ["Source", "Unusable", "pack"]
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
 ARCHIVES_KEPT = 20
 REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
+UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
 # What is in it
 
 
-def examine(tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str], requirements: str | None) -> str:
+def examine(
+    tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str], requirements: str | None, installer: str
+) -> str:
     """See that the source has what the site needs; give the file that lists the dependencies.
 
     Raises Unusable naming what is missing.
@@ -191,7 +194,12 @@ def examine(tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str
                 f"{variable}: {module!r} cannot be imported, the source has neither {path}.py nor {path}/__init__.py; "
                 "name a module of the project, or set site_project_directory"
             )
-    wanted = [requirements] if requirements else REQUIREMENTS
+    wanted = [requirements] if requirements else [name for name in REQUIREMENTS if name not in UNREADABLE[installer]]
+    if PurePosixPath(wanted[0]).name in UNREADABLE[installer]:
+        raise Unusable(
+            f"site_requirements: {requirements!r} is no list that {installer} can read; name another, or set "
+            "site_installer to uv"
+        )
     for name in wanted:
         if str(project / name) in names:
             return name
@@ -252,6 +260,7 @@ def pack(
     project: str,
     modules: dict[str, str],
     requirements: str | None,
+    installer: str,
     cache: str,
 ) -> Source:
     """Pack the source and see that the site can be built from it.
@@ -267,6 +276,6 @@ def pack(
     os.utime(archive)
     tidy(store)
     with tarfile.open(archive) as tar:
-        found = examine(tar, PurePosixPath(project), modules, requirements)
+        found = examine(tar, PurePosixPath(project), modules, requirements, installer)
         digest = requirements_digest(tar, PurePosixPath(project), found)
     return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest)

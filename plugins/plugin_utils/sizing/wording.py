@@ -44,7 +44,7 @@ def explain(site: Site, layout: Layout, overlap: float, factor: str, unpinned: L
         through = f" through {ms(work.wait_ms)} of waiting per request" if work.wait_ms else ", as no request waits"
         return (
             f"CPU is the limit: {site.cpus:g} CPU / {ms(work.cpu_ms)} of CPU per request = {rate(by_cpu)}; "
-            f"{layout.slots} slots keep them busy{through}."
+            f"{layout.slots} request slots keep them busy{through}."
         )
     served = rate(site.system(layout).saturation_rps)
     useful = (

@@ -72,7 +72,7 @@ class Packer:
 
     def __call__(self, **said: Any) -> dict[str, Any]:
         """Pack, and give what came of it; under `msg` why nothing did."""
-        nothing = {"git_url": None, "git_ref": "HEAD", "directory": None, "requirements": None}
+        nothing = {"git_url": None, "git_ref": "HEAD", "directory": None, "requirements": None, "installer": "uv"}
         arguments = {**nothing, "project": "", "modules": {}, "cache": str(self.cache), **said}
         try:
             return asdict(pack(**arguments))
@@ -454,9 +454,21 @@ def test_the_list_of_dependencies(
     assert pack(directory=str(directory), **said)["requirements"] == found
 
 
+def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
+    """It is passed over; asked for by name, it is refused."""
+    write(directory, {"uv.lock": "version = 1"})
+    assert pack(directory=str(directory), installer="pip")["requirements"] == "requirements.txt"
+    message = pack(directory=str(directory), installer="pip", requirements="uv.lock")["msg"]
+    assert message.startswith("site_requirements: 'uv.lock' is no list that pip can read; ")
+
+
 @pytest.mark.parametrize(
     ("said", "missing"),
-    [({}, "uv.lock or requirements.txt or pyproject.toml"), ({"requirements": "base.txt"}, "base.txt")],
+    [
+        ({}, "uv.lock or requirements.txt or pyproject.toml"),
+        ({"installer": "pip"}, "requirements.txt or pyproject.toml"),
+        ({"requirements": "base.txt"}, "base.txt"),
+    ],
 )
 def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, str], missing: str) -> None:
     """The sentence names what was looked for."""

@@ -94,12 +94,12 @@ EXPLANATIONS = {
     "cpu": (
         (2, 24 * GB, {"profile": "orm", "db_connections": 97}),
         "CPU is the limit: 2 CPU / 12.7 ms of CPU per request = 157 requests/s; "
-        "9 slots keep them busy through 18 ms of waiting per request.",
+        "9 request slots keep them busy through 18 ms of waiting per request.",
     ),
     "cpu without waiting": (
         (2, 24 * GB, {"profile": "cpu"}),
         "CPU is the limit: 2 CPU / 20.7 ms of CPU per request = 97 requests/s; "
-        "2 slots keep them busy, as no request waits.",
+        "2 request slots keep them busy, as no request waits.",
     ),
     "memory": (
         (4, 2 * GB, {"profile": "orm", "worker_unique_mb": 350}),
