@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import public_paths
+
 
 class Objection(Exception):
     """Something that would not work in production, with its cure."""
@@ -100,6 +102,10 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
         kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, state)
         if media_path:
             public[media_path] = str(kept)
+    try:
+        public_paths(public, [release, state])
+    except ValueError as error:
+        raise Objection(str(error)) from None
     return {
         "collects": collects,
         "public": public,
@@ -126,7 +132,8 @@ def run(job: dict[str, Any], answer: dict[str, Any]) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
     # A database in a file is this host's own; one that hosts share is migrated by the one that leads.
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
-    if job["migrate"] and (own or job["leads"]):
+    answer["description"]["migrated"] = job["migrate"] and (own or job["leads"])
+    if answer["description"]["migrated"]:
         answer["stage"] = "migrate"
         call_command("migrate", interactive=False)
     answer["stage"] = "done"

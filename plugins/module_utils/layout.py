@@ -21,6 +21,7 @@ import fcntl
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["SLOTS", "Busy", "Environment", "Layout", "Release", "Slot", "alone", "public_paths", "read_text"]
-__all__ += ["replace_link", "timed", "write_file"]
+__all__ += ["remove_tree", "replace_link", "timed", "write_file"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -53,6 +54,16 @@ def replace_link(link: Path, target: str) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(target)
     os.replace(new, link)
+
+
+def _on_disk(path: Path) -> None:
+    """Have the file system of the path written out: after a power cut, nothing is empty that counts as complete."""
+    subprocess.run(["sync", "--file-system", str(path)], check=False)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and all that is in it, however deep: what a site's processes left there may be."""
+    subprocess.run(["rm", "-rf", "--", str(path)], check=False)
 
 
 class Busy(Exception):
@@ -113,13 +124,30 @@ class Release:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        self.venv = path / "venv"
         self.record = path / "release.json"
 
     @property
+    def runs(self) -> bool:
+        """Whether the host still has the Python that its packages are for: an upgrade takes that away."""
+        version = re.search(r"python\d+\.\d+", os.path.basename(os.path.realpath(self.venv / "bin/python")))
+        return not version or (self.venv / "lib" / version.group()).is_dir()
+
+    @property
     def description(self) -> dict[str, Any] | None:
-        """What Django said of itself when the release was built; None for an unfinished release."""
+        """What Django said of itself when the release was built; None for one that is unfinished or runs no more."""
         text = read_text(self.record)
-        return None if text is None else json.loads(text)
+        return json.loads(text) if text and self.runs else None
+
+    def finish(self, description: Mapping[str, Any]) -> None:
+        """Write down that the release is complete, after everything that it consists of is on the disk."""
+        _on_disk(self.path)
+        write_file(self.record, json.dumps(description) + "\n", 0o644)
+
+    def remove(self) -> None:
+        """Remove it, what says that it is complete before all else: a removal may be cut off."""
+        self.record.unlink(missing_ok=True)
+        remove_tree(self.path)
 
 
 class Environment:
@@ -134,6 +162,16 @@ class Environment:
     def complete(self) -> bool:
         """Whether all its packages are in it."""
         return self.record.exists()
+
+    def finish(self) -> None:
+        """Write down that it is complete, after everything that it consists of is on the disk."""
+        _on_disk(self.path)
+        write_file(self.record, "", 0o644)
+
+    def remove(self) -> None:
+        """Remove it, what says that it is complete before all else."""
+        self.record.unlink(missing_ok=True)
+        remove_tree(self.path)
 
 
 class Slot:

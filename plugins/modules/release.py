@@ -138,6 +138,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+release:
+  description: The name of its directory.
+  returned: success, except in check mode
+  type: str
+  sample: 3f2a9c1d04ab-1f3e2c
 description:
   description: What Django said of itself.
   returned: success, except in check mode
@@ -155,6 +160,13 @@ description:
       description: The URL path of the uploads, or null.
       type: str
       sample: media
+    migrated:
+      description: Whether this release has migrated the database, on this host.
+      type: bool
+    server:
+      description: The application server that was installed into it.
+      type: str
+      sample: gunicorn
 output:
   description: What the Django commands wrote.
   returned: success, except in check mode
@@ -170,15 +182,15 @@ import hashlib
 import json
 import os
 import pwd
-import shutil
 import stat
 import tempfile
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, layout, site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Busy,
@@ -186,8 +198,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Release,
     alone,
     public_paths,
+    remove_tree,
     timed,
-    write_file,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 
@@ -207,14 +219,38 @@ compileall.compile_dir(packages, quiet=2, workers=0)
 """
 LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-# By its path: run_command looks for a program on the PATH that the command gets, and a site's has no /usr/sbin.
-RUNUSER = "/usr/sbin/runuser"
+SETPRIV = "/usr/bin/setpriv"
+UV_HOME = Path("/opt")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+# Becomes another program with another environment: as root, the loader would already obey what a site says there.
+BECOME = """
+import json, os, sys
+said = json.load(sys.stdin)
+job = os.memfd_create("job")
+with open(job, "w", closefd=False) as file:
+    json.dump(said["job"], file)
+os.lseek(job, 0, os.SEEK_SET)
+os.dup2(job, 0)
+os.execve(said["command"][0], said["command"], said["environment"])
+"""
 
 
 def source_of(module: ModuleType) -> str:
     """The text of a module that runs in another Python than this one."""
     return module.__loader__.get_source(module.__name__)
+
+
+def write_application(file: Any, main: ModuleType, *others: ModuleType) -> None:
+    """Put modules into an archive that any Python runs; they import each other by the names that they have here."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("__main__.py", f"from {main.__name__} import main\nmain()\n")
+        parts = main.__name__.split(".")
+        for depth in range(1, len(parts)):
+            archive.writestr("/".join([*parts[:depth], "__init__.py"]), "")
+        for module in (main, *others):
+            archive.writestr(f"{module.__name__.replace('.', '/')}.py", source_of(module))
 
 
 class Failed(Exception):
@@ -242,10 +278,14 @@ def seal(name: str | Path, group: int, parent: int | None = None) -> None:
             if stat.S_ISDIR(status.st_mode):
                 seal(entry, group, directory)
                 continue
+            if stat.S_ISLNK(status.st_mode):
+                continue  # It stays the user's: by that nginx tells a link to what the user may not see.
             if status.st_uid or status.st_gid != group:
                 os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
+            # Looked at again: until now its owner could change its mode.
+            status = os.lstat(entry, dir_fd=directory)
             mode = 0o750 if status.st_mode & 0o111 else 0o640
-            if not stat.S_ISLNK(status.st_mode) and stat.S_IMODE(status.st_mode) != mode:
+            if stat.S_IMODE(status.st_mode) != mode:
                 os.chmod(entry, mode, dir_fd=directory)
     finally:
         os.close(directory)
@@ -261,7 +301,9 @@ class Build:
         self.app = self.release.path / "app"
         self.venv = self.release.path / "venv"
         self.account = pwd.getpwnam(self.params["user"])
-        self.as_user = [RUNUSER, "-u", self.params["user"], "--"]
+        # Nothing of it outlives this module, which holds the lock.
+        ids = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--init-groups"]
+        self.as_user = [SETPRIV, *ids, "--pdeathsig=KILL", "--"]
         self.installer = Installer(
             python=self.params["python"],
             cache=Path(self.params["cache"]),
@@ -270,6 +312,7 @@ class Build:
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
         self.seconds: dict[str, float] = {}
+        self.migrated = False
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
         """Run a command as the site's user.
@@ -292,7 +335,7 @@ class Build:
         The directory is root's, so that nothing but this module says when a release is finished. What comes out of the
         archive is written as the site's user: whoever may push to a repository is not root here.
         """
-        shutil.rmtree(self.release.path, ignore_errors=True)
+        self.release.remove()
         self.release.path.mkdir(mode=0o750)
         os.chown(self.release.path, 0, self.account.pw_gid)
         self.app.mkdir(mode=0o750)
@@ -311,8 +354,10 @@ class Build:
         version = self.params["uv_version"]
         if not version:
             return None
-        home = Path(f"/opt/uv-{version}")
-        if not (home / "bin/uv").exists():
+        home = UV_HOME / f"uv-{version}"
+        if not home.exists():
+            # Elsewhere first: other sites may be about to do the same, and what is there is complete.
+            new = Path(tempfile.mkdtemp(prefix=f".uv-{version}-", dir=UV_HOME))
             # As root, therefore with nothing that a site can write to: neither its home nor its pip settings.
             variables = {
                 **self.installer.variables,
@@ -321,13 +366,18 @@ class Build:
                 "PIP_NO_CACHE_DIR": "1",
             }
             for command in (
-                [self.params["python"], "-I", "-m", "venv", str(home)],
-                [str(home / "bin/python"), "-I", "-m", "pip", "install", "--quiet", f"uv=={version}"],
+                [self.params["python"], "-I", "-m", "venv", str(new)],
+                [str(new / "bin/python"), "-I", "-m", "pip", "install", "--quiet", f"uv=={version}"],
             ):
                 returncode, out, err = self.module.run_command(command, environ_update=variables)
                 if returncode:
-                    shutil.rmtree(home, ignore_errors=True)
+                    remove_tree(new)
                     raise Failed(f"uv {version} cannot be installed", out + err)
+            new.chmod(0o755)
+            try:
+                new.rename(home)
+            except OSError:  # Another site was faster.
+                remove_tree(new)
         return str(home / "bin/uv")
 
     def environment(self) -> Environment | None:
@@ -345,21 +395,21 @@ class Build:
 
     def install(self) -> None:
         """Give the release its packages."""
-        shared = self.environment()
+        self.shared = shared = self.environment()
         if shared is None:
             self.fill(self.venv)
             return
         if not shared.complete:
-            shutil.rmtree(shared.path, ignore_errors=True)
+            shared.remove()
             for directory in (shared.path.parent, shared.path):
                 directory.mkdir(mode=0o750, exist_ok=True)
                 os.chown(directory, 0, self.account.pw_gid)
             try:
                 self.fill(shared.venv)
                 seal(shared.venv, self.account.pw_gid)
-                write_file(shared.record, "", 0o644)
-            except (Failed, OSError):
-                shutil.rmtree(shared.path, ignore_errors=True)
+                shared.finish()
+            except (Failed, OSError, RecursionError):
+                shared.remove()
                 raise
         self.venv.symlink_to(os.path.relpath(shared.venv, self.release.path))
 
@@ -373,20 +423,30 @@ class Build:
         # By the site's user: a build may have left a link in its place.
         self.run([str(venv / "bin/python"), "-c", FINISH, source_of(site_overrides)], venv, {})
 
-    def ask_django(self, variables: dict[str, str]) -> tuple[dict[str, Any], str]:
+    def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the description and all that was written meanwhile.
 
         Raises Failed with the stage, why, and what was written.
         """
         job = {name: self.params[name] for name in ("state", "domains", "shared", "collectstatic", "migrate", "leads")}
-        # A file and not a pipe: an answer may be longer than a pipe holds.
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-            job |= {"release": self.params["path"], "answer": file.fileno()}
+        # Files and not pipes: an answer may be longer than a pipe holds.
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as file,
+            tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,
+        ):
+            write_application(program, django_runner, layout)
+            program.flush()
+            os.chmod(program.name, 0o644)
+            job |= {"release": self.params["path"], "answer": file.fileno(), **other}
+            said = {
+                "command": [str(self.venv / "bin/python"), program.name],
+                "environment": {"PATH": PATH, "HOME": self.params["state"], **variables},
+                "job": job,
+            }
             returncode, out, err = self.module.run_command(
-                [*self.as_user, str(self.venv / "bin/python"), "-c", source_of(django_runner)],
+                [*self.as_user, self.params["python"], "-ISc", BECOME],
                 cwd=str(self.app / self.params["project"]),
-                data=json.dumps(job),
-                environ_update={"HOME": self.params["state"], **variables},
+                data=json.dumps(said),
                 umask=0o027,
                 pass_fds=[file.fileno()],
                 expand_user_and_vars=False,
@@ -394,14 +454,31 @@ class Build:
             file.seek(0)
             text = file.read()
         answer = json.loads(text) if text else {"stage": "start", "error": f"Python ended with {returncode}"}
+        self.migrated = answer["stage"] in ("migrate", "done")
         if answer["error"]:
+            if answer["stage"] == "start" and self.shared:
+                self.shared.remove()  # Whatever is wrong with it, the next attempt makes another.
             raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", out + err)
         return answer["description"], out + err
 
-    def build(self) -> dict[str, Any]:
-        """Do all of it.
+    def described(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Take over from a description what root can answer for: it comes from the site's own code.
 
-        Raises Failed, ValueError or OSError with the reason it cannot be done.
+        Raises ValueError with the cure.
+        """
+        public = {str(path): str(directory) for path, directory in found["public"].items()}
+        public_paths(public, [path.resolve() for path in (self.release.path, Path(self.params["state"]))])
+        return {
+            "public": public,
+            **{name: found[name] if found[name] in [*public] else None for name in ("static", "media")},
+            "migrated": found["migrated"] is True,
+            "server": self.params["server"],
+        }
+
+    def build(self, finished: dict[str, Any] | None) -> dict[str, Any]:
+        """Do all of it, or for a finished release only what another host should have done: migrate.
+
+        Raises Failed, ValueError, OSError or RecursionError with the reason it cannot be done.
         """
         variables = {
             **environment_values(self.params["environment"], "site_environment"),
@@ -410,18 +487,45 @@ class Build:
         # No variable of this session reaches a command: a release is judged by what it will run with.
         os.environ.clear()
         os.environ["PATH"] = PATH
-        with timed(self.seconds, "packages"):
-            self.unpack()
-            self.install()
-        with timed(self.seconds, "django"):
-            description, output = self.ask_django(variables)
+        self.shared = None
+        if finished is not None:
+            _found, output = self.ask_django(variables, shared=[], collectstatic=False)
+            description = {**finished, "migrated": True}
+        else:
+            with timed(self.seconds, "packages"):
+                self.unpack()
+                self.install()
+            with timed(self.seconds, "django"):
+                found, output = self.ask_django(variables)
+            description = self.described(found)
+            seal(self.release.path, self.account.pw_gid)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
-        public_paths(description["public"], [p.resolve() for p in (self.release.path, Path(self.params["state"]))])
-        seal(self.release.path, self.account.pw_gid)
-        description["server"] = self.params["server"]
-        write_file(self.release.record, json.dumps(description) + "\n", 0o644)
-        return {"changed": True, "description": description, "output": output, "seconds": self.seconds}
+        self.release.finish(description)
+        return {
+            "changed": True,
+            "release": self.release.id,
+            "description": description,
+            "output": output,
+            "seconds": self.seconds,
+        }
+
+
+def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str, Any]:
+    """Build the release, or leave nothing of it and say why."""
+    build = Build(module)
+    try:
+        return build.build(finished)
+    except (Failed, ValueError, OSError, RecursionError) as error:
+        if finished is None:
+            build.release.remove()
+        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
+        state = (
+            "what serves goes on, with a database that may have been migrated"
+            if build.migrated
+            else "the site is as it was"
+        )
+        module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.")
 
 
 def make_room(release: Path, params: dict[str, Any]) -> None:
@@ -432,17 +536,6 @@ def make_room(release: Path, params: dict[str, Any]) -> None:
         os.makedirs(directory, mode=0o750, exist_ok=True)
         os.chown(directory, owner, account.pw_gid)
         os.chmod(directory, 0o750)
-
-
-def attempt(module: AnsibleModule) -> dict[str, Any]:
-    """Build the release, or leave nothing of it and say why."""
-    try:
-        return Build(module).build()
-    except (Failed, ValueError, OSError) as error:
-        shutil.rmtree(module.params["path"], ignore_errors=True)
-        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
-        name = os.path.basename(module.params["path"])
-        module.fail_json(msg=f"{written}Release {name} is refused, the site is as it was: {error}.")
 
 
 def main() -> None:
@@ -480,9 +573,11 @@ def main() -> None:
     make_room(path, module.params)
     try:
         with alone(path.parents[1]):
-            if finished := Release(path).description:  # By another run, since this one looked.
-                module.exit_json(changed=False, description=finished)
-            result = attempt(module)
+            finished = Release(path).description  # Perhaps by another run, since this one looked.
+            wanted = module.params["migrate"] and module.params["leads"]
+            if finished and (finished["migrated"] or not wanted):
+                module.exit_json(changed=False, release=path.name, description=finished)
+            result = attempt(module, finished)
     except Busy as busy:
         module.fail_json(msg=f"{busy}.")
     module.exit_json(**result)

@@ -154,10 +154,9 @@ seconds:
 import http.client
 import json
 import os
-import shutil
 import signal
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -171,6 +170,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Layout,
     Slot,
     alone,
+    remove_tree,
     replace_link,
     timed,
     write_file,
@@ -178,6 +178,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 POLL_S = 0.1
+UNSERVED_KEPT_S = 24 * 3600
 # systemd reads the environment as root before it becomes the site's user.
 MODES = {"environment": 0o600, "secrets": 0o600}
 
@@ -203,6 +204,7 @@ class Switch:
             **params["files"],
         }
         self.seconds: dict[str, float] = {}
+        self.started = False
 
     # What there is
 
@@ -253,7 +255,7 @@ class Switch:
         """Write the idle slot anew."""
         slot = self.candidate
         self.retire(slot)
-        shutil.rmtree(slot.path, ignore_errors=True)
+        remove_tree(slot.path)
         (slot.path / "public").mkdir(mode=0o755, parents=True)
         for name, text in self.wanted.items():
             where = slot.unit_file if name == "unit" else slot.path / name
@@ -262,6 +264,10 @@ class Switch:
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             link.symlink_to(directory)
+            # Of whoever owns what it points to: nginx follows no other link.
+            with suppress(FileNotFoundError):
+                owner = os.lstat(directory)
+                os.chown(link, owner.st_uid, owner.st_gid, follow_symlinks=False)
         (slot.path / "release").symlink_to(self.release.path)
         (slot.path / f"{self.params['protocol']}.sock").symlink_to(slot.socket)
         self.systemd.order("daemon-reload")
@@ -274,6 +280,7 @@ class Switch:
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
+        self.started = True
         if complaint := self.systemd.order("start", slot.unit):
             raise Refused(f"it does not start: {complaint}")
         question = Question(
@@ -300,12 +307,11 @@ class Switch:
             time.sleep(POLL_S)
 
     def go_live(self) -> None:
-        """Make the candidate the slot that serves, now and after a boot."""
+        """Make the candidate the slot that serves, after a boot and now."""
         slot = self.candidate
         slot.wanted_by.parent.mkdir(exist_ok=True)
         replace_link(slot.wanted_by, str(slot.unit_file))
         replace_link(self.layout.live_link, f"slots/{slot.name}")
-        self.record(slot)
 
     def record(self, slot: Slot) -> None:
         """Write down that the slot serves, unless the last entry says so."""
@@ -323,21 +329,22 @@ class Switch:
             time.sleep(POLL_S)
 
     def retire(self, slot: Slot) -> None:
-        """Stop the slot, now and at boot."""
+        """Stop the slot, now and at boot, and leave no secret in it."""
         slot.wanted_by.unlink(missing_ok=True)
         if not self.systemd.show(slot.unit).stopped:
             self.systemd.order("stop", slot.unit)
         self.systemd.order("reset-failed", slot.unit)
+        (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Leave nothing of the candidate, nor of its release if that never served."""
         self.retire(self.candidate)
-        shutil.rmtree(self.candidate.path, ignore_errors=True)
+        remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
         served = {entry["release"] for entry in self.layout.live_history()}
         if self.release.id not in served | {self.live and self.live.release}:
-            shutil.rmtree(self.release.path, ignore_errors=True)
+            self.release.remove()
 
     # The two ways it can go
 
@@ -347,12 +354,17 @@ class Switch:
         Raises Refused where the candidate does not pass; nothing is left of it then.
         """
         old = self.live
+        if old is not None:
+            self.record(old)  # An earlier run may have been cut off before it could.
+        # A connection lost between the control node and this host ends no switch half way.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             self.prepare()
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
+            self.go_live()
         except (Refused, ValueError, OSError) as refusal:
-            journal = self.systemd.journal(self.candidate.unit)
+            journal = self.systemd.journal(self.candidate.unit) if self.started else "(it was not started)"
             self.forget()
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
@@ -361,16 +373,15 @@ class Switch:
                 f"The end of its journal:\n{journal or '(empty)'}\n\n"
                 f"Release {self.release.id} is refused, {keeps}: {refusal}."
             ) from None
-        # From here on the site is the candidate's: a connection lost between the control node and
-        # this host must not leave the old slot running beside it.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self.go_live()
+        try:
+            self.record(self.candidate)
+        except OSError as error:
+            raise Refused(f"Release {self.release.id} serves, but the switch could not be finished: {error}") from error
         if old is not None:
             with timed(self.seconds, "drain"):
                 self.drain(old)
             with timed(self.seconds, "stop"):
                 self.retire(old)
-            (old.path / "secrets").unlink(missing_ok=True)
 
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
@@ -389,18 +400,22 @@ class Switch:
             self.retire(self.candidate)
 
     def prune(self) -> None:
-        """Remove the releases that are not among the last that served, and the packages that only they used."""
+        """Remove the releases that are not among the last that served, and the packages that only they used.
+
+        One that never served may be another run's, which is about to switch to it: it is left alone for a day.
+        """
         served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
         on_disk = self.layout.releases()
         names = {release.id for release in on_disk}
         kept = [self.release.id, *(name for name in served if name in names and name != self.release.id)]
         for release in on_disk:
-            if release.id not in kept[: self.params["keep"]]:
-                shutil.rmtree(release.path, ignore_errors=True)
-        used = {(release.path / "venv").resolve() for release in self.layout.releases()}
+            fresh = release.record.exists() and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
+            if release.id not in kept[: self.params["keep"]] and (release.id in served or not fresh):
+                release.remove()
+        used = {release.venv.resolve() for release in self.layout.releases()}
         for environment in self.layout.environments():
             if environment.venv.resolve() not in used:
-                shutil.rmtree(environment.path, ignore_errors=True)
+                environment.remove()
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

@@ -209,38 +209,61 @@ def examine(
     )
 
 
-def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str) -> str:
+def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str, installer: str) -> str:
     """Give a checksum of all that decides which packages are installed, the files that a list includes with it.
 
     Empty where packages come out of the source itself, for then every change of it may change them.
     """
     texts: dict[str, str] = {}
     waiting = [PurePosixPath(name)]
+    # uv's own settings, an index or constraints, it looks for here and further up.
+    above = [PurePosixPath(*[".."] * depth) for depth in range(len(project.parts) + 1)] if installer == "uv" else []
+    settings = [path / file for path in above for file in ("uv.toml", "pyproject.toml")]
+    texts |= {str(path): text for path in settings if (text := read_member(tar, project / path)) is not None}
     while waiting:
         path = waiting.pop()
-        if str(path) in texts:
-            continue
-        try:
-            member = tar.extractfile(os.path.normpath(project / path))
-        except KeyError:
+        text = read_member(tar, project / path)
+        if text is None:
             return ""
-        texts[str(path)] = text = member.read().decode(errors="replace") if member else ""
         if path.name == "uv.lock":
             # All of it is pinned, but for what comes out of the source itself; the project "." is not installed.
             if re.search(r'source = \{ (?:editable|directory|path|virtual) = "(?!\.")', text):
                 return ""
-            continue
-        if path.name == "pyproject.toml":
+        elif path.name == "pyproject.toml":
             if re.search(r"^dynamic\s*=|^\[tool\.uv\.sources|file:", text, re.MULTILINE):
                 return ""
-            continue
-        for line in text.splitlines():
-            option = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)", line)
-            if option:
-                waiting.append(path.parent / option.group(1))
-            elif re.match(r"\s*(?:-e\b|--editable|\.|/|file:)|.*@\s*file:", line):
-                return ""
+        elif (included := included_lists(text)) is None:
+            return ""
+        elif str(path) not in texts:
+            waiting += [path.parent / other for other in included]
+        texts[str(path)] = text
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_member(tar: tarfile.TarFile, path: PurePosixPath) -> str | None:
+    """Give the text of a file in the archive; None where there is no such file."""
+    try:
+        file = tar.extractfile(os.path.normpath(path))
+    except KeyError:
+        return None
+    return file.read().decode(errors="replace") if file else ""
+
+
+def included_lists(text: str) -> list[str] | None:
+    """Give the lists that a list of requirements includes; None where it names packages by their place on disk."""
+    included = []
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        option = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)", line)
+        if option:
+            included.append(option.group(1))
+            continue
+        wanted = re.sub(r"(^|\s)#.*", "", line)
+        if re.match(r"\s*(?:-e\b|--editable|-f\b|--find-links|\.)|.*\bfile:", wanted):
+            return None
+        # With a slash outside of an address or of an option, it is a path.
+        if not wanted.lstrip().startswith("-") and "/" in re.sub(r"[a-z+]+://\S+", "", wanted.partition(" --")[0]):
+            return None
+    return included
 
 
 def tidy(cache: Path) -> None:
@@ -277,5 +300,5 @@ def pack(
     tidy(store)
     with tarfile.open(archive) as tar:
         found = examine(tar, PurePosixPath(project), modules, requirements, installer)
-        digest = requirements_digest(tar, PurePosixPath(project), found)
+        digest = requirements_digest(tar, PurePosixPath(project), found, installer)
     return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest)

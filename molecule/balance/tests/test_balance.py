@@ -85,3 +85,14 @@ def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
     play = ansible_playbook("pitcrew.django.deploy", inventory, site_git_ref="{{ inventory_hostname }}").refused()
     assert "site_git_ref differs between the hosts of this play" in play.end
     assert set(play.changed.values()) == {0}
+
+
+def test_hosts_roll_back_together(inventory: Path) -> None:
+    """Where one of them has been further, the release before is not the same: nobody guesses, and a name settles it."""
+    first = ansible_playbook("pitcrew.django.rollback", inventory).refused()
+    assert '"none before this one" is not on this host' in first.end
+    trial = {"site_environment": {"ALLOWED_HOSTS": "shop.test", "SHOP_EXERCISE": "1", "COLOUR": "blue"}}
+    ansible_playbook("pitcrew.django.deploy", inventory, "--limit=one", **trial).succeeded()
+    play = ansible_playbook("pitcrew.django.rollback", inventory).refused()
+    assert "the hosts would not return to one release" in play.end
+    assert set(play.changed.values()) == {0}

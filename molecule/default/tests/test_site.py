@@ -63,6 +63,21 @@ def test_uploads(host: Host) -> None:
     assert "X-Content-Type-Options: nosniff\n" in answer
 
 
+@pytest.mark.parametrize(
+    "swap",
+    ["ln -s /etc/hostname media/hostname", "mv media kept && ln -s /etc media"],
+    ids=["a file", "the whole directory"],
+)
+def test_uploads_are_no_way_out(host: Host, swap: str) -> None:
+    """Links that the site's own process puts there show nothing that is another's: another site's files, for example."""
+    as_site = "cd /var/lib/shop && runuser -u shop -- sh -c"
+    host.check_output(f"{as_site} '{swap}'")
+    try:
+        assert not ask(host, "/media/hostname").startswith("HTTP/1.1 200 ")
+    finally:
+        host.check_output(f"{as_site} 'if [ -d kept ]; then rm media && mv kept media; else rm media/hostname; fi'")
+
+
 @pytest.mark.parametrize(("megabytes", "status"), [(9, 200), (11, 413)])
 def test_upload_limit(host: Host, megabytes: int, status: int) -> None:
     """nginx refuses what is larger than site_upload_limit, 10m."""

@@ -53,6 +53,15 @@ def test_new_code_and_then_nothing(
     assert set(deploy().succeeded().changed.values()) == {0}
 
 
+def test_a_proxy_without_its_release(deploy: Callable[..., Play], source: Source, host: Host) -> None:
+    """With newer code that was not built, nginx goes on serving the files of the site that is live."""
+    source.commit()
+    before = host.file("/etc/nginx/conf.d/shop.conf").content_string
+    play = deploy("--tags=proxy", site_source_directory="", site_git_url=str(source.directory)).succeeded()
+    assert set(play.changed.values()) == {0}
+    assert host.file("/etc/nginx/conf.d/shop.conf").content_string == before
+
+
 @pytest.mark.parametrize("kind", ["branch", "tag", "commit"])
 def test_git_references(deploy: Callable[..., Play], source: Source, kind: str) -> None:
     """A branch, a tag and a commit name the revision that would be deployed."""

@@ -197,13 +197,20 @@ def test_uploads_that_the_source_brings_along(site: Site) -> None:
 
 def test_a_description(site: Site) -> None:
     """What nginx serves, and from where."""
-    site.settings.MEDIA_ROOT = "/var/uploads"
+    site.settings.MEDIA_ROOT = site.state / "uploads"
     assert site.describe() == {
         "collects": True,
-        "public": {"static": str(site.project / "collected"), "media": "/var/uploads"},
+        "public": {"static": str(site.project / "collected"), "media": str(site.state / "uploads")},
         "static": "static",
         "media": "media",
     }
+
+
+def test_files_that_are_not_the_site_s(site: Site) -> None:
+    """They cannot be served; said before anything is migrated."""
+    site.settings.MEDIA_ROOT = "/var/uploads"
+    assert "'/var/uploads' cannot be served as /media/; keep it below " in site.run()["raised"]
+    assert site.calls == ["setup"]
 
 
 @pytest.mark.parametrize(
@@ -346,7 +353,12 @@ def test_the_order_of_the_work(site: Site) -> None:
     """What can fail without a trace comes before what changes the database."""
     assert site.run() == {
         "stage": "done",
-        "description": {"public": {"static": str(site.project / "collected")}, "static": "static", "media": None},
+        "description": {
+            "public": {"static": str(site.project / "collected")},
+            "static": "static",
+            "media": None,
+            "migrated": True,
+        },
     }
     assert site.calls == [
         "setup",

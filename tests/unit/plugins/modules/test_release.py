@@ -25,6 +25,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 
 USER, GROUP = 12345, 54321
+RUNNER = "ansible_collections.pitcrew.django.plugins.module_utils.django_runner"
 VERSION = "{}.{}".format(*sys.version_info)
 
 PYTHON = """#!/bin/sh
@@ -138,7 +139,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         directory.mkdir()
     log = tmp_path / "log"
     scripts = {
-        "runuser": f'#!/bin/sh\necho "$$ $1 $2 $3 $(umask)" >> {tmp_path}/users\nshift 3\nexec "$@"\n',
+        "setpriv": f'#!/bin/sh\necho "$1 $2 $3 $4 $(umask)" >> {tmp_path}/users\nshift 5\nexec "$@"\n',
         "python": PYTHON.format(
             log=log, version=VERSION, real=os.path.realpath(sys.executable), home=sys.base_prefix + "/bin"
         ),
@@ -156,7 +157,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def fchown(file: int, user: int, group: int) -> None:
         chown(os.readlink(f"/proc/self/fd/{file}"), user, group, follow_symlinks=False)
 
-    monkeypatch.setattr(module, "RUNUSER", str(tmp_path / "runuser"))
+    monkeypatch.setattr(module, "SETPRIV", str(tmp_path / "setpriv"))
+    monkeypatch.setattr(module, "UV_HOME", tmp_path / "opt")
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=USER, pw_gid=GROUP))
     monkeypatch.setattr(os, "chown", chown)
     monkeypatch.setattr(os, "fchown", fchown)
@@ -174,6 +176,7 @@ def test_a_finished_release(site: Site) -> None:
         "public": {"static": str(site.release / "app/static")},
         "static": "static",
         "media": None,
+        "migrated": True,
         "server": "gunicorn",
     }
     assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
@@ -191,9 +194,8 @@ def test_a_finished_release(site: Site) -> None:
 def test_every_process_is_the_site_s_user(site: Site) -> None:
     """And writes files that only the site's group may read."""
     site.build()
-    assert [line.split()[1:] for line in (site.tmp / "users").read_text().splitlines()] == [
-        ["-u", "shop", "--", "0027"]
-    ] * 6
+    ids = [f"--reuid={USER}", f"--regid={GROUP}", "--init-groups", "--pdeathsig=KILL"]
+    assert [line.split() for line in (site.tmp / "users").read_text().splitlines()] == [[*ids, "0027"]] * 6
 
 
 def test_the_environment_of_the_process(site: Site) -> None:
@@ -310,7 +312,9 @@ def test_a_sealed_release(site: Site) -> None:
         "directory": "750",
     }
     assert outside.stat().st_mode & 0o777 == 0o606
-    assert {".", "venv", "app/link", "app/broken", "app/directory", "app/shop.py"} <= site.owners.keys()
+    assert {".", "app/directory", "app/shop.py"} <= site.owners.keys()
+    # Links stay the user's.
+    assert not {"venv", "app/link", "app/broken"} & site.owners.keys()
     packages = f"../../venvs/{site.environments()[0]}"
     assert f"{packages}/venv/bin/pip" in site.owners
     # These are made by root in directories of root.
@@ -372,7 +376,9 @@ def test_packages_that_are_not_shared(site: Site, monkeypatch: pytest.MonkeyPatc
     (site.tmp / "log").unlink()
     if reason == "another Python":
         python = site.tmp / "python"
-        python.write_text(python.read_text().replace("#!/bin/sh", '#!/bin/sh\n[ "$1" != -ISc ] || exec echo 3.99', 1))
+        python.write_text(
+            python.read_text().replace("#!/bin/sh", "#!/bin/sh\ncase $2 in *sys.version*) exec echo 3.99;; esac", 1)
+        )
     if reason == "cut off":
         (site.tmp / "venvs" / site.environments()[0] / "complete").unlink()
     site.build("r2", packages_digest="d2" if reason == "other packages" else "d1")
@@ -401,8 +407,7 @@ def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
         ("ALLOWED_HOSTS = []\n", "the settings cannot be used: site_domains: 'shop.example.com' is not among"),
         ("def check(): raise ValueError('E1')\n", "manage.py check --deploy finds errors: ValueError: E1"),
         ("def collectstatic(): raise OSError('full')\n", "manage.py collectstatic fails: OSError: full"),
-        ("def migrate(): raise ValueError('locked')\n", "manage.py migrate fails: ValueError: locked"),
-        ("STATIC_ROOT = '/etc'\n", "'/etc' cannot be served as /static/; keep it below "),
+        ("STATIC_ROOT = '/etc'\n", "the settings cannot be used: '/etc' cannot be served as /static/; keep it below "),
         ("import os; os._exit(3)\n", "Django cannot be imported: Python ended with 3"),
     ],
 )
@@ -413,6 +418,86 @@ def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> 
     assert answer["failed"] is True
     assert f"Release r1 is refused, the site is as it was: {words}" in answer["msg"]
     assert not site.release.exists()
+
+
+def test_a_migration_that_fails(site: Site) -> None:
+    """The release is gone; nobody says that the database is as it was."""
+    site.settings("def migrate(): raise ValueError('locked')\n")
+    message = site.build()["msg"]
+    assert "Release r1 is refused, what serves goes on, with a database that may have been migrated: " in message
+    assert "manage.py migrate fails: ValueError: locked" in message
+    assert not site.release.exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"public": {}, "static": "a/ { } } server { listen 81; } server { location /b", "media": None},
+        {"public": {}, "static": None, "media": ["x"]},
+    ],
+)
+def test_a_description_that_lies(site: Site, said: dict[str, Any]) -> None:
+    """It comes from the site's own code, and becomes configuration of nginx: only what was judged is believed."""
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{said!r}, 'collects': False}}\n")
+    description = site.build(migrate=False)["description"]
+    assert (description["static"], description["media"]) == (None, None)
+
+
+def test_directories_that_are_not_the_site_s(site: Site) -> None:
+    """What a description wants served is judged again by root."""
+    said = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {said!r}\n")
+    assert "'/etc' cannot be served as /x/; keep it below " in site.build()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("said", "output"),
+    [({}, "django: check\ndjango: migrate\n"), ({"migrate": False}, None), ({"leads": False}, None)],
+)
+def test_a_release_that_another_host_should_have_migrated(site: Site, said: dict[str, Any], output: str | None) -> None:
+    """Only that is made up for: the release may serve already."""
+    site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
+    assert site.build(leads=False)["description"]["migrated"] is False
+    before = (site.release / "app/shop.py").stat().st_ino
+    answer = site.build(**said)
+    assert answer.get("output") == output
+    assert answer["changed"] is (output is not None)
+    assert json.loads((site.release / "release.json").read_text())["migrated"] is (output is not None)
+    assert (site.release / "app/shop.py").stat().st_ino == before
+
+
+def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
+    """The release stays: it may serve."""
+    site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
+    site.settings("import os\nif 'FAIL' in os.environ:\n  def migrate(): raise ValueError('locked')\n")
+    site.build(leads=False)
+    answer = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
+    assert "manage.py migrate fails: ValueError: locked" in answer["msg"]
+    assert (site.release / "release.json").exists()
+
+
+def test_a_broken_environment_is_not_used_again(site: Site) -> None:
+    """Where Django does not even start, the packages that releases share may be why."""
+    site.files["django/__init__.py"] = "raise ModuleNotFoundError('No module named django')\n"
+    site.build()
+    assert site.environments() == []
+
+
+def test_a_very_deep_directory(site: Site) -> None:
+    """What a release left is removed, however deep it is."""
+    site.settings("import os\nfor _ in range(1200):\n  os.mkdir('d')\n  os.chdir('d')\n")
+    assert site.build()["failed"] is True
+    assert not site.release.exists()
+
+
+def test_the_loader_obeys_nobody_but_the_site_s_user(site: Site) -> None:
+    """What a site sets reaches its process, and no program that root starts."""
+    script = site.tmp / "setpriv"
+    script.write_text(script.read_text().replace("shift 5", f"env >> {site.tmp}/roots\nshift 5"))
+    site.settings("import os\nprint(os.environ['LD_AUDIT'])\n")
+    environment = {"DJANGO_SETTINGS_MODULE": "shop", "LD_AUDIT": "/nowhere.so"}
+    assert "/nowhere.so" in site.build(environment=environment)["output"]
+    assert "LD_AUDIT" not in (site.tmp / "roots").read_text()
 
 
 def test_the_traceback_is_shown(site: Site) -> None:

@@ -494,8 +494,13 @@ def digests(pack: Packer, directory: Path, change: dict[str, str], **said: str) 
         ({"base.txt": "django"}, {"base.txt": "flask"}),
         ({"uv.lock": "version = 1"}, {"requirements.txt": "flask"}),
         ({"requirements.txt": "# -e .\ndjango"}, {"shop/wsgi.py": "x = 1"}),
+        ({"requirements.txt": "x @ git+https://example.com/x.git@v1\ny # see a/b"}, {"shop/wsgi.py": "x = 1"}),
+        (
+            {"requirements.txt": "x==1 --hash=sha256:a/b\n--index-url https://example.com/simple/"},
+            {"shop/wsgi.py": "x = 1"},
+        ),
     ],
-    ids=["code", "a list that is not included", "a list that is not used", "a comment"],
+    ids=["code", "a list that is not included", "a list that is not used", "a comment", "an address", "options"],
 )
 def test_the_same_packages(pack: Packer, directory: Path, files: dict[str, str], change: dict[str, str]) -> None:
     """What a release with the same ones has can be taken over."""
@@ -517,6 +522,8 @@ def test_the_same_packages(pack: Packer, directory: Path, files: dict[str, str],
             {"lists/b.txt": "django"},
         ),
         ({"requirements.txt": "-r a.txt", "a.txt": "-r requirements.txt"}, {"a.txt": "-r requirements.txt\ndjango"}),
+        ({"requirements.txt": "x"}, {"uv.toml": "no-index = true"}),
+        ({"requirements.txt": "x"}, {"pyproject.toml": "[tool.uv]\nno-index = true"}),
         (
             {"requirements.txt": "-r lists/base.in", "lists/base.in": "-r more.in", "lists/more.in": ""},
             {"lists/more.in": "django"},
@@ -536,6 +543,12 @@ def test_other_packages(pack: Packer, directory: Path, files: dict[str, str], ch
         {"requirements.txt": "-e ."},
         {"requirements.txt": "./libs/x", "libs/x/x.py": ""},
         {"requirements.txt": "x @ file:libs/x", "libs/x/x.py": ""},
+        {"requirements.txt": "libs/x", "libs/x/x.py": ""},
+        {"requirements.txt": "x @ ./libs/x", "libs/x/x.py": ""},
+        {"requirements.txt": "x @ libs/x  # ours", "libs/x/x.py": ""},
+        {"requirements.txt": "--find-links wheels\nx"},
+        {"requirements.txt": "-f wheels\nx"},
+        {"requirements.txt": "/srv/wheels/x.whl"},
         {"requirements.txt": "-r missing.txt"},
         {"uv.lock": 'source = { editable = "libs/x" }', "libs/x/x.py": ""},
     ],
@@ -552,6 +565,16 @@ def test_lists_below_the_source(pack: Packer, tmp_path: Path) -> None:
     write(tmp_path / "source", {"web/requirements.txt": "-r ../base.txt", "base.txt": ""})
     before, after = digests(pack, tmp_path / "source", {"base.txt": "django"}, project="web")
     assert before != after
+
+
+def test_settings_of_uv_above_the_project(pack: Packer, tmp_path: Path) -> None:
+    """uv looks for them further up; pip does not look for them at all."""
+    write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()})
+    settings = {"uv.toml": "no-index = true"}
+    before, after = digests(pack, tmp_path / "source", settings, project="web")
+    assert before != after
+    before, after = digests(pack, tmp_path / "source", {"uv.toml": ""}, project="web", installer="pip")
+    assert before == after
 
 
 def test_a_list_in_another_encoding(pack: Packer, directory: Path) -> None:
