@@ -69,7 +69,7 @@ def test_uploads(host: Host) -> None:
     ids=["a file", "the whole directory"],
 )
 def test_uploads_are_no_way_out(host: Host, swap: str) -> None:
-    """Links that the site's own process puts there show nothing that is another's: another site's files, for example."""
+    """Links that the site's own process puts there show nothing that is not its own, such as files of another site."""
     as_site = "cd /var/lib/shop && runuser -u shop -- sh -c"
     host.check_output(f"{as_site} '{swap}'")
     try:
