@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.pitcrew.django.plugins.module_utils.backup import Unsaved, backup
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import public_paths
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import Refusal, compare, migrate, pending
 
 
 class Objection(Exception):
@@ -114,8 +116,29 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(job: dict[str, Any], answer: dict[str, Any]) -> None:
-    """Go through the stages; the answer always names the one reached."""
+def migrate_guarded(job: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Back the database up if that is wanted and there is something to lose, and migrate it."""
+    from django.db import connection
+    from django.db.migrations.recorder import MigrationRecorder
+
+    def stage(name: str) -> None:
+        answer["stage"] = name
+        if (
+            name == "migrate"
+            and job["backup"]
+            and pending(connection)
+            and MigrationRecorder(connection).applied_migrations()
+        ):
+            answer["stage"] = "backup"
+            directory = Path(job["state"]) / "backups"
+            answer["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
+            answer["stage"] = name
+
+    answer["migrations"] = migrate(connection, job, stage)
+
+
+def build(job: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Go through the stages of a new release; the answer always names the one reached."""
     import django
     from django.core.management import call_command
 
@@ -134,19 +157,32 @@ def run(job: dict[str, Any], answer: dict[str, Any]) -> None:
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
     answer["description"]["migrated"] = job["migrate"] and (own or job["leads"])
     if answer["description"]["migrated"]:
-        answer["stage"] = "migrate"
-        call_command("migrate", interactive=False)
+        migrate_guarded(job, answer)
     answer["stage"] = "done"
+
+
+def ahead(job: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Compare the migrations of the release with the database."""
+    import django
+    from django.db import connection
+
+    answer["stage"] = "settings"
+    django.setup()
+    answer["stage"] = "plan"
+    found = compare(connection)
+    answer |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
 
 
 def main() -> None:
     """Do the job and answer, whatever happens."""
     job = json.load(sys.stdin)
     sys.path.insert(0, os.getcwd())
-    answer: dict[str, Any] = {"stage": "start", "error": None}
+    answer: dict[str, Any] = {"stage": "start", "error": None, "migrations": [], "backup": None}
     try:
-        run(job, answer)
-    except Objection as objection:
+        {"build": build, "compare": ahead}[job["do"]](job, answer)
+    except (Objection, Refusal, Unsaved) as objection:
+        if objection.__cause__:
+            traceback.print_exception(objection.__cause__)
         answer["error"] = str(objection)
     except BaseException as error:  # SystemExit too: a settings module may end the process
         traceback.print_exc()

@@ -119,6 +119,26 @@ options:
     description: Whether this is the one host that migrates the database which the hosts of the site share.
     type: bool
     default: true
+  allow_destructive:
+    description: Whether to apply migrations that take away what the release that serves may still use.
+    type: bool
+    default: false
+  lock_timeout:
+    description: For how many seconds a migration may wait for a lock, of a table or of the database; 0 is no limit.
+    type: int
+    default: 10
+  statement_timeout:
+    description: For how many seconds a statement of a migration may run, on PostgreSQL; 0 is no limit.
+    type: int
+    default: 600
+  backup:
+    description: Whether to copy the database before migrations are applied. SQLite and PostgreSQL only.
+    type: bool
+    default: false
+  backups_kept:
+    description: How many of these copies are kept, in C(backups) below O(state).
+    type: int
+    default: 5
 """
 
 EXAMPLES = r"""
@@ -167,6 +187,17 @@ description:
       description: The application server that was installed into it.
       type: str
       sample: gunicorn
+migrations:
+  description: The migrations that were applied.
+  returned: success, except in check mode
+  type: list
+  elements: str
+  sample: [shop.0002_price]
+backup:
+  description: The copy of the database from before them, or null.
+  returned: success, except in check mode
+  type: str
+  sample: /var/lib/shop/backups/20261123T221501Z-before-3f2a9c1d04ab-1f3e2c.dump
 output:
   description: What the Django commands wrote.
   returned: success, except in check mode
@@ -184,13 +215,12 @@ import os
 import pwd
 import stat
 import tempfile
-import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, layout, site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Busy,
@@ -208,6 +238,8 @@ STAGES = {
     "settings": "the settings cannot be used",
     "check": "manage.py check --deploy finds errors",
     "collectstatic": "manage.py collectstatic fails",
+    "plan": "its migrations are refused",
+    "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate fails",
 }
 # What is left to do inside of a virtual environment. Once it is root's, the site's processes cannot write bytecode.
@@ -219,38 +251,19 @@ compileall.compile_dir(packages, quiet=2, workers=0)
 """
 LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-SETPRIV = "/usr/bin/setpriv"
 UV_HOME = Path("/opt")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-# Becomes another program with another environment: as root, the loader would already obey what a site says there.
-BECOME = """
-import json, os, sys
-said = json.load(sys.stdin)
-job = os.memfd_create("job")
-with open(job, "w", closefd=False) as file:
-    json.dump(said["job"], file)
-os.lseek(job, 0, os.SEEK_SET)
-os.dup2(job, 0)
-os.execve(said["command"][0], said["command"], said["environment"])
-"""
-
-
-def source_of(module: ModuleType) -> str:
-    """The text of a module that runs in another Python than this one."""
-    return module.__loader__.get_source(module.__name__)
-
-
-def write_application(file: Any, main: ModuleType, *others: ModuleType) -> None:
-    """Put modules into an archive that any Python runs; they import each other by the names that they have here."""
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("__main__.py", f"from {main.__name__} import main\nmain()\n")
-        parts = main.__name__.split(".")
-        for depth in range(1, len(parts)):
-            archive.writestr("/".join([*parts[:depth], "__init__.py"]), "")
-        for module in (main, *others):
-            archive.writestr(f"{module.__name__.replace('.', '/')}.py", source_of(module))
+# What of the parameters the process is told.
+JOB = (
+    "domains",
+    "shared",
+    "collectstatic",
+    "migrate",
+    "leads",
+    "allow_destructive",
+    "lock_timeout",
+    "statement_timeout",
+)
+JOB += ("backup", "backups_kept")
 
 
 class Failed(Exception):
@@ -301,9 +314,7 @@ class Build:
         self.app = self.release.path / "app"
         self.venv = self.release.path / "venv"
         self.account = pwd.getpwnam(self.params["user"])
-        # Nothing of it outlives this module, which holds the lock.
-        ids = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}", "--init-groups"]
-        self.as_user = [SETPRIV, *ids, "--pdeathsig=KILL", "--"]
+        self.as_user = as_user(self.account)
         self.installer = Installer(
             python=self.params["python"],
             cache=Path(self.params["cache"]),
@@ -424,42 +435,25 @@ class Build:
         self.run([str(venv / "bin/python"), "-c", FINISH, source_of(site_overrides)], venv, {})
 
     def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
-        """Run the stages as the site's user; give the description and all that was written meanwhile.
+        """Run the stages as the site's user; give the answer and all that was written meanwhile.
 
         Raises Failed with the stage, why, and what was written.
         """
-        job = {name: self.params[name] for name in ("state", "domains", "shared", "collectstatic", "migrate", "leads")}
-        # Files and not pipes: an answer may be longer than a pipe holds.
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as file,
-            tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,
-        ):
-            write_application(program, django_runner, layout)
-            program.flush()
-            os.chmod(program.name, 0o644)
-            job |= {"release": self.params["path"], "answer": file.fileno(), **other}
-            said = {
-                "command": [str(self.venv / "bin/python"), program.name],
-                "environment": {"PATH": PATH, "HOME": self.params["state"], **variables},
-                "job": job,
-            }
-            returncode, out, err = self.module.run_command(
-                [*self.as_user, self.params["python"], "-ISc", BECOME],
-                cwd=str(self.app / self.params["project"]),
-                data=json.dumps(said),
-                umask=0o027,
-                pass_fds=[file.fileno()],
-                expand_user_and_vars=False,
-            )
-            file.seek(0)
-            text = file.read()
-        answer = json.loads(text) if text else {"stage": "start", "error": f"Python ended with {returncode}"}
+        django = Django(
+            self.module.run_command,
+            self.account,
+            self.params["python"],
+            self.release.path,
+            self.params["project"],
+            self.params["state"],
+        )
+        answer, output = django.ask({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
         self.migrated = answer["stage"] in ("migrate", "done")
         if answer["error"]:
             if answer["stage"] == "start" and self.shared:
                 self.shared.remove()  # Whatever is wrong with it, the next attempt makes another.
-            raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", out + err)
-        return answer["description"], out + err
+            raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", output)
+        return answer, output
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Take over from a description what root can answer for: it comes from the site's own code.
@@ -489,15 +483,15 @@ class Build:
         os.environ["PATH"] = PATH
         self.shared = None
         if finished is not None:
-            _found, output = self.ask_django(variables, shared=[], collectstatic=False)
+            answer, output = self.ask_django(variables, shared=[], collectstatic=False)
             description = {**finished, "migrated": True}
         else:
             with timed(self.seconds, "packages"):
                 self.unpack()
                 self.install()
             with timed(self.seconds, "django"):
-                found, output = self.ask_django(variables)
-            description = self.described(found)
+                answer, output = self.ask_django(variables)
+            description = self.described(answer["description"])
             seal(self.release.path, self.account.pw_gid)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
@@ -506,6 +500,8 @@ class Build:
             "changed": True,
             "release": self.release.id,
             "description": description,
+            "migrations": answer["migrations"],
+            "backup": answer["backup"],
             "output": output,
             "seconds": self.seconds,
         }
@@ -563,6 +559,11 @@ def main() -> None:
             "collectstatic": {"type": "bool", "default": True},
             "migrate": {"type": "bool", "default": True},
             "leads": {"type": "bool", "default": True},
+            "allow_destructive": {"type": "bool", "default": False},
+            "lock_timeout": {"type": "int", "default": 10},
+            "statement_timeout": {"type": "int", "default": 600},
+            "backup": {"type": "bool", "default": False},
+            "backups_kept": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
     )

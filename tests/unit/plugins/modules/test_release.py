@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import django_process
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 
 USER, GROUP = 12345, 54321
@@ -40,9 +41,14 @@ chmod 755 "$venv/bin/pip"
 """
 DJANGO = {
     "django/__init__.py": """
-import importlib, os
+import importlib, os, sys
+def migrate(job, answer):
+    from django.core.management import call_command
+    answer["stage"] = "migrate"
+    call_command("migrate")
 def setup():
     from django import conf
+    sys.modules["ansible_collections.pitcrew.django.plugins.module_utils.django_runner"].migrate_guarded = migrate
     conf.settings = importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
 """,
     "django/conf.py": "settings = None\n",
@@ -157,7 +163,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     def fchown(file: int, user: int, group: int) -> None:
         chown(os.readlink(f"/proc/self/fd/{file}"), user, group, follow_symlinks=False)
 
-    monkeypatch.setattr(module, "SETPRIV", str(tmp_path / "setpriv"))
+    monkeypatch.setattr(django_process, "SETPRIV", str(tmp_path / "setpriv"))
     monkeypatch.setattr(module, "UV_HOME", tmp_path / "opt")
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=USER, pw_gid=GROUP))
     monkeypatch.setattr(os, "chown", chown)

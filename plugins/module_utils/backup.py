@@ -1,0 +1,90 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy a site's database before it is migrated, by the database's own means, and see that the copy can be read.
+
+Runs in the release's own Python, with the Django of the site.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Unsaved", "backup"]
+
+
+class Unsaved(Exception):
+    """There is no backup; the message says why."""
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except FileNotFoundError:
+        raise Unsaved(f"{command[0]} is not on this host; add postgresql-client to site_system_packages") from None
+    if done.returncode:
+        raise Unsaved(f"{command[0]} ends with {done.returncode}: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
+def _dump_postgresql(connection: Any, file: Path) -> None:
+    # As `manage.py dbshell` would reach it; the password is in the environment, where nobody else sees it.
+    words, environment = type(connection.client).settings_to_cmd_args_env(connection.settings_dict, [])
+    _run(["pg_dump", *words[1:], "--no-password", "--format=custom", f"--file={file}"], environment or {})
+    listed = _run(["pg_restore", "--list", str(file)], {})
+    if not any(line and not line.startswith(";") for line in listed.splitlines()):
+        raise Unsaved(f"pg_restore finds nothing in {file}")
+
+
+def _copy_sqlite(connection: Any, file: Path) -> None:
+    # Not a copy of the file: SQLite's own backup has all that was committed, also while others write.
+    with (
+        closing(sqlite3.connect(str(connection.settings_dict["NAME"]))) as source,
+        closing(sqlite3.connect(file)) as target,
+    ):
+        source.backup(target)
+        (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
+    if verdict != "ok":
+        raise Unsaved(f"the copy {file} is damaged: {verdict}")
+
+
+WAYS = {"postgresql": (_dump_postgresql, "dump"), "sqlite": (_copy_sqlite, "sqlite3")}
+
+
+def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
+    """Put a copy of the database into the directory, verify it, and keep the last ones; give its path.
+
+    Raises Unsaved where there is none; a half-made one is removed.
+    """
+    if connection.vendor not in WAYS:
+        raise Unsaved(f"there is no way to back up {connection.vendor}; do it by other means, with site_backup: false")
+    way, suffix = WAYS[connection.vendor]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-before-{name}.{suffix}"
+    part = file.with_name(f".{file.name}.part")
+    try:
+        # Nobody but its owner reads what everybody's data is in, from the first byte on.
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        way(connection, part)
+        os.replace(part, file)
+    except OSError as error:
+        raise Unsaved(str(error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    kept = sorted(directory.glob(f"*-before-*.{suffix}"), reverse=True)[:keep]
+    for other in directory.glob(f"*-before-*.{suffix}"):
+        if other not in kept:
+            other.unlink()
+    return file

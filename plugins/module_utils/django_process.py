@@ -1,0 +1,96 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the Django of a release: with the release's own Python, as the site's user, with the site's environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ansible_collections.pitcrew.django.plugins.module_utils import backup, django_runner, layout, migrations
+
+__all__ = ["PATH", "Django", "as_user", "source_of"]
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SETPRIV = "/usr/bin/setpriv"
+# Becomes another program with another environment: as root, the loader would already obey what a site says there.
+BECOME = """
+import json, os, sys
+said = json.load(sys.stdin)
+job = os.memfd_create("job")
+with open(job, "w", closefd=False) as file:
+    json.dump(said["job"], file)
+os.lseek(job, 0, os.SEEK_SET)
+os.dup2(job, 0)
+os.execve(said["command"][0], said["command"], said["environment"])
+"""
+
+
+def as_user(account: pwd.struct_passwd) -> list[str]:
+    """Give the words before a command that the account runs. It does not outlive the module, which holds the lock."""
+    ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+    return [SETPRIV, *ids, "--pdeathsig=KILL", "--"]
+
+
+def source_of(module: ModuleType) -> str:
+    """The text of a module that runs in another Python than this one."""
+    return module.__loader__.get_source(module.__name__)
+
+
+def write_application(file: Any, main: ModuleType, *others: ModuleType) -> None:
+    """Put modules into an archive that any Python runs; they import each other by the names that they have here."""
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("__main__.py", f"from {main.__name__} import main\nmain()\n")
+        parts = main.__name__.split(".")
+        for depth in range(1, len(parts)):
+            archive.writestr("/".join([*parts[:depth], "__init__.py"]), "")
+        for module in (main, *others):
+            archive.writestr(f"{module.__name__.replace('.', '/')}.py", source_of(module))
+
+
+@dataclass(frozen=True)
+class Django:
+    """One way to run the Django of a release. C(run_command) is that of an AnsibleModule."""
+
+    run_command: Any
+    account: pwd.struct_passwd
+    python: str
+    release: Path
+    project: str
+    state: str
+
+    def ask(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+        """Do a job of django_runner in its process; give its answer, and all that was written meanwhile."""
+        # Files and not pipes: an answer may be longer than a pipe holds.
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as file,
+            tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,
+        ):
+            write_application(program, django_runner, layout, migrations, backup)
+            program.flush()
+            os.chmod(program.name, 0o644)
+            said = {
+                "command": [str(self.release / "venv/bin/python"), program.name],
+                "environment": {"PATH": PATH, "HOME": self.state, **variables},
+                "job": {**job, "release": str(self.release), "state": self.state, "answer": file.fileno()},
+            }
+            returncode, out, err = self.run_command(
+                [*as_user(self.account), self.python, "-ISc", BECOME],
+                cwd=str(self.release / "app" / self.project),
+                data=json.dumps(said),
+                umask=0o027,
+                pass_fds=[file.fileno()],
+                expand_user_and_vars=False,
+            )
+            file.seek(0)
+            text = file.read()
+        failed = {"stage": "start", "error": f"Python ended with {returncode}"}
+        return (json.loads(text) if text else failed), out + err

@@ -1,0 +1,257 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Migrate a site's database while an older release serves from it.
+
+One process at a time, nothing that waits for a lock for ever, nothing that the older release could not live with, and
+where a migration fails, what became of the database. Runs in the release's own Python, with the Django of the site.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Ahead", "Pending", "Refusal", "compare", "limited", "migrate", "pending"]
+
+LOCK = zlib.crc32(b"pitcrew.django")
+"""The advisory lock of PostgreSQL; it belongs to one database."""
+
+# What takes something away in SQL, and not only a rule about it.
+LOSS_IN_SQL = re.compile(
+    r"\b(?:TRUNCATE|RENAME)\b|\bDROP\s+(?!INDEX|CONSTRAINT|NOT\s+NULL|DEFAULT|IDENTITY|EXPRESSION|TRIGGER|FUNCTION|POLICY)",
+    re.IGNORECASE,
+)
+COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+class Refusal(Exception):
+    """The database is not migrated, or stopped on the way; the message says why and what became of it."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A migration that the database has not seen: what it does, and what of that an older release cannot live with."""
+
+    name: str
+    operations: tuple[str, ...]
+    losses: tuple[str, ...]
+    atomic: bool
+
+    def __str__(self) -> str:
+        return "\n".join([self.name, *(f"    {operation}" for operation in self.operations)])
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How the database and the migrations of a release differ, by the names of the migrations."""
+
+    unknown: tuple[str, ...]
+    """Applied, and not in the release: a newer one has been there."""
+    pending: tuple[str, ...]
+    """In the release, and not applied."""
+
+
+def _database_operations(operations: Iterable[Any]) -> Iterator[Any]:
+    from django.db.migrations import SeparateDatabaseAndState
+
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from _database_operations(operation.database_operations)
+        else:
+            yield operation
+
+
+def _statements(sql: Any) -> str:
+    """The text of a RunSQL operation, which may be a list of statements, or of statements with parameters."""
+    if isinstance(sql, str):
+        return sql
+    return ";\n".join(part if isinstance(part, str) else part[0] for part in sql)
+
+
+def _loses(operation: Any) -> bool:
+    from django.db import migrations
+
+    if isinstance(operation, migrations.RunSQL):
+        return bool(LOSS_IN_SQL.search(COMMENT_IN_SQL.sub(" ", _statements(operation.sql))))
+    return isinstance(
+        operation,
+        (
+            migrations.DeleteModel,
+            migrations.RemoveField,
+            migrations.RenameField,
+            migrations.RenameModel,
+            migrations.AlterModelTable,
+        ),
+    )
+
+
+def pending(connection: Any) -> list[Pending]:
+    """Give what the database has not seen, in the order in which it would be applied.
+
+    An application that the database has not seen at all loses nothing: nobody uses its tables yet.
+    """
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    known = {app for app, _name in executor.loader.applied_migrations}
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [
+        Pending(
+            name=f"{migration.app_label}.{migration.name}",
+            operations=tuple(operation.describe() for operation in migration.operations),
+            losses=tuple(
+                operation.describe()
+                for operation in _database_operations(migration.operations)
+                if migration.app_label in known and _loses(operation)
+            ),
+            atomic=migration.atomic and connection.features.can_rollback_ddl,
+        )
+        for migration, _backwards in plan
+    ]
+
+
+def compare(connection: Any) -> Ahead:
+    """Give what only one of the two has, the database or this release; of applications that only one has, nothing."""
+    from django.db.migrations.executor import MigrationExecutor
+
+    loader = MigrationExecutor(connection).loader
+    here = set(loader.disk_migrations)
+    # What a squashed migration replaces has been here, too.
+    here |= {key for migration in loader.disk_migrations.values() for key in migration.replaces}
+    apps = {app for app, _name in here}
+    unknown = sorted(key for key in loader.applied_migrations if key[0] in apps and key not in here)
+    return Ahead(
+        unknown=tuple(".".join(key) for key in unknown),
+        pending=tuple(migration.name for migration in pending(connection)),
+    )
+
+
+@contextmanager
+def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
+    """Let no statement of the connection wait for a lock, or run, for longer than that; 0 is no limit.
+
+    A table that a migration waits to lock lets nobody else in behind it: an endless wait is an outage.
+    """
+    from django.db.backends.signals import connection_created
+
+    def limit(connection: Any, **_said: Any) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                for name, seconds in (("lock_timeout", lock_s), ("statement_timeout", statement_s)):
+                    cursor.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds}s"])
+        elif connection.vendor == "mysql" and lock_s:
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION lock_wait_timeout = %s, innodb_lock_wait_timeout = %s", [lock_s, lock_s])
+
+    def on_connect(sender: Any, connection: Any, **_said: Any) -> None:
+        limit(connection)
+
+    # A migration may close its connection; the next one has the limits, too.
+    connection_created.connect(on_connect, weak=False)
+    try:
+        connection.ensure_connection()
+        limit(connection)
+        yield
+    finally:
+        connection_created.disconnect(on_connect)
+
+
+@contextmanager
+def _alone(connection: Any, lock_s: int) -> Iterator[None]:
+    """Hold the database for one migrating process, where it has locks for that.
+
+    Raises Refusal where another one has it.
+    """
+    from django.db.utils import OperationalError
+
+    busy = "another process is migrating this database; wait until it has ended, then deploy again"
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+            except OperationalError as error:
+                if "timeout" not in str(error):
+                    raise
+                raise Refusal(busy) from None
+        release = "SELECT pg_advisory_unlock(%s)", [LOCK]
+    elif connection.vendor == "mysql":
+        name = f"pitcrew.django {connection.settings_dict['NAME']}"[:64]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT GET_LOCK(%s, %s)", [name, lock_s])
+            if not cursor.fetchone()[0]:
+                raise Refusal(busy)
+        release = "SELECT RELEASE_LOCK(%s)", [name]
+    else:  # A file: the site has it for itself, and works on itself one run at a time.
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Where the connection is gone, the lock is, too.
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(*release)
+
+
+def _refuse_losses(found: list[Pending]) -> None:
+    losses = [f"{migration.name}: {loss}" for migration in found for loss in migration.losses]
+    if losses:
+        raise Refusal(
+            f"they take away what the release that serves may still use ({'; '.join(losses)}). Take two releases, the "
+            "first of which does not use it any more, or accept errors until the switch and no way back with "
+            "site_migrations_allow_destructive: true"
+        )
+
+
+def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
+    """Say what became of the database when a migration failed."""
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    for what in ("lock", "statement"):
+        if f"{what} timeout" in words:
+            words += f"; where it takes so long, raise site_migrations_{what}_timeout"
+    try:
+        if not connection.is_usable():
+            connection.close()
+        left = pending(connection)
+    except Exception as other:  # The database is gone: the first error is the one to tell.
+        return f"{words}; what became of the database is not known: {' '.join(str(other).split())}"
+    names = {migration.name for migration in left}
+    applied = [migration.name for migration in before if migration.name not in names]
+    kept = f"applied before it, and kept: {', '.join(applied)}" if applied else ""
+    if not left:
+        return f"{words}; all migrations are applied, what follows them failed"
+    if not left[0].atomic:
+        return f"{words}; {left[0].name} is not atomic, what it did before the error stays" + (
+            f"; {kept}" if kept else ""
+        )
+    return f"{words}; {left[0].name} was rolled back; {kept or 'the database is as it was'}"
+
+
+def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) -> list[str]:
+    """Migrate the database of the connection, and give the names of what was applied.
+
+    The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s). `stage` is told what comes:
+    "plan", and "migrate" just before the first change.
+
+    Raises Refusal where it is not done, or not to its end.
+    """
+    from django.core.management import call_command
+
+    stage("plan")
+    with limited(connection, job["lock_timeout"], job["statement_timeout"]), _alone(connection, job["lock_timeout"]):
+        found = pending(connection)
+        if found:
+            print("Pending migrations:", *found, sep="\n  ", flush=True)
+        if not job["allow_destructive"]:
+            _refuse_losses(found)
+        stage("migrate")
+        try:
+            # Also where nothing is pending: it creates permissions and content types.
+            call_command("migrate", database=connection.alias, interactive=False)
+        except Exception as error:
+            raise Refusal(_stopped(connection, found, error)) from error
+        return [migration.name for migration in found]

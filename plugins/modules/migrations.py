@@ -1,0 +1,128 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: migrations
+short_description: Compare the migrations of a release with the database
+version_added: 0.1.0
+description:
+  - Asks the Django of a release which migrations the database has that the release does not know, and which the release
+    has that are not applied. Changes nothing.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  check_mode:
+    description: Asks the same.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  path:
+    description: The release's directory.
+    type: path
+    required: true
+  project:
+    description: The directory of C(manage.py), relative to the source.
+    type: str
+    default: ""
+  user:
+    description: The site's user.
+    type: str
+    required: true
+  state:
+    description: The site's home directory.
+    type: path
+    required: true
+  python:
+    description: A Python of the host.
+    type: path
+    default: /usr/bin/python3
+  environment:
+    description: The site's environment variables.
+    type: dict
+    default: {}
+  secrets:
+    description: Further variables, whose values are never shown.
+    type: dict
+    default: {}
+  hidden:
+    description: Values that are never shown, wherever they come up. Their keys mean nothing.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Compare an earlier release with the database
+  pitcrew.django.migrations:
+    path: /srv/shop/releases/3f2a9c1d04ab-1f3e2c
+    user: shop
+    state: /var/lib/shop
+    environment:
+      DJANGO_SETTINGS_MODULE: shop.settings
+  register: found
+
+- name: Say what a newer release has done to the database
+  ansible.builtin.debug:
+    var: found.unknown
+"""
+
+RETURN = r"""
+unknown:
+  description: Migrations that the database has and the release does not know.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop.0003_price]
+pending:
+  description: Migrations of the release that are not applied.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import pwd
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.django_process import Django
+from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "project": {"type": "str", "default": ""},
+            "user": {"type": "str", "required": True},
+            "state": {"type": "path", "required": True},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "hidden": {"type": "dict", "default": {}, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    said = module.params
+    try:
+        variables = {
+            **environment_values(said["environment"], "site_environment"),
+            **environment_values(said["secrets"], "site_secrets"),
+        }
+        account = pwd.getpwnam(said["user"])
+    except (ValueError, KeyError) as error:
+        module.fail_json(msg=f"{error}.")
+    django = Django(module.run_command, account, said["python"], Path(said["path"]), said["project"], said["state"])
+    answer, output = django.ask({"do": "compare"}, variables)
+    if answer["error"]:
+        release = Path(said["path"]).name
+        module.fail_json(msg=f"{output}\n\nThe database cannot be compared with release {release}: {answer['error']}.")
+    module.exit_json(changed=False, unknown=answer["unknown"], pending=answer["pending"])
+
+
+if __name__ == "__main__":
+    main()
