@@ -121,6 +121,9 @@ def migrate_guarded(job: dict[str, Any], answer: dict[str, Any]) -> None:
     from django.db import connection
     from django.db.migrations.recorder import MigrationRecorder
 
+    if connection.vendor == "unknown":
+        return  # A site without a database has Django's dummy, which can do nothing.
+
     def stage(name: str) -> None:
         answer["stage"] = name
         if (

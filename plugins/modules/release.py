@@ -238,7 +238,7 @@ STAGES = {
     "settings": "the settings cannot be used",
     "check": "manage.py check --deploy finds errors",
     "collectstatic": "manage.py collectstatic fails",
-    "plan": "its migrations are refused",
+    "plan": "its migrations cannot run",
     "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate fails",
 }
