@@ -56,11 +56,6 @@ def replace_link(link: Path, target: str) -> None:
     os.replace(new, link)
 
 
-def _on_disk(path: Path) -> None:
-    """Have the file system of the path written out: after a power cut, nothing is empty that counts as complete."""
-    subprocess.run(["sync", "--file-system", str(path)], check=False)
-
-
 def remove_tree(path: Path) -> None:
     """Remove a directory and all that is in it, however deep: what a site's processes left there may be."""
     subprocess.run(["rm", "-rf", "--", str(path)], check=False)
@@ -118,14 +113,36 @@ def read_text(path: Path) -> str | None:
         return None
 
 
-class Release:
-    """One release directory; complete as soon as it has its release.json."""
+class Kept:
+    """A directory that is complete as soon as it has its record, and never changes afterwards."""
+
+    RECORD: str
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.id = path.name
         self.venv = path / "venv"
-        self.record = path / "release.json"
+        self.record = path / self.RECORD
+
+    def finish(self, record: str = "") -> None:
+        """Write the record, after all else is on the disk: what counts as complete is so after a power cut, too."""
+        subprocess.run(["sync", "--file-system", str(self.path)], check=False)
+        write_file(self.record, record, 0o644)
+
+    def remove(self) -> None:
+        """Remove it, the record first: a removal may be cut off."""
+        self.record.unlink(missing_ok=True)
+        remove_tree(self.path)
+
+
+class Release(Kept):
+    """One release: its code, and the virtual environment that it runs with."""
+
+    RECORD = "release.json"
+
+    @property
+    def id(self) -> str:
+        """Its name among the releases of the site."""
+        return self.path.name
 
     @property
     def runs(self) -> bool:
@@ -139,39 +156,16 @@ class Release:
         text = read_text(self.record)
         return json.loads(text) if text and self.runs else None
 
-    def finish(self, description: Mapping[str, Any]) -> None:
-        """Write down that the release is complete, after everything that it consists of is on the disk."""
-        _on_disk(self.path)
-        write_file(self.record, json.dumps(description) + "\n", 0o644)
 
-    def remove(self) -> None:
-        """Remove it, what says that it is complete before all else: a removal may be cut off."""
-        self.record.unlink(missing_ok=True)
-        remove_tree(self.path)
+class Environment(Kept):
+    """One virtual environment for all releases with the same packages."""
 
-
-class Environment:
-    """One virtual environment for all releases with the same packages; complete as soon as it has its record."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.venv = path / "venv"
-        self.record = path / "complete"
+    RECORD = "complete"
 
     @property
     def complete(self) -> bool:
         """Whether all its packages are in it."""
         return self.record.exists()
-
-    def finish(self) -> None:
-        """Write down that it is complete, after everything that it consists of is on the disk."""
-        _on_disk(self.path)
-        write_file(self.record, "", 0o644)
-
-    def remove(self) -> None:
-        """Remove it, what says that it is complete before all else."""
-        self.record.unlink(missing_ok=True)
-        remove_tree(self.path)
 
 
 class Slot:

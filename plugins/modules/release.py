@@ -495,7 +495,7 @@ class Build:
             seal(self.release.path, self.account.pw_gid)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
-        self.release.finish(description)
+        self.release.finish(json.dumps(description) + "\n")
         return {
             "changed": True,
             "release": self.release.id,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as module
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Busy,
     Layout,
+    Release,
     alone,
     public_paths,
     read_text,
@@ -197,6 +200,47 @@ def test_releases_on_disk(shop: Layout) -> None:
     (shop.root / "releases/a/release.json").write_text('{"static": "static"}\n')
     found = shop.releases()
     assert [(release.id, release.description) for release in found] == [("a", {"static": "static"}), ("b", None)]
+
+
+def release(shop: Layout, python: str) -> Release:
+    """Finish a release whose packages are for that version of Python."""
+    found = shop.release("r1")
+    (found.venv / "bin").mkdir(parents=True)
+    (found.venv / "lib/python3.11").mkdir(parents=True)
+    (found.venv / "bin/python").symlink_to(python)
+    found.finish('{"static": "static"}')
+    return found
+
+
+@pytest.mark.parametrize(
+    ("python", "runs"), [("/usr/bin/python3.11", True), ("/usr/bin/python3.13", False), ("/opt/mine/python", True)]
+)
+def test_the_python_of_a_release(shop: Layout, python: str, runs: bool) -> None:
+    """One that the distribution's upgrade took away makes the release unfinished again; of others nothing is known."""
+    assert release(shop, python).description == ({"static": "static"} if runs else None)
+
+
+def test_what_is_complete_is_on_the_disk(shop: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is the last that is written."""
+    seen = []
+    run = subprocess.run
+
+    def noted(command: list[str], **options: Any) -> Any:
+        seen.append((command[0], (shop.root / "releases/r1/release.json").exists()))
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    release(shop, "/usr/bin/python3.11")
+    assert seen == [("sync", False)]
+
+
+def test_a_removal_that_is_cut_off(shop: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of it does not count as complete."""
+    found = release(shop, "/usr/bin/python3.11")
+    monkeypatch.setattr(subprocess, "run", lambda *_words, **_options: None)
+    found.remove()
+    assert found.path.exists()
+    assert found.description is None
 
 
 def test_history(shop: Layout) -> None:
