@@ -184,8 +184,9 @@ def main() -> None:
     try:
         {"build": build, "compare": ahead}[job["do"]](job, answer)
     except (Objection, Refusal, Unsaved) as objection:
-        if objection.__cause__:
-            traceback.print_exception(objection.__cause__)
+        cause = objection.__cause__
+        if cause is not None:
+            traceback.print_exception(cause)
         answer["error"] = str(objection)
     except BaseException as error:  # SystemExit too: a settings module may end the process
         traceback.print_exc()

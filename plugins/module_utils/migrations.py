@@ -9,6 +9,7 @@ where a migration fails, what became of the database. Runs in the release's own 
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -245,7 +246,8 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
     with limited(connection, job["lock_timeout"], job["statement_timeout"]), _alone(connection, job["lock_timeout"]):
         found = pending(connection)
         if found:
-            print("Pending migrations:", *found, sep="\n  ", flush=True)
+            sys.stdout.write("\n  ".join(["Pending migrations:", *map(str, found)]) + "\n")
+            sys.stdout.flush()
         if not job["allow_destructive"]:
             _refuse_losses(found)
         stage("migrate")

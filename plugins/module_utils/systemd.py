@@ -36,6 +36,11 @@ class Unit:
         return self.active in ("inactive", "failed")
 
     @property
+    def ending(self) -> bool:
+        """Whether nothing of it runs, or it has been told to stop and answers what it was asked before."""
+        return self.stopped or self.active == "deactivating"
+
+    @property
     def processes(self) -> list[int]:
         """The server's worker processes: the children of the main process."""
         try:

@@ -35,6 +35,9 @@ options:
     description: The packed source on the control node, as M(pitcrew.django.source) makes it.
     type: path
     required: true
+  content:
+    description: The content of O(archive) in base64. The action sets it where that is small.
+    type: str
   path:
     description: The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
     type: path
@@ -209,6 +212,7 @@ seconds:
   sample: {packages: 1.9, django: 1.3}
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -351,9 +355,10 @@ class Build:
         os.chown(self.release.path, 0, self.account.pw_gid)
         self.app.mkdir(mode=0o750)
         os.chown(self.app, self.account.pw_uid, self.account.pw_gid)
+        content = self.params["content"]
         returncode, _out, err = self.module.run_command(
             [*self.as_user, "tar", "--extract", "--gzip", "--file", "-", "--directory", str(self.app)],
-            data=Path(self.params["archive"]).read_bytes(),
+            data=base64.b64decode(content) if content else Path(self.params["archive"]).read_bytes(),
             binary_data=True,
             umask=0o027,
         )
@@ -538,6 +543,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "archive": {"type": "path", "required": True},
+            "content": {"type": "str", "no_log": True},
             "path": {"type": "path", "required": True},
             "project": {"type": "str", "default": ""},
             "user": {"type": "str", "required": True},

@@ -12,6 +12,7 @@ description:
   - Asks through the proxy, with the site's own host name, and compares the status and the release with what they
     should be.
   - Counts the worker processes of the live slot and compares them with the plan.
+  - Waits until the slot that served before has stopped.
   - Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
@@ -72,6 +73,10 @@ options:
     description: For how many seconds to wait for nginx and all workers to be there.
     type: int
     default: 10
+  stop_timeout:
+    description: For how many seconds to wait for the slot that served before to have stopped.
+    type: int
+    default: 35
 """
 
 EXAMPLES = r"""
@@ -102,6 +107,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
+POLL_S = 0.1
+
 
 def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
     """Say in words what is not as it should be, or None."""
@@ -124,6 +131,12 @@ def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
         return f"no answer for {question.host} on {question.address}: {error or type(error).__name__}"
 
 
+def remains(params: dict[str, Any], systemd: Systemd) -> str | None:
+    """Say that the slot before still runs, or None."""
+    unit = Layout(params["name"], params["root"]).idle.unit
+    return None if systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -135,17 +148,22 @@ def main() -> None:
             "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
             "timeout": {"type": "int", "default": 10},
+            "stop_timeout": {"type": "int", "default": 35},
         },
         supports_check_mode=True,
     )
     if module.check_mode:
         module.exit_json(changed=False)
     systemd = Systemd(module.run_command)
-    deadline = time.monotonic() + module.params["timeout"]
-    while found := objection(module.params, systemd):
-        if time.monotonic() > deadline:
-            module.fail_json(msg=f"The site is live, but not as planned: {found}.")
-        time.sleep(0.2)
+    asked = [(objection, "timeout")]
+    if module.params["release"] is not None:  # A balancer has no slots.
+        asked.append((remains, "stop_timeout"))
+    for question, patience in asked:
+        deadline = time.monotonic() + module.params[patience]
+        while found := question(module.params, systemd):
+            if time.monotonic() > deadline:
+                module.fail_json(msg=f"The site is live, but not as planned: {found}.")
+            time.sleep(POLL_S)
     module.exit_json(changed=False, workers=module.params["workers"])
 
 

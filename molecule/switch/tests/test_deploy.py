@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,14 @@ def test_new_code_and_then_nothing(
     playbook("rollback").succeeded()
     assert host.file("/srv/shop/live/release").linked_to == first[1]
     assert set(deploy().succeeded().changed.values()) == {0}
+
+
+def test_a_large_source(deploy: Callable[..., Play], source: Source, answering: Callable[[], str]) -> None:
+    """It goes to the host as a file of its own; a small one is among the words of the build."""
+    commit = source.commit(shop__large=f"# {secrets.token_hex(1_500_000)}")
+    deploy(site_source_directory="", site_git_url=str(source.directory)).succeeded()
+    assert answering().startswith(commit[:12])
+    source.revert()
 
 
 def test_a_proxy_without_its_release(deploy: Callable[..., Play], source: Source, host: Host) -> None:

@@ -148,7 +148,7 @@ class Host:
 
     def order(self, *words: str) -> str | None:
         """Do as systemctl does."""
-        verb, *units = words
+        verb, *units = [word for word in words if word != "--no-block"]
         self.note(" ".join([verb, *(self.slot(unit).name for unit in units)]))
         if verb == "daemon-reload":
             files = {slot.unit: slot.unit_file for slot in self.layout.slots.values()}
@@ -568,7 +568,7 @@ def test_the_old_slot_answers_what_it_was_asked(site: Site) -> None:
         "0 under way in blue",
         "stop blue",
     ]
-    assert answer["seconds"] == {"boot": 0.0, "drain": 0.4, "stop": 0.0}
+    assert answer["seconds"] == {"boot": 0.0, "drain": 0.4}
 
 
 def test_requests_that_never_end_do_not_hold_the_old_slot(site: Site) -> None:
@@ -835,6 +835,17 @@ def test_a_live_slot_that_failed_is_started_again(site: Site) -> None:
     site.host.stop("shop@blue.service")
     site.host.state("shop@blue.service", "failed")
     assert "failed" not in site.deploy("r1")
+    assert site.at_rest()
+
+
+def test_an_old_slot_that_has_not_stopped_yet(site: Site) -> None:
+    """It was told to, and answers what it was asked: nothing is left to do."""
+    site.deploy("r1")
+    site.deploy("r2")
+    site.host.state("shop@blue.service", "deactivating")
+    assert site.deploy("r2")["changed"] is False
+    site.deploy("r3")
+    assert site.host.story[0] == "stop blue"
     assert site.at_rest()
 
 

@@ -40,6 +40,8 @@ class Site:
     # The answer and the number of workers, by the time that has passed.
     response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Release: r2\r\nContent-Length: 0\r\n\r\n"
     workers: Callable[[float], int] = lambda _s: 3
+    # Whether the slot before has stopped.
+    stopped: Callable[[float], bool] = lambda _s: True
     asked: list[bytes] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
 
@@ -47,7 +49,7 @@ class Site:
         """Tell of a unit as Systemd.show does."""
         self.shown.append(unit)
         processes = list(range(self.workers(self.clock.now - 1000.0)))
-        return type("Unit", (), {"processes": processes})
+        return type("Unit", (), {"processes": processes, "stopped": self.stopped(self.clock.now - 1000.0)})
 
     def verify(self, check: bool = False, **said: Any) -> dict[str, Any]:
         """Run the module and give its answer."""
@@ -108,7 +110,7 @@ def test_a_site_as_planned(site: Site) -> None:
     """Asked by its own name; the live slot's workers are counted; nothing changes."""
     found = site.verify()
     assert (found["changed"], found["workers"], "failed" in found) == (False, 3, False)
-    assert site.shown == ["shop@green.service"]
+    assert site.shown == ["shop@green.service", "shop@blue.service"]
     assert len(site.asked) == 1
     assert site.asked[0].startswith(b"GET /healthz/ HTTP/1.1\r\nHost: shop.example.com\r\nX-Forwarded-Proto: http\r\n")
 
@@ -175,3 +177,12 @@ def test_check_mode_asks_nothing(site: Site) -> None:
     """What it would ask may not be there yet."""
     assert site.verify(check=True)["changed"] is False
     assert (site.asked, site.shown) == ([], [])
+
+
+def test_the_slot_before(site: Site) -> None:
+    """It may answer what it was asked, for as long as the plan gives it; one generation remains."""
+    site.stopped = lambda seconds: seconds >= 20
+    assert "failed" not in site.verify()
+    site.stopped = lambda _s: False
+    message = site.verify(stop_timeout=5)["msg"]
+    assert message == "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves."
