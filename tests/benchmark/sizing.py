@@ -8,8 +8,8 @@ A *study* is a mix of requests on a shape of host. Its *cells* are servers of di
 thumb, one worker, the plan for uWSGI, and contenders from a grid around the plan. What counts is the rate that a cell
 sustains: the largest at which 99 % of the answers to requests at random times come within three times the 99th
 percentile of an idle server. Every repeat visits all cells in an order of its own, restarts the server for each, and
-sends all of them the same requests. Results are added to .cache/bench-sizing/results.jsonl, so that several runs add
-up; each begins where the last one stopped.
+sends all of them the same requests. Results are added to a file, --results, so that several runs add up; each begins
+where the last one stopped.
 
 On hosts of up to one CPU the site has CPU 0 for itself, and the database and the client of the test run on CPU 1. With
 two CPUs all share both, which the report says.
@@ -21,9 +21,10 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ from sizing_cells import (
     site_of,
     spread,
 )
-from sizing_lab import ROOT, Lab, Server, Shape, spin
-from sizing_report import Results, disturbed, probe_of, summary, write_report
-from sizing_statistics import Search, choose_oracle, sustained
+from sizing_lab import ROOT, Lab, Server, Shape
+from sizing_report import PLANS, Results, disturbed, probe_of, summary, write_report
+from sizing_statistics import SELECTING_REPEATS, Search, choose_oracle, sustained
 from sizing_workloads import MIXES, SHAPES, Mix
 
 STATE = ROOT / ".cache" / "bench-sizing"
@@ -56,19 +57,28 @@ UWSGI = "pyuwsgi==2.0.30.post1"
 
 GOAL = 3.0
 """How much longer than on an idle server 99 % of the answers may take."""
-REQUESTS = 400
+REQUESTS = 250
 """Asked for in a probe, as far as its shortest and longest time allow."""
-PROBE_SECONDS = (6.0, 25.0)
+PROBE_SECONDS = (5.0, 18.0)
 SHORT_PROBE_SECONDS = (4.0, 6.0)
-GOALS_PER_PROBE = 8.0
+GOALS_PER_PROBE = 6.0
 """A probe lasts so many times the goal at least, since a queue needs time to grow."""
 WARM_UP = 0.1
 """Part of a probe that does not count, and comes on top."""
-PROBES_PER_SWEEP = 2.8
-RESTART_SECONDS = 7.0
-"""For estimates only: what a sweep has of probes, and takes besides them (calibration, restart, warm-up)."""
+PROBES_PER_SWEEP = 2.6
+RESTART_SECONDS = 4.5
+"""For estimates only: what a sweep has of probes, and takes besides them (restart, warm-up)."""
 LAB_SECONDS = 150.0
 SCREEN_SECONDS = 3.0
+JITTER = (1.0, 0.93, 1.07)
+"""Where a repeat begins to search, as a part of what is known so far: no two look at the same rates."""
+
+RECORDED = (
+    *("rate", "offered", "served", "in_window", "errors", "gave_up"),
+    *("mean_ms", "p50_ms", "p95_ms", "p99_ms", "cpu_per_request_ms"),
+    *("lag_p99_ms", "cpu", "steal", "foreign"),
+)
+"""What is kept of a probe."""
 
 
 @dataclass(frozen=True)
@@ -215,17 +225,14 @@ class Bench:
         """Let every thread serve, and open its connection to the database."""
         self.ask("closed", 1.2, mix=mix.name, rounds_per_ms=self.rounds_per_ms / 10, at_a_time=cell.slots)
 
-    def sweep(self, study: Study, cell: Cell, repeat: int, most_probes: int) -> None:
-        """Search for the rate that the cell sustains, and record every probe."""
+    def sweep(self, study: Study, cell: Cell, repeat: int, known: Collection[float], most_probes: int) -> None:
+        """Search for the rate that the cell sustains, near what is `known` of it, and record every probe."""
         mix = MIXES[study.mix]
         self.limit_database(mix)
-        calibration = spin(self.shape.site_cpus)
         boot = self.server.serve(cell)
         self.warm_up(mix, cell)
-        site = site_of(study.cpus, study.said)
-        # Neither the plan nor any other cell shall profit from a search that happens to begin at its true rate.
-        start = first_rate(site, cell, study.goal_ms) * (0.85, 1.0, 1.15)[repeat % 3]
-        search = Search(start, study.goal_ms)
+        start = statistics.median(known) if known else first_rate(site_of(study.cpus, study.said), cell, study.goal_ms)
+        search = Search(start * JITTER[repeat % len(JITTER)], study.goal_ms)
         probes: list[dict[str, Any]] = []
         while (rate := search.next()) is not None and len(probes) < most_probes:
             found = self.probe(study, cell, rate, repeat)
@@ -239,9 +246,8 @@ class Bench:
             cpus=study.cpus,
             cell=asdict(cell),
             repeat=repeat,
-            spin=calibration,
-            boot=boot,
-            probes=probes,
+            boot=round(boot, 2),
+            probes=[{name: rounded(found[name]) for name in RECORDED} for found in probes],
             sustained=sustained(map(probe_of, probes), study.goal_ms),
         )
 
@@ -262,6 +268,11 @@ class Bench:
         return {"rate": rate, "cpu_per_request_ms": 1000 * found["unit"] / served, **found}
 
 
+def rounded(value: Any) -> Any:
+    """Keep what a measurement is worth: five digits."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def probe_seconds(rate: float, requests: int, goal_ms: float, bounds: tuple[float, float]) -> float:
     """Give a probe the time in which its requests come, within bounds."""
     least, most = bounds
@@ -278,25 +289,24 @@ def sweep_seconds(mix: Mix, cpus: float, requests: int) -> float:
 
 
 def study_seconds(mix: Mix, cpus: float, level: Level, done: int, requests: int, is_new: bool) -> float:
-    """Estimate what is left of a study: all cells in the first two repeats, then without most of the contenders."""
-    fixed = 5
-    sweeps = sum(fixed + (level.contenders if repeat < 2 else 1) for repeat in range(done, level.repeats))
+    """Estimate what is left of a study: all cells in the first repeats, then the plans and the best contender."""
+    sweeps = sum(5 + level.contenders if repeat < SELECTING_REPEATS else 3 for repeat in range(done, level.repeats))
     preparation = (20 + (2 * level.contenders + 3) * (SCREEN_SECONDS + RESTART_SECONDS)) if is_new else 0.0
     return preparation + sweeps * sweep_seconds(mix, cpus, requests)
 
 
 def cells_of(study: Study, results: Results, repeat: int) -> list[Cell]:
-    """Give the cells of a repeat: as soon as the oracle is chosen, the other contenders have no more to say."""
-    fixed = list(study.fixed.values())
-    if repeat < 2:
-        return [*fixed, *study.contenders]
+    """Give the cells of a repeat: once the oracle is chosen, only it and the plans have more to say."""
+    if repeat < SELECTING_REPEATS:
+        return [*study.fixed.values(), *study.contenders]
+    plans = [study.fixed[role] for role in PLANS if role in study.fixed]
     rates = results.rates(study.name)
     selectable = [study.fixed["plan"], *study.contenders]
     # The choice needs a repeat to be scored on; this one will be it.
     found = choose_oracle(
         {cell: {**seen, repeat: 1.0} for cell, seen in rates.items()}, study.fixed["plan"], selectable
     )
-    return [*fixed, *([found[0]] if found else [])]
+    return [*plans, *([found[0]] if found else [])]
 
 
 def run(options: argparse.Namespace, record: Record) -> None:
@@ -367,12 +377,14 @@ def run_shape(
                 if options.short:
                     cells = [study.fixed[role] for role in ("plan", "two_n_plus_one", "one_worker")]
                 for cell in shuffled(cells, seed=repeat):
-                    if repeat in results.rates(study.name).get(cell, {}):
+                    rates = results.rates(study.name).get(cell, {})
+                    if repeat in rates:
                         continue
                     if time.monotonic() + sweep_seconds(mixes[name], shape.cpus, options.requests) > deadline:
                         say("the time is over")
                         return
-                    bench.sweep(study, cell, repeat, most_probes=2 if options.short else 99)
+                    known = [rate for rate in rates.values() if rate]
+                    bench.sweep(study, cell, repeat, known, most_probes=2 if options.short else 99)
                     say(f"{name}, repeat {repeat + 1}: {results.last(record.path)}")
 
 
@@ -458,9 +470,10 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=REQUESTS, help="requests of a probe (%(default)s)")
     parser.add_argument("--no-uwsgi", dest="uwsgi", action="store_false", help="without uWSGI")
     parser.add_argument("--short", action="store_true", help="one mix, three layouts, below three minutes")
+    parser.add_argument("--results", type=Path, default=STATE / "results.jsonl", help="the file that results add to")
     parser.add_argument("--report", action="store_true", help="write docs/sizing-benchmark.md from the results so far")
     options = parser.parse_args()
-    record = Record(STATE / ("short.jsonl" if options.short else "results.jsonl"))
+    record = Record(STATE / "short.jsonl" if options.short else options.results)
     if options.report:
         write_report(Results.read(record.path), ROOT / "docs")
         return 0

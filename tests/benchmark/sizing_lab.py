@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +20,7 @@ from sizing_cells import Cell
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
-__all__ = ["ROOT", "Agent", "Lab", "Server", "Shape", "spin"]
+__all__ = ["ROOT", "Agent", "Lab", "Server", "Shape"]
 
 
 class Agent:
@@ -176,26 +175,6 @@ def machine() -> Machine:
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     return Machine(tuple(busy), steal, pressure, own, time.monotonic())
-
-
-@contextmanager
-def _on(cpu: int) -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def spin(cpus: tuple[int, ...], loops: int = 25) -> float:
-    """Return the seconds that the same piece of work takes on these CPUs, about half of one when nothing disturbs."""
-    began = time.perf_counter()
-    for cpu in cpus:
-        with _on(cpu):
-            for _ in range(loops // len(cpus)):
-                sum(number * number for number in range(200_000))
-    return time.perf_counter() - began
 
 
 @dataclass(frozen=True)

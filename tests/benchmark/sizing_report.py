@@ -17,9 +17,7 @@ from sizing_workloads import DB_BUDGET, MIXES
 
 __all__ = ["Finding", "Results", "disturbed", "findings", "probe_of", "summary", "write_report"]
 
-MOST_SPIN = 0.05
-"""A sweep does not count if the machine was that much slower or faster before it than in the median of its run."""
-MOST_STEAL = 0.02
+MOST_STEAL = 0.05
 MOST_FOREIGN = 0.08
 MOST_LAG_MS = 10.0
 """A probe beyond these does not count: time that the machine did not get, work of others on the site's CPUs,
@@ -31,6 +29,9 @@ RULES = {
     "one_worker": "one worker",
     "uwsgi": "uWSGI, as planned",
 }
+PLANS = ("plan", "uwsgi")
+"""What every repeat visits; the rules are far enough away to be judged by the first ones."""
+
 RULES_NEED = "2n+1 x 4 threads has gunicorn's default worker_connections"
 
 
@@ -119,18 +120,9 @@ class Results:
         """Give the record of a study."""
         return self.studies.get(name)
 
-    @cached_property
-    def _spins(self) -> dict[tuple[str, float], float]:
-        found: dict[tuple[str, float], list[float]] = defaultdict(list)
-        for line in self.of("sweep"):
-            found[line["run"], line["cpus"]].append(line["spin"])
-        return {key: statistics.median(spins) for key, spins in found.items()}
-
-    def undisturbed(self, sweep: Mapping[str, Any]) -> list[Probe]:
-        """Give the probes of a sweep that count; none if the machine was not itself before it."""
-        usual = self._spins[sweep["run"], sweep["cpus"]]
-        if abs(sweep["spin"] / usual - 1) > MOST_SPIN:
-            return []
+    @staticmethod
+    def undisturbed(sweep: Mapping[str, Any]) -> list[Probe]:
+        """Give the probes of a sweep that count."""
         return [probe_of(found) for found in sweep["probes"] if not disturbed(found)]
 
     @cached_property
@@ -152,6 +144,16 @@ class Results:
         known = self.study(name)
         return len(self.rates(name).get(Cell(**known["fixed"]["plan"]), {})) if known else 0
 
+    def unsteadiness(self, name: str) -> float:
+        """How much more CPU time the same requests cost the plan in its slowest repeat than in its fastest."""
+        plan = self.studies[name]["fixed"]["plan"]
+        costs = [
+            statistics.fmean(found["cpu_per_request_ms"] for found in sweep["probes"])
+            for sweep in self.of("sweep")
+            if _name(sweep) == name and sweep["cell"] == plan and self.undisturbed(sweep)
+        ]
+        return max(costs) / min(costs) - 1
+
     @property
     def discarded(self) -> int:
         """Count the sweeps that do not count."""
@@ -170,7 +172,7 @@ class Results:
         return (
             f"{Cell(**sweep['cell']).name}: {sweep['sustained']:.1f}/s  (p99: {probes}; "
             f"{first['cpu_per_request_ms']:.1f} ms CPU a request, client {first['cpu']:.0%} of a CPU, others "
-            f"{first['foreign']:.0%}, steal {first['steal']:.0%}, spin {sweep['spin']:.2f} s)"
+            f"{first['foreign']:.0%}, steal {first['steal']:.0%})"
         )
 
 
@@ -314,6 +316,7 @@ def _document(results: Results, found: Sequence[Finding]) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     sweeps = results.of("sweep")
     clients = [probe["cpu"] for sweep in sweeps for probe in sweep["probes"]]
+    unsteady = [results.unsteadiness(_name(finding.study)) for finding in found]
     uwsgi = f", uWSGI {software['uwsgi']}" if software["uwsgi"] else ""
     names = sorted({finding.mix for finding in found})
     mixes = [[name, MIXES[name].title, STANDS_FOR[name]] for name in names]
@@ -360,9 +363,11 @@ client ran on the other.
 {shared}
 Every repeat visited all cells in another order, with the same requests at the same moments relative to the rate. A
 probe did not count if more than {MOST_STEAL:.0%} of the time was stolen from the machine, if others used more than
-{MOST_FOREIGN:.0%} of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late; a sweep did not
-count if a calibration before it was {MOST_SPIN:.0%} off. Of {len(sweeps)} sweeps, {results.discarded} did not
-count. The client took {statistics.median(clients):.0%} of a CPU in the median.
+{MOST_FOREIGN:.0%} of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late. Of {len(sweeps)}
+sweeps, {results.discarded} did not count at all. The client took {statistics.median(clients):.0%} of a CPU in the
+median. The machine was not steady: the same requests cost the plan's server {statistics.median(unsteady):.0%} more
+CPU time in its slowest repeat than in its fastest in the median, {max(unsteady):.0%} at worst. Differences smaller
+than that between single repeats mean nothing.
 
 What this does not show: machines with more CPUs, disks and networks, and sites whose requests differ more than these.
 
@@ -370,7 +375,10 @@ What this does not show: machines with more CPUs, disks and networks, and sites 
 
     make bench-sizing               # adds to .cache/bench-sizing/results.jsonl
     make bench-sizing MINUTES=60    # what fits into an hour; the next run goes on from there
-    make bench-sizing-report        # this document
+    make bench-sizing-report        # this document, from these results
+
+What this page is made of is in [sizing-benchmark.jsonl](sizing-benchmark.jsonl): every sweep with its probes.
+`RESULTS=docs/sizing-benchmark.jsonl` lets the commands add to it and read it, on the same machine.
 """
 
 
