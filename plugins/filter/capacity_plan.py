@@ -40,9 +40,9 @@ options:
     default: wsgi
   profile:
     description:
-      - Which of six estimates stands in for O(cpu_ms) and O(wait_ms) until they are measured.
-      - CPU and waiting in milliseconds are 20 and 0 for V(cpu), 20 and 5 for V(template), 12 and 18 for
-        V(orm), 15 and 30 for V(mixed), 8 and 60 for V(api), 8 and 250 for V(slow_api).
+      - Which of six workloads stands in for O(cpu_ms) and O(wait_ms) until they are measured.
+      - CPU and waiting in milliseconds are 20 and 0 for V(cpu), 5 and 2 for V(template), 10 and 6 for
+        V(orm), 19 and 11 for V(mixed), 8 and 60 for V(api), 8 and 250 for V(slow_api).
     type: str
     choices: [cpu, template, orm, mixed, api, slow_api]
     default: mixed
@@ -79,11 +79,11 @@ options:
   worker_unique_mb:
     description: Memory that a warm worker shares with no other, in MB.
     type: float
-    default: 120.0
+    default: 65.0
   worker_shared_mb:
     description: Memory that all workers share if the application is preloaded, in MB.
     type: float
-    default: 40.0
+    default: 35.0
   thread_mb:
     description: Memory of each thread beyond the first of a worker while it serves, in MB.
     type: float
@@ -99,7 +99,7 @@ options:
   master_mb:
     description: Memory of the process that supervises the workers, in MB.
     type: float
-    default: 40.0
+    default: 65.0
   preload:
     description: Whether the application is loaded once, before the workers are forked. If not, they share
       nothing.

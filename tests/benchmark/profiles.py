@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,10 @@ print(client.cookies["sessionid"].value)
 
 @dataclass(frozen=True)
 class Page:
-    """A page, the profile that stands for pages like it, and whether it is for those who are logged in."""
+    """A page, the profile that stands for pages like it, and whether it is for those who are logged in.
+
+    All pages together are the profile C(mixed).
+    """
 
     path: str
     profile: str
@@ -226,17 +229,20 @@ class Site:
 # -- What follows from it ------------------------------------------------------------------------------------------
 
 
-def suggest_profiles(costs: Iterable[Cost]) -> dict[str, tuple[float, float]]:
-    """Give the geometric mean of CPU and waiting of the pages that a profile stands for, to the half millisecond."""
-    by_profile: dict[str, list[Cost]] = {}
+def suggest_profiles(costs: Sequence[Cost]) -> dict[str, tuple[int, int]]:
+    """Give the mean CPU and waiting time of the pages that a profile stands for, in whole milliseconds.
+
+    A mean of times, since that is what a server has to carry.
+    """
+    by_profile: dict[str, list[Cost]] = {"mixed": list(costs)}
     for cost in costs:
-        by_profile.setdefault(cost.profile, []).append(cost)
-
-    def middle(values: Iterable[float]) -> float:
-        return round(2 * statistics.geometric_mean([max(0.1, value) for value in values])) / 2
-
+        if cost.profile != "mixed":
+            by_profile.setdefault(cost.profile, []).append(cost)
     return {
-        profile: (middle(cost.cpu_ms for cost in found), middle(cost.wait_ms for cost in found))
+        profile: (
+            round(statistics.fmean(cost.cpu_ms for cost in found)),
+            round(statistics.fmean(cost.wait_ms for cost in found)),
+        )
         for profile, found in by_profile.items()
     }
 

@@ -34,7 +34,7 @@ def _of_memory(site: Site, layout: Layout, overlap: float) -> Iterator[str]:
         yield (
             f"Memory holds one generation only: {said.reload_overlap:g} x {mb(site.footprint.of(layout))} "
             f"exceed the {mb(site.available_mb)} there are. "
-            "A switch runs both for a moment: have swap or more memory ready for it."
+            f"A switch ends the old one before the new one starts: requests wait, for {said.boot_s:g} s or so."
         )
     recycle = settings.recycling(said, settings.demand(site.system(layout), said))
     if recycle.cost > 2 * settings.RECYCLING_COST:

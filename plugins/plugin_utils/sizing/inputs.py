@@ -32,7 +32,7 @@ class SizingError(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """An estimated workload, for sites that have not been measured yet (section 3)."""
+    """A workload that stands in for that of a site which has not been measured yet (section 3)."""
 
     cpu_ms: float
     wait_ms: float
@@ -40,9 +40,9 @@ class Profile:
 
 PROFILES: Final[Mapping[str, Profile]] = {
     "cpu": Profile(20, 0),
-    "template": Profile(20, 5),
-    "orm": Profile(12, 18),
-    "mixed": Profile(15, 30),
+    "template": Profile(5, 2),
+    "orm": Profile(10, 6),
+    "mixed": Profile(19, 11),
     "api": Profile(8, 60),
     "slow_api": Profile(8, 250),
 }
@@ -172,12 +172,12 @@ class Inputs:
     thread_safe: bool = _flag(True)
     free_threaded: bool = _flag(False)
 
-    worker_unique_mb: float = _number(120.0, 0, 1_000_000, over=True)
-    worker_shared_mb: float = _number(40.0, 0, 1_000_000)
+    worker_unique_mb: float = _number(65.0, 0, 1_000_000, over=True)
+    worker_shared_mb: float = _number(35.0, 0, 1_000_000)
     thread_mb: float = _number(2.0, 0, 100_000)
     growth_mb: float = _number(30.0, 0, 1_000_000)
     leak_kb_per_request: float | None = _number(None, 0, 1_000_000, over=True)
-    master_mb: float = _number(40.0, 0, 1_000_000)
+    master_mb: float = _number(65.0, 0, 1_000_000)
     preload: bool = _flag(True)
 
     capacity_share: float = _number(1.0, 0, 1, over=True)

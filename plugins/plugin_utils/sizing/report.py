@@ -86,7 +86,7 @@ def _summary(plan: Plan) -> Iterator[str]:
 def _origin(plan: Plan) -> str:
     if plan.input_source == "inputs":
         return "as said (cpu_ms, wait_ms)"
-    return f"estimates (profile {plan.inputs['profile']}): measure cpu_ms and wait_ms before you trust the rates"
+    return f"profile {plan.inputs['profile']}, no site's own: measure cpu_ms and wait_ms before you trust the rates"
 
 
 def _rules(plan: Plan) -> Iterator[str]:

@@ -34,9 +34,11 @@ def test_cost_of_takes_the_idle_server_and_its_overhead_off() -> None:
     assert wait_ms == pytest.approx(4.7)
 
 
-def test_suggested_profiles_are_the_middle_of_their_pages() -> None:
-    costs = [Cost("shop", path, "orm", "sync", cpu, 0.1, wait, 900) for path, cpu, wait in (("/", 4, 2), ("/p/", 9, 8))]
-    assert suggest_profiles(costs) == {"orm": (6.0, 4.0)}
+def test_suggested_profiles_are_the_mean_of_their_pages() -> None:
+    """All pages together are the mixed one, those that have no other among them."""
+    pages = [("/", "orm", 4, 2), ("/p/", "orm", 9, 9), ("/login/", "template", 5, 1), ("/admin/", "mixed", 50, 24)]
+    costs = [Cost("shop", path, profile, "sync", cpu, 0.1, wait, 900) for path, profile, cpu, wait in pages]
+    assert suggest_profiles(costs) == {"orm": (6, 6), "template": (5, 1), "mixed": (17, 9)}
 
 
 def test_suggested_memory_is_that_of_the_heaviest_site_rounded_up() -> None:

@@ -22,7 +22,7 @@ capacity_plan = plugin.FilterModule().filters()["capacity_plan"]
 
 def test_a_plan_of_two_numbers() -> None:
     """A mapping of cpus and memory_mb is enough."""
-    plan = capacity_plan(HOST, profile="orm", db_connections=97)
+    plan = capacity_plan(HOST, cpu_ms=12, wait_ms=18, db_connections=97)
     assert (plan["worker_class"], plan["workers"], plan["threads"]) == ("sync", 9, 1)
     assert plan["gunicorn"]["workers"] == 9
     assert plan["uwsgi"] == {}
@@ -31,7 +31,7 @@ def test_a_plan_of_two_numbers() -> None:
 def test_a_plan_of_gathered_facts() -> None:
     """Facts do as well, and the capacity facts win where they are smaller."""
     facts = {"processor_vcpus": 8, "memtotal_mb": 32000, "pitcrew_capacity": {"cpus": 2.0, "memory_mb": 8192}}
-    plan = capacity_plan(facts, profile="orm")
+    plan = capacity_plan(facts, cpu_ms=12, wait_ms=18)
     assert plan["workers"] == 9
     assert plan["host"]["cpus_source"] == "pitcrew_capacity.cpus"
 

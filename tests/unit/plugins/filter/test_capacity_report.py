@@ -14,7 +14,7 @@ capacity_report = FilterModule().filters()["capacity_report"]
 
 def test_a_plan_is_told() -> None:
     """The answer of the one filter is the input of the other."""
-    lines = capacity_report(capacity_plan({"cpus": 2, "memory_mb": 8192}, profile="orm")).splitlines()
+    lines = capacity_report(capacity_plan({"cpus": 2, "memory_mb": 8192}, cpu_ms=12, wait_ms=18)).splitlines()
     assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
     assert any(line.startswith("Common rules on this host") for line in lines)
 

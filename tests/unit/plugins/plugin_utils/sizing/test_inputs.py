@@ -131,10 +131,10 @@ def test_whole_numbers_may_come_from_a_division() -> None:
 @pytest.mark.parametrize(
     ("said", "source", "cpu_ms", "wait_ms"),
     [
-        ({}, "profile", 15.7, 30),
-        ({"profile": "orm"}, "profile", 12.7, 18),
-        ({"server": "uwsgi"}, "profile", 15.2, 30),
-        ({"cpu_ms": 9}, "profile and inputs", 9.7, 30),
+        ({}, "profile", 19.7, 11),
+        ({"profile": "orm"}, "profile", 10.7, 6),
+        ({"server": "uwsgi"}, "profile", 19.2, 11),
+        ({"cpu_ms": 9}, "profile and inputs", 9.7, 11),
         ({"cpu_ms": 9, "wait_ms": 0}, "inputs", 9.7, 0),
     ],
 )

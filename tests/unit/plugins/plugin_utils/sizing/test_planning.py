@@ -7,15 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs, SizingError
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, SizingError
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.layouts import wanted_slots
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Work
-
-
-def planned(cpus: float, memory_mb: float, **said: Any) -> Plan:
-    """Plan for a host of these numbers."""
-    return make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))
+from sites import ORM, planned, said_of
 
 
 def shape(plan: Plan) -> tuple[str, int, int]:
@@ -195,7 +191,7 @@ def test_the_second_worker_is_worth_more_than_the_second_generation() -> None:
 
 def test_overlap_is_kept_where_the_choice_leaves_room_for_it() -> None:
     """455 MB hold two workers once only, but 1.4 times the one of five threads that serves more."""
-    plan = planned(1, 583, profile="orm", thread_mb=20, reload_overlap=1.4)
+    plan = planned(1, 583, **ORM, thread_mb=20, reload_overlap=1.4)
     assert shape(plan) == ("gthread", 1, 5)
     assert not plan.memory.overlap_given_up
     assert (plan.memory.steady_mb, plan.memory.reload_peak_mb) == (310, 434)
@@ -248,7 +244,7 @@ def test_a_running_layout_is_given_up_where(said: dict[str, Any]) -> None:
 
 def test_gunicorn_settings() -> None:
     """7: all of them, under gunicorn's names."""
-    assert planned(2, 1024, profile="orm").gunicorn == {
+    assert planned(2, 1024, **ORM).gunicorn == {
         "worker_class": "gthread",
         "workers": 2,
         "threads": 5,
@@ -267,7 +263,7 @@ def test_gunicorn_settings() -> None:
 
 def test_uwsgi_options() -> None:
     """7: all of them, under uWSGI's names."""
-    plan = planned(2, 24576, profile="orm", server="uwsgi")
+    plan = planned(2, 24576, **ORM, server="uwsgi")
     assert plan.gunicorn == {}
     assert plan.uwsgi == {
         "processes": 9,
@@ -337,7 +333,7 @@ def test_a_short_listen_queue_is_told() -> None:
 
 def test_limits_of_the_unit() -> None:
     """7: 1.1 times the peak, and all but a quarter of the reserve."""
-    systemd = planned(4, 2048, profile="orm", worker_unique_mb=350).systemd
+    systemd = planned(4, 2048, **ORM, worker_unique_mb=350).systemd
     assert (systemd.memory_high_mb, systemd.memory_max_mb) == (1883, 1996)
     assert (systemd.tasks_max, systemd.limit_nofile) == (67, 16384)
     assert (systemd.timeout_start_s, systemd.timeout_stop_s) == (60, 45)
@@ -345,14 +341,14 @@ def test_limits_of_the_unit() -> None:
 
 def test_a_slot_may_use_its_part_of_ample_memory() -> None:
     """7: half of what the site may use, though a tenth is expected."""
-    systemd = planned(2, 24576, profile="orm").systemd
+    systemd = planned(2, 24576, **ORM).systemd
     assert (systemd.memory_high_mb, systemd.memory_max_mb) == (11059, 13069)
 
 
 def test_open_files_stay_within_what_the_host_grants() -> None:
     """7: a unit that asks for more does not start."""
     host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 5000})
-    assert make_plan(host, Inputs()).systemd.limit_nofile == 5000
+    assert make_plan(host, said_of()).systemd.limit_nofile == 5000
 
 
 def test_a_slow_application_has_time_to_start() -> None:
@@ -362,7 +358,7 @@ def test_a_slow_application_has_time_to_start() -> None:
 
 def test_nginx() -> None:
     """7: powers of two, and auto on large hosts."""
-    nginx = planned(2, 24576, profile="orm").nginx
+    nginx = planned(2, 24576, **ORM).nginx
     assert (nginx.worker_processes, nginx.worker_connections, nginx.worker_rlimit_nofile) == (2, 4096, 8192)
     assert nginx.max_conns == 0
     assert planned(64, 262144).nginx.worker_processes == "auto"
@@ -377,11 +373,11 @@ def test_nginx_bounds_what_asgi_does_not() -> None:
 @pytest.mark.parametrize(
     ("said", "connections", "during", "pool"),
     [
-        ({"profile": "orm"}, 9, 18, 0),
+        (ORM, 9, 18, 0),
         ({"workers": 3}, 12, 24, 4),
         ({"workers": 3, "db_connections": 22}, 9, 18, 3),
-        ({"profile": "orm", "db_aliases": 2}, 18, 36, 0),
-        ({"profile": "orm", "reload_overlap": 1}, 9, 9, 0),
+        ({**ORM, "db_aliases": 2}, 18, 36, 0),
+        ({**ORM, "reload_overlap": 1}, 9, 9, 0),
     ],
 )
 def test_database(said: dict[str, Any], connections: int, during: int, pool: int) -> None:
@@ -410,11 +406,11 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
     [
         (
             (1, 512),
-            {"profile": "orm"},
+            ORM,
             "Memory holds one generation only: 2 x 238 MB exceed the 384 MB there are. "
-            "A switch runs both for a moment: have swap or more memory ready for it.",
+            "A switch ends the old one before the new one starts: requests wait, for 3 s or so.",
         ),
-        ((1, 512), {"profile": "orm"}, "One worker: while it starts again, nothing is served."),
+        ((1, 512), ORM, "One worker: while it starts again, nothing is served."),
         (
             (1.5, 8192),
             {},

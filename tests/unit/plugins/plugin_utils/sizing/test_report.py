@@ -8,14 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs, SizingError
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SizingError
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.report import report
+from sites import ORM, planned
 
 
 def told(cpus: float, memory_mb: float, **said: Any) -> str:
     """Tell the plan for a host of these numbers."""
-    return report(asdict(make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))))
+    return report(asdict(planned(cpus, memory_mb, **said)))
 
 
 STORY = """\
@@ -27,7 +27,7 @@ gunicorn gthread: 2 workers x 5 threads, 10 requests at a time (15 wanted)
             140 requests/s with p99 within 310 ms
   memory    856 MB, 1712 MB during a deploy, of 1843 MB available; 205 MB stay with the system
   database  10 connections, 20 during a deploy
-  times     estimates (profile orm): measure cpu_ms and wait_ms before you trust the rates
+  times     as said (cpu_ms, wait_ms)
 
 Common rules on this host                         layout  requests/s with p99 within 310 ms
   the model                                        2 x 5         140
@@ -48,7 +48,7 @@ What would lift the limit
 
 def test_the_whole_story() -> None:
     """Line by line, as an operator sees it."""
-    assert told(4, 2048, profile="orm", worker_unique_mb=350) == STORY
+    assert told(4, 2048, **ORM, worker_unique_mb=350) == STORY
 
 
 @pytest.mark.parametrize(

@@ -7,23 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs, SizingError
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SizingError
+from sites import ORM, planned
 
 GB = 1024
 
 
-def planned(cpus: float, memory_mb: float, **said: Any) -> Plan:
-    """Plan for a host of these numbers."""
-    return make_plan(Host.of({"cpus": cpus, "memory_mb": memory_mb}), Inputs.of(said))
-
-
 EXAMPLES = [
     # host, what is said | class, workers, threads, limit, rps at most and at 70 %, p95 and p99 there
-    (0.5, 512, {"profile": "mixed"}, "gthread", 2, 2, "cpu", 31.4, 22, 406, 581),
-    (1, 512, {"profile": "orm"}, "gthread", 1, 5, "cpu", 78, 54, 186, 264),
-    (2, 24 * GB, {"profile": "orm", "db_connections": 97}, "sync", 9, 1, "cpu", 157, 110, 102, 144),
-    (4, 2 * GB, {"profile": "orm", "worker_unique_mb": 350}, "gthread", 2, 5, "memory", 157, 110, 149, 212),
+    (0.5, 512, {}, "gthread", 2, 2, "cpu", 31.4, 22, 406, 581),
+    (1, 512, ORM, "gthread", 1, 5, "cpu", 78, 54, 186, 264),
+    (2, 24 * GB, {**ORM, "db_connections": 97}, "sync", 9, 1, "cpu", 157, 110, 102, 144),
+    (4, 2 * GB, {**ORM, "worker_unique_mb": 350}, "gthread", 2, 5, "memory", 157, 110, 149, 212),
     (8, 8 * GB, {"profile": "slow_api"}, "gthread", 16, 17, "cpu", 918, 643, 756, 1155),
     (
         8,
@@ -31,7 +26,7 @@ EXAMPLES = [
         {"profile": "slow_api", "db_connections": 97, "db_hosts": 2},
         *("sync", 24, 1, "db_connections", 93, 65, 753, 1155),
     ),
-    (64, 256 * GB, {"profile": "mixed"}, "sync", 209, 1, "cpu", 4072, 2851, 111, 158),
+    (64, 256 * GB, {}, "sync", 209, 1, "cpu", 4072, 2851, 111, 158),
     (256, 1024 * GB, {"profile": "api"}, "gthread", 512, 5, "cpu", 29425, 20598, 192, 283),
     (
         4,
@@ -75,7 +70,7 @@ def test_worked_example(
 
 def test_memory_of_one_generation_and_of_two() -> None:
     """10.1: 80 + 9 x 150, twice."""
-    memory = planned(2, 24 * GB, profile="orm", db_connections=97).memory
+    memory = planned(2, 24 * GB, **ORM, db_connections=97).memory
     assert (memory.steady_mb, memory.reload_peak_mb, memory.reload_overlap) == (1430, 2860, 2.0)
 
 
@@ -92,7 +87,7 @@ def test_memory_for_less_than_one_worker_is_refused_with_all_terms() -> None:
 
 EXPLANATIONS = {
     "cpu": (
-        (2, 24 * GB, {"profile": "orm", "db_connections": 97}),
+        (2, 24 * GB, {**ORM, "db_connections": 97}),
         "CPU is the limit: 2 CPU / 12.7 ms of CPU per request = 157 requests/s; "
         "9 request slots keep them busy through 18 ms of waiting per request.",
     ),
@@ -102,12 +97,12 @@ EXPLANATIONS = {
         "2 request slots keep them busy, as no request waits.",
     ),
     "memory": (
-        (4, 2 * GB, {"profile": "orm", "worker_unique_mb": 350}),
+        (4, 2 * GB, {**ORM, "worker_unique_mb": 350}),
         "Memory is the limit: 1843 MB hold 2 x (80 MB + 2 workers of 388 MB) during a deploy, "
         "10 of the 15 slots the CPUs could use: 157 requests/s instead of 315.",
     ),
     "memory of one generation": (
-        (4, 2 * GB, {"profile": "orm", "worker_unique_mb": 1500}),
+        (4, 2 * GB, {**ORM, "worker_unique_mb": 1500}),
         "Memory is the limit: 1843 MB hold one generation (80 MB + 1 worker of 1538 MB), "
         "5 of the 15 slots the CPUs could use: 78 requests/s instead of 315.",
     ),
