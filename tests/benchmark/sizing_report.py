@@ -129,9 +129,11 @@ class Results:
     def _rates(self) -> dict[str, dict[Cell, dict[int, float]]]:
         found: dict[str, dict[Cell, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
         for sweep in self.of("sweep"):
-            name = _name(sweep)
-            if probes := self.undisturbed(sweep):
-                goal = self.studies[name]["goal_ms"]
+            name, probes = _name(sweep), self.undisturbed(sweep)
+            goal = self.studies[name]["goal_ms"]
+            # Without those that do not count, a search may have lost its good or its bad end.
+            ends = {probe.level(goal) > 0 for probe in probes}
+            if ends == {False, True} or len(probes) == len(sweep["probes"]) > 0:
                 found[name][Cell(**sweep["cell"])][sweep["repeat"]] = sustained(probes, goal)
         return found
 
@@ -157,7 +159,8 @@ class Results:
     @property
     def discarded(self) -> int:
         """Count the sweeps that do not count."""
-        return sum(not self.undisturbed(sweep) for sweep in self.of("sweep"))
+        counted = sum(len(repeats) for cells in self._rates.values() for repeats in cells.values())
+        return len(self.of("sweep")) - counted
 
     @staticmethod
     def last(path: Path) -> str:

@@ -101,6 +101,16 @@ def test_what_was_disturbed_does_not_count(more: dict[str, float]) -> None:
     assert known.discarded == 1
 
 
+@pytest.mark.parametrize("lost", [0, 1], ids=["the good end", "the bad end"])
+def test_a_search_that_lost_an_end_does_not_count(lost: int) -> None:
+    """Nothing but bad rates would be taken for a cell that sustains nothing."""
+    line = sweep(PLAN, 0, 40)
+    line["probes"][lost]["steal"] = 0.5
+    known = results(line, sweep(PLAN, 1, 41))
+    assert known.rates("b on 1 CPU") == {Cell(**PLAN): {1: 41}}
+    assert known.discarded == 1
+
+
 def test_a_client_that_gave_up_may_be_late() -> None:
     assert not disturbed(probe(10, 500, lag_p99_ms=20.0, gave_up=True))
 
