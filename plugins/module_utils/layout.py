@@ -17,7 +17,7 @@ Everything is named after the site (here C(shop)):
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import os
 import re
@@ -28,8 +28,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SLOTS", "Busy", "Environment", "Layout", "Release", "Slot", "alone", "public_paths", "read_text"]
-__all__ += ["remove_tree", "replace_link", "timed", "write_file"]
+__all__ = [
+    "SLOTS",
+    "Environment",
+    "Layout",
+    "Release",
+    "Slot",
+    "public_paths",
+    "read_text",
+    "remove_tree",
+    "replace_link",
+]
+__all__ += ["timed", "write_file"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -61,24 +71,6 @@ def remove_tree(path: Path) -> None:
     subprocess.run(["rm", "-rf", "--", str(path)], check=False)
 
 
-class Busy(Exception):
-    """Another run works on the site."""
-
-
-@contextmanager
-def alone(root: str | Path) -> Iterator[None]:
-    """Hold the site for one run at a time, by a lock that only root can take.
-
-    Raises Busy where another one is under way.
-    """
-    with open(os.open(Path(root) / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"Another run works on the site in {root}; wait until it has ended, then deploy again") from None
-        yield
-
-
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     """Add how long the block takes, in seconds."""
@@ -108,9 +100,13 @@ def public_paths(public: Mapping[str, str], allowed: Iterable[Path]) -> None:
 def read_text(path: Path) -> str | None:
     """Give the file's text, or None where there is no such file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _digest(text: str | None) -> str:
+    return hashlib.sha256((text or "").encode()).hexdigest()
 
 
 class Kept:
@@ -192,9 +188,46 @@ class Slot:
         """Whether the slot starts at boot."""
         return self.wanted_by.is_symlink()
 
+    @property
+    def door(self) -> Path:
+        """The link that nginx follows to the slot's socket, named after how it is spoken to."""
+        return next(iter(self.path.glob("*.sock")), self.path / "http.sock")
+
+    @property
+    def protocol(self) -> str:
+        """How the slot's socket is spoken to."""
+        return self.door.stem
+
+    def file(self, name: str) -> Path:
+        """Where one of the slot's own files lies; C(unit) is the name of its unit."""
+        return self.unit_file if name == "unit" else self.path / name
+
     def read(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Give the texts of the slot's own files, and of its unit under the name C(unit)."""
-        return {name: read_text(self.unit_file if name == "unit" else self.path / name) for name in names}
+        """Give the texts of the slot's own files."""
+        return {name: read_text(self.file(name)) for name in names}
+
+    def seal(self, texts: Mapping[str, str], overlaps: bool) -> None:
+        """Write down what was deployed: digests of the files, and whether there was memory for another slot beside it.
+
+        Only root may read it: secrets are among the files.
+        """
+        files = {name: _digest(text) for name, text in texts.items()}
+        write_file(self.path / "deployed", json.dumps({"files": files, "overlaps": overlaps}), 0o600)
+
+    @property
+    def _deployed(self) -> dict[str, Any]:
+        deployed: dict[str, Any] = json.loads(read_text(self.path / "deployed") or "{}")
+        return deployed
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it was sized so that another slot can run beside it."""
+        return bool(self._deployed.get("overlaps", True))
+
+    def edited(self) -> list[Path]:
+        """The files that are not what was deployed: changed by hand, or gone."""
+        files = self._deployed.get("files", {})
+        return [self.file(name) for name, digest in files.items() if _digest(read_text(self.file(name))) != digest]
 
 
 class Layout:

@@ -58,16 +58,20 @@ class Systemd:
 
     def show(self, unit: str) -> Unit:
         """Ask for the state of a unit; one that is not there is inactive."""
-        keys = "ActiveState,MainPID,NRestarts,InvocationID"
-        _rc, out, _err = self._run(["systemctl", "show", f"--property={keys}", unit])
-        found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        found = self.properties(unit, "ActiveState", "MainPID", "NRestarts", "InvocationID")
         return Unit(
             name=unit,
-            active=found.get("ActiveState", "inactive"),
-            main_pid=int(found.get("MainPID") or 0),
-            restarts=int(found.get("NRestarts") or 0),
-            invocation=found.get("InvocationID", ""),
+            active=found["ActiveState"] or "inactive",
+            main_pid=int(found["MainPID"] or 0),
+            restarts=int(found["NRestarts"] or 0),
+            invocation=found["InvocationID"],
         )
+
+    def properties(self, unit: str, *names: str) -> dict[str, str]:
+        """Ask for properties by their names; one that systemd does not know is empty."""
+        _rc, out, _err = self._run(["systemctl", "show", f"--property={','.join(names)}", unit])
+        found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        return {name: found.get(name, "") for name in names}
 
     def order(self, *words: str) -> str | None:
         """Give systemctl an order; the answer is its complaint, or None."""

@@ -142,6 +142,9 @@ options:
     description: How many of these copies are kept, in C(backups) below O(state).
     type: int
     default: 5
+  lock:
+    description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -227,14 +230,13 @@ from ansible_collections.pitcrew.django.plugins.module_utils import site_overrid
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Busy,
     Environment,
     Release,
-    alone,
     public_paths,
     remove_tree,
     timed,
 )
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, alone
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 
 STAGES = {
@@ -570,6 +572,7 @@ def main() -> None:
             "statement_timeout": {"type": "int", "default": 600},
             "backup": {"type": "bool", "default": False},
             "backups_kept": {"type": "int", "default": 5},
+            "lock": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -579,7 +582,7 @@ def main() -> None:
     path = Path(module.params["path"])
     make_room(path, module.params)
     try:
-        with alone(path.parents[1]):
+        with alone(path.parents[1], module.params["lock"]):
             finished = Release(path).description  # Perhaps by another run, since this one looked.
             wanted = module.params["migrate"] and module.params["leads"]
             if finished and (finished["migrated"] or not wanted):

@@ -111,6 +111,21 @@ options:
     description: How many of the releases that served stay on disk, the one that serves included.
     type: int
     default: 5
+  overlap:
+    description:
+      - Whether the host has the memory for both slots at a time. If not, the old slot answers what it was asked and
+        ends before the new one starts; requests that come meanwhile wait at a socket of systemd. A release that is
+        refused costs them the time of both starts.
+      - A change to a server of another O(protocol) runs both slots all the same.
+    type: bool
+    default: true
+  backlog:
+    description: How many requests can wait, where O(overlap) is false.
+    type: int
+    default: 2048
+  lock:
+    description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -145,7 +160,9 @@ differences:
   elements: str
   sample: [release, environment]
 seconds:
-  description: How long the new slot took to boot and the old one to drain.
+  description:
+    - How long the new slot took to boot and the old one to drain. Where requests had to wait, C(wait) is how long the
+      old slot took to end.
   returned: when a switch took place
   type: dict
   sample: {boot: 1.2, drain: 0.9}
@@ -166,16 +183,16 @@ from ansible_collections.pitcrew.django.plugins.module_utils.environment import 
     environment_values,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Busy,
     Layout,
     Slot,
-    alone,
     remove_tree,
     replace_link,
     timed,
     write_file,
 )
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, alone
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
 POLL_S = 0.1
 UNSERVED_KEPT_S = 24 * 3600
@@ -203,6 +220,7 @@ class Switch:
             "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
             **params["files"],
         }
+        self.room = WaitingRoom(self.layout, systemd)
         self.seconds: dict[str, float] = {}
         self.started = False
 
@@ -244,6 +262,7 @@ class Switch:
             and self.live.enabled
             and self.systemd.show(self.live.unit).running
             and self.quiet(self.candidate)
+            and not self.room.exists
         )
 
     def quiet(self, slot: Slot) -> bool:
@@ -258,8 +277,8 @@ class Switch:
         remove_tree(slot.path)
         (slot.path / "public").mkdir(mode=0o755, parents=True)
         for name, text in self.wanted.items():
-            where = slot.unit_file if name == "unit" else slot.path / name
-            write_file(where, text, MODES.get(name, 0o644))
+            write_file(slot.file(name), text, MODES.get(name, 0o644))
+        slot.seal(self.wanted, self.params["overlap"])
         for url_path, directory in self.params["public"].items():
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -285,8 +304,8 @@ class Switch:
             raise Refused(f"it does not start: {complaint}")
         question = Question(
             address=f"unix:{slot.socket}",
-            protocol=self.params["protocol"],
-            release=self.release.id,
+            protocol=slot.protocol,
+            release=slot.release,
             **self.params["question"],
         )
         first_answer: float | None = None
@@ -318,9 +337,15 @@ class Switch:
         entries = self.layout.live_history()
         if entries and (entries[-1]["release"], entries[-1]["slot"]) == (slot.release, slot.name):
             return
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        entry = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "release": slot.release,
+            "slot": slot.name,
+        }
+        if holder := DeployLock(self.layout.root).holder:
+            entry["by"] = f"{holder.operator} on {holder.node}"
         with open(self.layout.history, "a", encoding="utf-8") as history:
-            history.write(json.dumps({"at": at, "release": slot.release, "slot": slot.name}) + "\n")
+            history.write(json.dumps(entry) + "\n")
 
     def drain(self, slot: Slot) -> None:
         """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
@@ -343,8 +368,7 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Leave nothing of the candidate, nor of its release if that never served."""
-        self.retire(self.candidate)
+        """Leave nothing of the candidate, which is retired, nor of its release if that never served."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
@@ -364,14 +388,24 @@ class Switch:
             self.record(old)  # An earlier run may have been cut off before it could.
         # A connection lost between the control node and this host ends no switch half way.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if old is not None and self.room.exists:
+            self.retire(self.candidate)
+            self.resume(old)
         try:
             self.prepare()
+            if old is not None and self.must_wait(old):
+                self.make_wait(old)
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             self.go_live()
-        except (Refused, ValueError, OSError) as refusal:
+        except (Exception, SystemExit) as refusal:
             journal = self.systemd.journal(self.candidate.unit) if self.started else "(it was not started)"
+            self.retire(self.candidate)
+            if old is not None and self.room.exists:
+                self.resume(old)
             self.forget()
+            if not isinstance(refusal, (Refused, ValueError, OSError)):
+                raise
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
                 keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
@@ -379,6 +413,9 @@ class Switch:
                 f"The end of its journal:\n{journal or '(empty)'}\n\n"
                 f"Release {self.release.id} is refused, {keeps}: {refusal}."
             ) from None
+        if old is not None and self.room.exists:
+            old.wanted_by.unlink(missing_ok=True)
+            self.room.close(self.candidate, old, self.params["drain_timeout"])
         try:
             self.record(self.candidate)
         except OSError as error:
@@ -388,8 +425,34 @@ class Switch:
                 self.drain(old)
             self.let_go(old)
 
+    def must_wait(self, old: Slot) -> bool:
+        """Whether requests have to wait while one slot ends and the other begins: for want of memory for both.
+
+        What waits in one protocol can be answered in no other, so a change of server runs both all the same.
+        """
+        both_fit = self.params["overlap"] and old.overlaps
+        return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
+
+    def make_wait(self, old: Slot) -> None:
+        """Let the slot answer what it was asked, and end; all who come meanwhile wait."""
+        # Draining and stopping, starting, and stopping again what is refused: each for as long as it may take.
+        patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
+        self.room.open(old, self.candidate, self.params["backlog"], patience_s)
+        with timed(self.seconds, "wait"):
+            self.drain(old)
+            self.systemd.order("stop", old.unit)
+
+    def resume(self, old: Slot) -> None:
+        """Start the slot that served before again, if need be, and let it answer those who wait."""
+        if not self.systemd.show(old.unit).running:
+            with suppress(Refused):  # The caller says so where it does not run.
+                self.start(old)
+        self.room.close(old, old, self.params["drain_timeout"])
+
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
+        if self.room.exists:  # There is no memory for both.
+            self.retire(self.candidate)
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
@@ -400,6 +463,8 @@ class Switch:
             ) from None
         replace_link(live.wanted_by, str(live.unit_file))
         self.record(live)
+        if self.room.exists:
+            self.room.close(live, live, self.params["drain_timeout"])
         if not self.quiet(self.candidate):
             self.drain(self.candidate)
             self.retire(self.candidate)
@@ -463,13 +528,16 @@ def main() -> None:
             "patience": {"type": "int", "default": 5},
             "drain_timeout": {"type": "int", "default": 35},
             "keep": {"type": "int", "default": 5},
+            "overlap": {"type": "bool", "default": True},
+            "backlog": {"type": "int", "default": 2048},
+            "lock": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
     try:
         # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
-        with nullcontext() if module.check_mode else alone(module.params["root"]):
+        with nullcontext() if module.check_mode else alone(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, Busy, ValueError, OSError) as error:
         module.fail_json(msg=str(error).rstrip(".") + ".")

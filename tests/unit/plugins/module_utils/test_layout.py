@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as module
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Busy,
     Layout,
     Release,
-    alone,
     public_paths,
     read_text,
     replace_link,
@@ -259,29 +257,6 @@ def test_a_history_that_was_cut_off(shop: Layout, torn: str) -> None:
     assert [entry["release"] for entry in shop.live_history()] == ["r1", "r2"]
 
 
-# One run at a time
-
-
-def test_one_run_at_a_time(shop: Layout) -> None:
-    """The second says so; afterwards the site is free again."""
-    with (
-        alone(shop.root),
-        pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"),
-        alone(shop.root),
-    ):
-        pass
-    with alone(shop.root):
-        assert mode(shop.root / ".lock") == 0o600
-
-
-def test_the_lock_is_no_link(shop: Layout, tmp_path: Path) -> None:
-    """Root does not open what somebody else pointed it to."""
-    (shop.root / ".lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"), alone(shop.root):
-        pass
-    assert not (tmp_path / "elsewhere").exists()
-
-
 # What is served from disk
 
 
@@ -325,3 +300,26 @@ def test_what_may_not_be_served(public: dict[str, str], message: str) -> None:
     """Settings are code, and root makes links of them: nothing but the site's own."""
     with pytest.raises(ValueError, match=message):
         public_paths(public, (Path("/srv/shop/releases/r1"), Path("/var/lib/shop")))
+
+
+# What was deployed
+
+
+def test_a_slot_knows_what_was_deployed(shop: Layout, units: Path) -> None:
+    """A file that differs or is gone shows; only root may read the record, since it tells of secrets."""
+    blue = shop.slots["blue"]
+    blue.path.mkdir(parents=True)
+    units.mkdir()
+    texts = {"unit": "[Service]\n", "secrets": "KEY=1\n"}
+    for name, text in texts.items():
+        blue.file(name).write_text(text)
+    assert blue.edited() == []
+    assert blue.overlaps
+    blue.seal(texts, overlaps=False)
+    assert blue.edited() == []
+    assert not blue.overlaps
+    assert mode(blue.path / "deployed") == 0o600
+    assert "KEY" not in (blue.path / "deployed").read_text()
+    blue.unit_file.write_text("[Service]\nUser=root\n")
+    blue.file("secrets").unlink()
+    assert blue.edited() == [blue.unit_file, blue.path / "secrets"]

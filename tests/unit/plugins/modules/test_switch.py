@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -22,7 +23,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
+from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import waiting_room as room_module
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Unit
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
 
@@ -117,6 +121,8 @@ class Host:
         self.under_ways: list[int] = []
         self.log: list[str] = []
         self.kill_before = ""
+        # What systemd complains of when the waiting room is to be opened.
+        self.no_room: str | None = None
         # Slots that were stopped while the live link pointed to them.
         self.outages: list[str] = []
 
@@ -149,6 +155,9 @@ class Host:
     def order(self, *words: str) -> str | None:
         """Do as systemctl does."""
         verb, *units = [word for word in words if word != "--no-block"]
+        if units and "-waiting." in units[0]:
+            self.note(f"{verb} the waiting room")
+            return self.no_room if verb == "start" else None
         self.note(" ".join([verb, *(self.slot(unit).name for unit in units)]))
         if verb == "daemon-reload":
             files = {slot.unit: slot.unit_file for slot in self.layout.slots.values()}
@@ -164,9 +173,9 @@ class Host:
 
     def under_way(self, path: Path) -> int:
         """Tell how many requests there are, one number a question."""
-        [slot] = [slot for slot in self.layout.slots.values() if slot.socket == path]
+        [name] = [slot.name for slot in self.layout.slots.values() if slot.socket == path] or ["the waiting room"]
         count = self.under_ways.pop(0) if self.under_ways else 0
-        self.note(f"{count} under way in {slot.name}")
+        self.note(f"{count} under way in {name}")
         return count
 
     # What the orders do
@@ -307,6 +316,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             slot.socket = Path(run, *slot.socket.parts[2:])
 
         monkeypatch.setattr(Slot, "__init__", in_run)
+        monkeypatch.setattr(room_module, "RUN", Path(run))
         clock = Clock()
         host = Host(Layout("shop", str(root)), clock)
         replace_link = module.replace_link
@@ -521,6 +531,7 @@ def test_nothing_of_an_earlier_deploy_stays_in_the_slot(site: Site) -> None:
     site.deploy("r2")
     site.deploy("r3", public={"static": "/static"})
     assert sorted(os.listdir(site.root / "slots/blue")) == [
+        "deployed",
         "environment",
         "gunicorn.conf.py",
         "http.sock",
@@ -1071,6 +1082,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "patience": 5,
                 "drain_timeout": 9,
                 "keep": 5,
+                "overlap": True,
             }
             | site.said
             | {"release": "r2", "question": {"host": "shop", "scheme": "http", "path": "/", "status": 200}},
@@ -1081,3 +1093,215 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", late)
     site.deploy("r3")
     assert site.host.outages == []
+
+
+def test_the_history_says_who_it_was(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whose run has the site; another run that has lost it changes nothing any more."""
+    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    anna = Holder("anna", "laptop", "", 1_750_000_000)
+    DeployLock(site.root).take(anna, 600)
+    site.deploy("r1", lock=anna.token)
+    assert site.layout.live_history()[-1]["by"] == "anna on laptop"
+    site.build("r2")
+    before = site.tree()
+    assert "taken over by anna on laptop" in site.run("r2", lock="another")["msg"]
+    assert site.tree() == before
+
+
+# Without the memory for both slots
+
+
+def in_the_room(site: Site) -> list[str]:
+    """Name what there is of a waiting room, on disk and in front of the slots."""
+    found = [path.name for path in site.units.rglob("*waiting*")]
+    doors = [slot.door for slot in site.layout.slots.values()]
+    found += [door.parent.name for door in doors if door.is_symlink() and "waiting" in os.readlink(door)]
+    return found + [path.name for path in (site.root / "slots").glob("waiting*")]
+
+
+def test_without_memory_for_both_the_old_slot_ends_first(site: Site) -> None:
+    """Requests wait, are handed over to the new slot once it was asked, and nothing is left of the waiting room."""
+    site.deploy("r1")
+    site.host.under_ways = [2, 0, 3, 0]
+    site.deploy("r2", overlap=False, backlog=512)
+    assert site.serves() == ("green", "r2")
+    assert site.at_rest()
+    assert in_the_room(site) == []
+    assert site.host.story == [
+        "daemon-reload",
+        "daemon-reload",
+        "start the waiting room",
+        "2 under way in blue",
+        "0 under way in blue",
+        "stop blue",
+        "start green",
+        "200 by r2 in green",
+        "boot green",
+        "live green",
+        "3 under way in the waiting room",
+        "0 under way in the waiting room",
+        "stop the waiting room",
+        "daemon-reload",
+        "0 under way in blue",
+        "stop blue",
+    ]
+
+
+def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the new slot starts, nginx is led to the waiting room, which is shut, and has as many places as planned."""
+    site.deploy("r1")
+    site.build("r2")
+    start, seen = site.host.start, {}
+
+    def look(unit: str) -> str | None:
+        blue, room = site.layout.slots["blue"], module.WaitingRoom(site.layout, site.host)
+        seen["door"] = os.readlink(blue.door) == str(room.socket)
+        seen["live"] = site.serves()
+        seen["shut"] = room.shut.exists()
+        seen["target"] = os.readlink(room.target) == str(blue.socket)
+        seen["files"] = [file.read_text() for file in (*room.files, room.script)]
+        return start(unit)
+
+    monkeypatch.setattr(site.host, "start", look)
+    site.run("r2", overlap=False, backlog=512, boot_timeout=20, patience=5, drain_timeout=35)
+    assert (seen["door"], seen["live"], seen["shut"], seen["target"]) == (True, ("blue", "r1"), True, True)
+    unit, service, script = seen["files"]
+    assert "Backlog=512\n" in unit
+    assert "SocketGroup=shop\n" in unit
+    assert "LimitNOFILE=3136\n" in service
+    # 3 x 35 + 20 + 5 + 10 s
+    assert "-gt 140;" in script
+
+
+@pytest.mark.parametrize(
+    ("live", "calls"), [("blue", ["stop shop@green.service", "start shop@blue.service"]), ("green", [])]
+)
+def test_a_waiting_room_that_nobody_opens(site: Site, tmp_path: Path, live: str, calls: list[str]) -> None:
+    """The run is gone: whoever waits brings back the slot that is live, and is led to it. Run by a real shell."""
+    site.deploy("r1")
+    site.build("r2")
+    site.host.kill_before = "start green"
+    with pytest.raises(Killed):
+        site.run("r2", overlap=False)
+    room = module.WaitingRoom(site.layout, site.host)
+    long_ago = time.time() - 3600
+    os.utime(room.shut, (long_ago, long_ago))
+    if live == "green":
+        module.replace_link(site.layout.live_link, "slots/green")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    (programs / "systemctl").chmod(0o755)
+    path = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    subprocess.run(["/bin/sh", str(room.script)], env=path, check=True, timeout=20)
+    assert not room.shut.exists()
+    done = tmp_path / "calls"
+    assert (done.read_text().splitlines() if done.exists() else []) == calls
+    assert os.readlink(room.target) == str(site.layout.slots[live].socket)
+
+
+def test_a_refused_release_without_memory_for_both(site: Site) -> None:
+    """The old slot comes up again and answers those who waited; nobody is handed to the refused one."""
+    site.deploy("r1")
+    (site.units / "sockets.target.wants").mkdir()
+    before = site.tree()
+    site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
+    answer = site.deploy("r2", overlap=False)
+    assert "answers 500" in answer["msg"]
+    assert "release r1 keeps serving" in answer["msg"]
+    assert site.tree() == before
+    assert site.at_rest()
+    story = site.host.story
+    asked = [event for event in story if event.startswith("200 by r1")]
+    assert asked
+    assert story.index("stop green") < story.index("start blue") < story.index("0 under way in the waiting room")
+
+
+def test_a_refused_release_and_an_old_one_that_does_not_come_up_again(site: Site) -> None:
+    """The worst there is: it is said, with the way out."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(complaint="no")
+    site.host.behaviours["r1"] = Behaviour(complaint="no more")
+    answer = site.deploy("r2", overlap=False)
+    assert "release r1, which is live, does not run: systemctl start shop@blue.service" in answer["msg"]
+    assert in_the_room(site) == []
+
+
+def test_no_room_to_wait(site: Site) -> None:
+    """The old slot goes on: it was not touched yet."""
+    site.deploy("r1")
+    (site.units / "sockets.target.wants").mkdir()
+    before = site.tree()
+    site.host.no_room = "Address already in use"
+    answer = site.deploy("r2", overlap=False)
+    assert "requests cannot wait: Address already in use" in answer["msg"]
+    assert site.tree() == before
+    assert site.at_rest()
+    assert site.host.outages == []
+
+
+@pytest.mark.parametrize(
+    "moment", ["start the waiting room", "0 under way in blue", "stop blue", "start green", "boot green", "live green"]
+)
+def test_killed_while_requests_wait(site: Site, moment: str) -> None:
+    """The next run brings the site to rest, with nothing left of the waiting room."""
+    site.deploy("r1")
+    site.build("r2")
+    site.host.log.clear()
+    site.host.kill_before = moment
+    with pytest.raises(Killed):
+        site.run("r2", overlap=False)
+    site.run("r2", overlap=False)
+    assert site.serves() == ("green", "r2")
+    assert site.at_rest()
+    assert in_the_room(site) == []
+
+
+def test_killed_before_those_who_waited_were_let_out(site: Site) -> None:
+    """The new release is live already: the next run, which has nothing to switch, lets them out."""
+    site.deploy("r1")
+    site.build("r2")
+    site.host.kill_before = "stop the waiting room"
+    with pytest.raises(Killed):
+        site.run("r2", overlap=False)
+    assert in_the_room(site) != []
+    assert site.run("r2", overlap=False)["changed"] is True
+    assert site.serves() == ("green", "r2")
+    assert site.at_rest()
+    assert in_the_room(site) == []
+    assert site.run("r2", overlap=False)["changed"] is False
+
+
+def test_a_slot_that_fills_the_memory_ends_first_whatever_the_new_plan_says(site: Site) -> None:
+    """It was sized to be alone."""
+    site.deploy("r1", overlap=False)
+    site.deploy("r2", overlap=True)
+    assert "start the waiting room" in site.host.story
+    site.deploy("r3", overlap=True)
+    assert "start the waiting room" not in site.host.story
+
+
+def test_a_history_that_cannot_be_written_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new slot serves: all who waited are answered before that is said."""
+    site.deploy("r1")
+    record = module.Switch.record
+
+    def full(switch: module.Switch, slot: Slot) -> None:
+        if slot.name == "green":
+            raise OSError("No space left on device")
+        record(switch, slot)
+
+    monkeypatch.setattr(module.Switch, "record", full)
+    answer = site.deploy("r2", overlap=False)
+    assert "r2 serves, but the switch could not be finished" in answer["msg"]
+    assert in_the_room(site) == []
+
+
+def test_a_change_of_protocol_runs_both(site: Site) -> None:
+    """What waits speaks the old one."""
+    site.deploy("r1")
+    blue = site.layout.slots["blue"]
+    blue.door.rename(blue.path / "uwsgi.sock")
+    site.deploy("r2", overlap=False)
+    assert site.serves() == ("green", "r2")
+    assert "start the waiting room" not in site.host.story

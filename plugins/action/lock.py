@@ -1,0 +1,66 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+PROC = Path("/proc")
+
+
+def operator() -> str:
+    """Who started this: an account without a name, as containers have, is known by its number."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def identity(pid: int) -> str:
+    """What tells a process from all others, those of other machines and containers too; empty where nothing does."""
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink(PROC / "self/ns/pid")
+        # The 22nd field, counted from behind the name: when it started.
+        started = (PROC / str(pid) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+    return f"{boot} {namespace} {pid} {started}"
+
+
+def is_gone(process: str) -> bool:
+    """Whether it was a process of this very machine or container and is no more."""
+    here = identity(os.getpid()).split()[:2]
+    where, pid = process.split()[:2], process.split()[2:3]
+    if not pid or where != here:
+        return False
+    try:
+        os.kill(int(pid[0]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # Somebody else's, of which /proc may tell nothing.
+        pass
+    return identity(int(pid[0])) not in ("", process)
+
+
+class ActionModule(ActionBase):
+    """Say who asks for the lock, and take over that of a run which has died on this very control node."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        arguments = self._task.args.copy()
+        # A task runs in a process of its own, whose parent is the run.
+        arguments.update(
+            operator=arguments.get("operator") or operator(), node=platform.node(), process=identity(os.getppid())
+        )
+        answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        if is_gone((answer.get("holder") or {}).get("process", "")):
+            arguments["force"] = True
+            answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        return {**result, **answer}

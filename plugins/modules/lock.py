@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lock
+short_description: Hold a site for one run of a playbook
+version_added: 0.1.0
+description:
+  - Writes down on the host who works on the site, from where and since when, so that a second run is refused with a
+    sentence that names the first.
+  - A run that is cut off leaves its lock behind. It ends with the next boot, when it has expired, when somebody breaks
+    it, and at once where the next run comes from the same control node and finds that the process is gone.
+  - M(pitcrew.django.release) and M(pitcrew.django.switch) renew it, and stop where another run has taken it over.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  action:
+    description: Who works on the site is found out on the control node.
+    support: full
+  check_mode:
+    description: Takes and frees nothing, and is refused by nobody.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  root:
+    description: The site's directory on the host. It need not be there yet.
+    type: path
+    required: true
+  state:
+    description: Whether to take the lock, or to give it back.
+    type: str
+    choices: [held, free]
+    default: held
+  token:
+    description: What taking the lock returned. Required to give it back; a lock that is another run's stays.
+    type: str
+  operator:
+    description: Who works on the site. By default the user of the control node.
+    type: str
+  node:
+    description: Set by the action plugin, the name of the control node.
+    type: str
+    default: ""
+  process:
+    description: Set by the action plugin, what tells the process from all others.
+    type: str
+    default: ""
+  expires:
+    description: After how many seconds without a sign of life a lock counts no more.
+    type: int
+    default: 1800
+  force:
+    description: Whether to take a lock that is another run's. That run is stopped at its next visit.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Hold the site for this run
+  pitcrew.django.lock:
+    root: /srv/shop
+  register: held
+
+- name: Give the site back
+  pitcrew.django.lock:
+    root: /srv/shop
+    state: free
+    token: "{{ held.token }}"
+"""
+
+RETURN = r"""
+token:
+  description: What the lock is given back with.
+  returned: when it was taken
+  type: str
+holder:
+  description: Whose lock is in the way, as operator, node, process, and since when in seconds.
+  returned: when another run has the site
+  type: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
+            "token": {"type": "str", "no_log": False},
+            "operator": {"type": "str"},
+            "node": {"type": "str", "default": ""},
+            "process": {"type": "str", "default": ""},
+            "expires": {"type": "int", "default": 1800},
+            "force": {"type": "bool", "default": False},
+        },
+        required_if=[("state", "free", ["token"])],
+        supports_check_mode=True,
+    )
+    said = module.params
+    if module.check_mode:
+        module.exit_json(changed=False)
+    lock = DeployLock(said["root"])
+    try:
+        if said["state"] == "free":
+            lock.free(said["token"])
+            module.exit_json(changed=False)
+        holder = Holder(said["operator"] or "somebody", said["node"], said["process"], time.time())
+        before = lock.take(holder, said["expires"], said["force"])
+    except Busy as busy:
+        found = busy.holder
+        where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}
+        module.fail_json(msg=f"{busy}.", holder=where)
+    except OSError as error:
+        module.fail_json(msg=f"The site cannot be held for this run: {error}.")
+    if before is not None:
+        module.warn(f"The run of {before} was cut off: its lock has been taken over.")
+    # Nothing of the host has changed, only who may change it.
+    module.exit_json(changed=False, token=holder.token)
+
+
+if __name__ == "__main__":
+    main()

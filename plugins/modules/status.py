@@ -1,0 +1,390 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status
+short_description: Say how a site is on a host
+version_added: 0.1.0
+description:
+  - Looks at the live slot, its unit and its processes, asks the site on the slot's own socket and through the proxy,
+    and compares what is there with what was deployed and with what is wanted.
+  - Says in sentences what is not as it should be, each with what to do. Changes nothing, and never fails because a site
+    is not well.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  check_mode:
+    description: Looks all the same.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  name:
+    description: The site's name.
+    type: str
+    required: true
+  root:
+    description: The site's directory on the host.
+    type: path
+    required: true
+  address:
+    description: Where the proxy listens, as C(ip:port).
+    type: str
+    default: 127.0.0.1:80
+  protocol:
+    description: How the proxy is spoken to.
+    type: str
+    choices: [http, https]
+    default: http
+  question:
+    description: What to ask, and the healthy answer, as in M(pitcrew.django.switch).
+    type: dict
+    required: true
+    suboptions:
+      host:
+        description: The host name to ask for.
+        type: str
+        required: true
+      scheme:
+        description: How visitors come to the site.
+        type: str
+        choices: [http, https]
+        default: https
+      path:
+        description: The path to ask for.
+        type: str
+        default: /
+      status:
+        description: The status of a healthy answer.
+        type: int
+        default: 200
+  workers:
+    description: How many worker processes are planned. Without it, they are counted and not compared.
+    type: int
+  differences:
+    description:
+      - What of the live slot is not what the inventory says, as M(pitcrew.django.switch) returns it in check mode.
+    type: list
+    elements: str
+    default: []
+  pending:
+    description: Migrations that are not applied, as M(pitcrew.django.migrations) returns them.
+    type: list
+    elements: str
+    default: []
+  unknown:
+    description: Migrations that the release does not know, as M(pitcrew.django.migrations) returns them.
+    type: list
+    elements: str
+    default: []
+  problems:
+    description: What could not be found out, in sentences.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Look at the site
+  pitcrew.django.status:
+    name: shop
+    root: /srv/shop
+    workers: 9
+    question:
+      host: shop.example.com
+      path: /healthz/
+  register: found
+
+- name: Say what is wrong with it
+  ansible.builtin.debug:
+    var: found.status.complaints
+"""
+
+RETURN = r"""
+status:
+  description: How the site is. What is not known is null.
+  returned: success
+  type: dict
+  contains:
+    site:
+      description: The site's name.
+      type: str
+    healthy:
+      description: Whether there is nothing to complain of.
+      type: bool
+    complaints:
+      description: What is not as it should be, in sentences.
+      type: list
+      elements: str
+    notes:
+      description: What is worth knowing, in sentences.
+      type: list
+      elements: str
+    slot:
+      description: The slot that serves.
+      type: str
+    release:
+      description: The release that serves.
+      type: str
+    since:
+      description: When it went live.
+      type: str
+    by:
+      description: Who deployed it.
+      type: str
+    state:
+      description: What systemd says of its unit, for example C(active) or C(start-limit-hit).
+      type: str
+    restarts:
+      description: How often systemd has restarted it by itself.
+      type: int
+    workers:
+      description: How many worker processes run, and how many are planned.
+      type: dict
+    memory_mb:
+      description: Memory of the unit in MB, and the most it may take.
+      type: dict
+    oom_kills:
+      description: How many of its processes were killed for their memory since the unit started.
+      type: int
+    answers_ms:
+      description: How long the healthy answers took in ms, on the slot's own socket and through the proxy.
+      type: dict
+    edited:
+      description: Files that are not what was deployed.
+      type: list
+      elements: str
+    drop_ins:
+      description: Files that add to the unit.
+      type: list
+      elements: str
+    differences:
+      description: What the inventory says otherwise.
+      type: list
+      elements: str
+    pending:
+      description: Migrations that are not applied.
+      type: list
+      elements: str
+    unknown:
+      description: Migrations that the release does not know.
+      type: list
+      elements: str
+    releases:
+      description: Releases that a rollback can return to, the latest first.
+      type: list
+      elements: str
+    lock:
+      description: Whose run works on the site.
+      type: str
+"""
+
+import http.client
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot, read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
+
+CGROUPS = Path("/sys/fs/cgroup")
+MB = 1 << 20
+PROPERTIES = (
+    *("ActiveState", "Result", "Restart", "NRestarts", "NeedDaemonReload", "DropInPaths"),
+    *("ControlGroup", "MemoryCurrent", "MemoryMax"),
+)
+
+
+def state_of(unit: dict[str, str]) -> str:
+    """Name the state of a unit. One that is always restarted fails for good only by its start limit.
+
+    systemd itself goes on naming the reason of the last end as the result.
+    """
+    if unit["ActiveState"] != "failed":
+        return unit["ActiveState"] or "inactive"
+    return "start-limit-hit" if unit["Restart"] == "always" else unit["Result"]
+
+
+def megabytes(size: str) -> float | None:
+    """The number that systemd gives for a size; it has words and a huge number for none."""
+    return round(int(size) / MB, 1) if size.isdigit() and int(size) < 1 << 60 else None
+
+
+def oom_kills(group: str) -> int | None:
+    """How many processes of a control group the kernel has killed for their memory, in version 2 or 1."""
+    if not group:  # Of a unit that does not run: what is left would be the host's.
+        return None
+    for file in (CGROUPS / f".{group}" / "memory.events", CGROUPS / "memory" / f".{group}" / "memory.oom_control"):
+        if found := re.search(r"^oom_kill (\d+)$", read_text(file) or "", re.MULTILINE):
+            return int(found.group(1))
+    return None
+
+
+class Examination:
+    """One look at a site."""
+
+    def __init__(self, said: dict[str, Any], systemd: Systemd) -> None:
+        self.said = said
+        self.systemd = systemd
+        self.layout = Layout(said["name"], said["root"])
+        self.complaints: list[str] = list(said["problems"])
+        self.notes: list[str] = []
+
+    def status(self) -> dict[str, Any]:
+        """Look, and say what was found."""
+        live, holder = self.layout.live, DeployLock(self.layout.root).holder
+        if holder:
+            self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
+        if WaitingRoom(self.layout, self.systemd).exists:
+            self.complaints.append("Requests wait for a slot to start: a switch is under way; if not, deploy again")
+        found = self.of(live) if live else self.of_nothing()
+        return {
+            "site": self.layout.name,
+            "healthy": not self.complaints,
+            "complaints": self.complaints,
+            "notes": self.notes,
+            "lock": str(holder) if holder else None,
+            **found,
+        }
+
+    def of_nothing(self) -> dict[str, Any]:
+        """Of a site that was never deployed to this host."""
+        self.complaints.append(f"{self.layout.name} is not on this host; deploy it")
+        names = ("slot", "release", "since", "by", "restarts", "oom_kills")
+        lists = ("edited", "drop_ins", "differences", "pending", "unknown", "releases")
+        return {
+            **dict.fromkeys(names),
+            "state": "absent",
+            "workers": {"running": 0, "planned": self.said["workers"]},
+            "memory_mb": {"now": None, "most": None},
+            "answers_ms": {"socket": None, "proxy": None},
+            **{name: [] for name in lists},
+        }
+
+    def of(self, live: Slot) -> dict[str, Any]:
+        """Of the slot that serves, or should."""
+        unit = self.systemd.properties(live.unit, *PROPERTIES)
+        entries = [entry for entry in self.layout.live_history() if entry["release"] == live.release]
+        last = entries[-1] if entries else {}
+        state, restarts, killed = state_of(unit), int(unit["NRestarts"] or 0), oom_kills(unit["ControlGroup"])
+        self.see_unit(live, state, restarts, killed)
+        running = len(self.systemd.show(live.unit).processes)
+        self.see_workers(live, running)
+        edited = [str(path) for path in live.edited()]
+        drop_ins = unit["DropInPaths"].split()
+        self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
+        self.see_database()
+        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
+        kept = {release.id for release in self.layout.releases() if release.description is not None}
+        return {
+            "slot": live.name,
+            "release": live.release,
+            "since": last.get("at"),
+            "by": last.get("by"),
+            "state": state,
+            "restarts": restarts,
+            "workers": {"running": running, "planned": self.said["workers"]},
+            "memory_mb": {"now": megabytes(unit["MemoryCurrent"]), "most": megabytes(unit["MemoryMax"])},
+            "oom_kills": killed,
+            "answers_ms": self.answers(live) if state == "active" else {"socket": None, "proxy": None},
+            "edited": edited,
+            "drop_ins": drop_ins,
+            **{name: self.said[name] for name in ("differences", "pending", "unknown")},
+            "releases": [release for release in served if release in kept and release != live.release],
+        }
+
+    def see_unit(self, live: Slot, state: str, restarts: int, killed: int | None) -> None:
+        if state == "start-limit-hit":
+            self.complaints.append(
+                f"{live.unit} ended again and again, and systemd has given it up (start-limit-hit): find the cause in "
+                f"journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
+            )
+        elif state != "active":
+            self.complaints.append(f"{live.unit} does not run ({state}): systemctl start {live.unit}, or deploy")
+        if restarts:
+            self.notes.append(f"systemd has restarted {live.unit} {restarts} times: see journalctl -u {live.unit}.")
+        if killed:
+            self.notes.append(
+                f"{killed} processes of {live.unit} were killed for their memory since it started: find what "
+                "takes it, or say more worker_unique_mb or growth_mb in site_plan_inputs."
+            )
+        if not live.enabled:
+            self.complaints.append(f"{live.unit} does not start at boot: deploy again")
+        idle = self.layout.idle
+        if not self.systemd.show(idle.unit).stopped:
+            self.notes.append(f"{idle.unit} runs beside it: a deploy is under way, or was cut off.")
+
+    def see_workers(self, live: Slot, running: int) -> None:
+        planned = self.said["workers"]
+        if planned is not None and running != planned:
+            self.complaints.append(f"{live.unit} runs {running} worker processes, the plan has {planned}")
+
+    def see_files(self, live: Slot, edited: list[str], drop_ins: list[str], stale: bool) -> None:
+        self.complaints += [f"{path} is not what was deployed: deploy, or say it in the inventory" for path in edited]
+        if stale:
+            self.complaints.append(f"systemd has not read {live.unit} as it is on disk: systemctl daemon-reload")
+        if drop_ins:
+            self.notes.append(f"{live.unit} is added to by {', '.join(drop_ins)}.")
+        if self.said["differences"]:
+            self.notes.append(
+                f"The inventory says otherwise of {', '.join(self.said['differences'])}: a deploy would switch."
+            )
+
+    def see_database(self) -> None:
+        if self.said["pending"]:
+            self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.said['pending'])}")
+        if self.said["unknown"]:
+            self.notes.append(f"The database is ahead of the release by {', '.join(self.said['unknown'])}.")
+
+    def answers(self, live: Slot) -> dict[str, float | None]:
+        """How long the healthy answers took; none where they were not healthy."""
+        where = {
+            "socket": (f"unix:{live.socket}", live.protocol),
+            "proxy": (self.said["address"], self.said["protocol"]),
+        }
+        found: dict[str, float | None] = {}
+        for name, (address, spoken) in where.items():
+            question = Question(address=address, protocol=spoken, release=live.release, **self.said["question"])
+            began = time.monotonic()
+            try:
+                objection = question.objection(ask(question))
+            except (OSError, http.client.HTTPException) as error:
+                objection = f"{question.host} does not answer: {error or type(error).__name__}"
+            found[name] = None if objection else round(1000 * (time.monotonic() - began), 1)
+            if objection:
+                self.complaints.append(f"On {address.removeprefix('unix:')}, {objection}")
+        return found
+
+
+def main() -> None:
+    lists = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "root": {"type": "path", "required": True},
+            "address": {"type": "str", "default": "127.0.0.1:80"},
+            "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
+            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "workers": {"type": "int"},
+            "differences": lists,
+            "pending": lists,
+            "unknown": lists,
+            "problems": lists,
+        },
+        supports_check_mode=True,
+    )
+    examination = Examination(module.params, Systemd(module.run_command))
+    module.exit_json(changed=False, status=examination.status())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Who works on a site: real locks of the kernel, and records in a directory that stands in for /run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import lock as module
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder, alone
+
+ANNA = Holder("anna", "laptop", "boot pid:[1] 42 7", 1_750_000_000, "a" * 16)
+BERT = Holder("bert", "desk", "boot pid:[1] 43 8", 1_750_000_060, "b" * 16)
+EXPIRES_S = 600
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
+    """The lock of a site that was never deployed: its directory is not there yet."""
+    run = tmp_path / "run"
+    run.mkdir()
+    monkeypatch.setattr(module, "RUN", run)
+    return DeployLock(tmp_path / "srv" / "shop")
+
+
+@pytest.fixture
+def root(lock: DeployLock) -> Path:
+    """The directory of the site, which is there."""
+    lock.root.mkdir(parents=True)
+    return lock.root
+
+
+def silent_for(lock: DeployLock, seconds: float) -> None:
+    """Let the run that has the site give no sign of life for so long."""
+    then = time.time() - seconds
+    os.utime(lock.path, (then, then))
+
+
+# From the first visit of a run to its last
+
+
+def test_the_first_run_has_the_site_and_gives_it_back(lock: DeployLock) -> None:
+    assert lock.holder is None
+    assert lock.take(ANNA, EXPIRES_S) is None
+    assert lock.holder == ANNA
+    assert lock.path.stat().st_mode & 0o777 == 0o600
+    assert lock.free(ANNA.token)
+    assert lock.holder is None
+    assert lock.take(BERT, EXPIRES_S) is None
+
+
+def test_the_second_run_is_told_of_the_first(lock: DeployLock) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    with pytest.raises(Busy) as refusal:
+        lock.take(BERT, EXPIRES_S)
+    assert str(refusal.value).startswith("shop is being deployed by anna on laptop since 2025-06-15 15:06:40 UTC; wait")
+    assert "-e site_lock_break=true" in str(refusal.value)
+    assert refusal.value.holder == ANNA
+    assert lock.holder == ANNA
+
+
+def test_the_token_is_nobody_else_s(lock: DeployLock) -> None:
+    """It shows in no message, and each run has its own."""
+    lock.take(ANNA, EXPIRES_S)
+    assert ANNA.token not in repr(lock.holder) + str(lock.holder)
+    assert not lock.free(BERT.token)
+    assert lock.holder == ANNA
+    assert Holder("anna", "laptop", "", 0).token != Holder("anna", "laptop", "", 0).token
+
+
+@pytest.mark.parametrize(("silence_s", "is_taken_over"), [(EXPIRES_S - 30, False), (EXPIRES_S + 1, True)])
+def test_a_lock_expires(lock: DeployLock, silence_s: float, is_taken_over: bool) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    silent_for(lock, silence_s)
+    if is_taken_over:
+        assert lock.take(BERT, EXPIRES_S) == ANNA
+        assert lock.holder == BERT
+    else:
+        with pytest.raises(Busy, match=r"expires in (29|30) s"):
+            lock.take(BERT, EXPIRES_S)
+
+
+def test_a_lock_does_not_expire_during_a_long_visit(lock: DeployLock, root: Path) -> None:
+    """Installing packages may take longer than a lock that nobody renews."""
+    lock.take(ANNA, EXPIRES_S)
+    with alone(root, ANNA.token):
+        silent_for(lock, 2 * EXPIRES_S)
+        with pytest.raises(Busy, match="anna on laptop"):
+            lock.take(BERT, EXPIRES_S)
+    with pytest.raises(Busy, match="expires in 600 s"):  # The end of the visit was a sign of life.
+        lock.take(BERT, EXPIRES_S)
+
+
+def test_a_lock_is_broken_on_request(lock: DeployLock) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    assert lock.take(BERT, EXPIRES_S, break_it=True) == ANNA
+    assert lock.holder == BERT
+    assert not lock.free(ANNA.token)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"operator": "anna"}', json.dumps({"token": 1, "x": 2})])
+def test_a_record_that_says_nothing_holds_nobody_up(lock: DeployLock, text: str) -> None:
+    lock.path.write_text(text)
+    assert lock.holder is None
+    assert lock.take(BERT, EXPIRES_S) is None
+
+
+def test_each_site_has_a_lock_of_its_own(lock: DeployLock) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    assert DeployLock(lock.root.with_name("blog")).take(BERT, EXPIRES_S) is None
+
+
+def test_a_record_is_no_link(lock: DeployLock, tmp_path: Path) -> None:
+    lock.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        lock.take(ANNA, EXPIRES_S)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# During one visit
+
+
+def test_one_visit_at_a_time(root: Path) -> None:
+    """The second says so; afterwards the site is free again."""
+    with alone(root), pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"), alone(root):
+        pass
+    with alone(root):
+        assert (root / ".lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_visit_names_whose_is_under_way(lock: DeployLock, root: Path) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    with alone(root, ANNA.token), pytest.raises(Busy, match="that of anna on laptop since 2025"), alone(root):
+        pass
+
+
+def test_the_run_that_has_the_site_waits_for_what_is_left_of_another(
+    lock: DeployLock, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last visit of a run that was cut off goes on by itself, and ends."""
+    lock.take(ANNA, EXPIRES_S)
+    with ExitStack() as left, monkeypatch.context() as patch:
+        left.enter_context(alone(root))
+        patch.setattr(module.time, "sleep", lambda _seconds: left.close())
+        with alone(root, ANNA.token):
+            pass
+    monkeypatch.setattr(module, "VISIT_S", 0)
+    with alone(root), pytest.raises(Busy, match="Another run works"), alone(root, ANNA.token):
+        pass
+
+
+def test_a_run_whose_lock_was_taken_over_ends(lock: DeployLock, root: Path) -> None:
+    """It may not go on from where it was, whatever the other one has done since."""
+    lock.take(ANNA, EXPIRES_S)
+    lock.take(BERT, EXPIRES_S, break_it=True)
+    with pytest.raises(Busy, match=r"taken over by bert on desk"), alone(root, ANNA.token):
+        pytest.fail("the visit took place")
+    with alone(root, BERT.token):
+        pass
+    lock.free(BERT.token)
+    with pytest.raises(Busy, match="another one, which has ended since"), alone(root, ANNA.token):
+        pytest.fail("the visit took place")
+
+
+def test_a_visit_is_a_sign_of_life_even_if_it_fails(lock: DeployLock, root: Path) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    silent_for(lock, EXPIRES_S - 1)
+
+    def fail() -> None:
+        silent_for(lock, EXPIRES_S - 1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), alone(root, ANNA.token):
+        fail()
+    with pytest.raises(Busy, match="expires in 600 s"):
+        lock.take(BERT, EXPIRES_S)
+
+
+def test_a_visit_without_a_run_needs_no_record(lock: DeployLock, root: Path) -> None:
+    """Roles can be used in a play of one's own, where nobody took the lock."""
+    with alone(root), alone(root.parent):
+        pass
+    with alone(root, replace(ANNA).token):  # A reboot has cleared the record.
+        pass
+    assert not lock.path.exists()
+
+
+def test_the_lock_of_a_visit_is_no_link(root: Path, tmp_path: Path) -> None:
+    """Root does not open what somebody else pointed it to."""
+    (root / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"), alone(root):
+        pass
+    assert not (tmp_path / "elsewhere").exists()

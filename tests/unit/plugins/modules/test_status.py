@@ -1,0 +1,291 @@
+"""How a site is: real files, a played systemd, and answers that are given by address."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
+from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.modules import status as module
+
+RUNS = {
+    "ActiveState": "active",
+    "Result": "success",
+    "Restart": "always",
+    "NRestarts": "0",
+    "NeedDaemonReload": "no",
+    "DropInPaths": "",
+    "ControlGroup": "/system.slice/shop@blue.service",
+    "MemoryCurrent": "432013312",
+    "MemoryMax": "1949302784",
+}
+
+
+@dataclass
+class Site:
+    """A site that serves r2 from blue, unless a test says otherwise."""
+
+    layout: Layout
+    capsys: pytest.CaptureFixture[str]
+    unit: dict[str, str] = field(default_factory=lambda: dict(RUNS))
+    workers: int = 3
+    idle_is_stopped: bool = True
+    answers: dict[str, Answer | OSError] = field(default_factory=dict)
+    asked: list[Question] = field(default_factory=list)
+
+    def properties(self, unit: str, *names: str) -> dict[str, str]:
+        """Tell of the live unit as Systemd.properties does."""
+        assert unit == "shop@blue.service"
+        return {name: self.unit[name] for name in names}
+
+    def show(self, unit: str) -> Any:
+        """Tell of a unit as Systemd.show does."""
+        stopped = self.idle_is_stopped if unit == "shop@green.service" else self.unit["ActiveState"] != "active"
+        return type("Unit", (), {"processes": list(range(self.workers)), "stopped": stopped})
+
+    def ask(self, question: Question) -> Answer:
+        """Answer as the test wants, by default well."""
+        self.asked.append(question)
+        answer = self.answers.get(question.address, Answer(200, "r2", None))
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def look(self, **said: Any) -> dict[str, Any]:
+        """Run the module and give the status."""
+        arguments = {
+            "name": "shop",
+            "root": str(self.layout.root),
+            "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
+            "workers": 3,
+            **said,
+        }
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        answer = json.loads(self.capsys.readouterr().out)
+        assert answer["changed"] is False
+        status: dict[str, Any] = answer["status"]
+        assert status["healthy"] is (status["complaints"] == [])
+        return status
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:
+    """Give a host that never had the site."""
+    monkeypatch.setattr(layout_module, "UNITS", tmp_path / "system")
+    monkeypatch.setattr(layout_module, "WANTS", tmp_path / "wants")
+    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
+    site = Site(Layout("shop", str(tmp_path / "shop")), capsys)
+    monkeypatch.setattr(module, "Systemd", lambda _run: site)
+    monkeypatch.setattr(module, "ask", site.ask)
+    return site
+
+
+@pytest.fixture
+def site(host: Site) -> Site:
+    """Give a host on which r1 and r2 have served."""
+    layout = host.layout
+    blue = layout.slots["blue"]
+    for directory in (blue.path, blue.unit_file.parent, blue.wanted_by.parent):
+        directory.mkdir(parents=True)
+    for release in ("r1", "r2"):
+        layout.release(release).path.mkdir(parents=True)
+        layout.release(release).record.write_text("{}")
+    texts = {"unit": "[Service]\n", "secrets": "KEY=1\n", "gunicorn.conf.py": "workers = 3\n"}
+    for name, text in texts.items():
+        blue.file(name).write_text(text)
+    blue.seal(texts, overlaps=True)
+    (blue.path / "release").symlink_to(layout.release("r2").path)
+    (blue.path / "http.sock").symlink_to(blue.socket)
+    blue.wanted_by.symlink_to(blue.unit_file)
+    layout.live_link.symlink_to("slots/blue")
+    layout.history.write_text(
+        '{"at": "2026-11-26T10:00:00Z", "release": "r1", "slot": "green", "by": "bert on desk"}\n'
+        '{"at": "2026-11-27T08:12:31Z", "release": "r2", "slot": "blue", "by": "anna on laptop"}\n'
+    )
+    return host
+
+
+def test_a_site_that_is_well(site: Site) -> None:
+    """Who, since when, how many, how much; it was asked on its own socket and through the proxy."""
+    status = site.look()
+    took = status.pop("answers_ms")
+    assert status == {
+        "site": "shop",
+        "healthy": True,
+        "complaints": [],
+        "notes": [],
+        "lock": None,
+        "slot": "blue",
+        "release": "r2",
+        "since": "2026-11-27T08:12:31Z",
+        "by": "anna on laptop",
+        "state": "active",
+        "restarts": 0,
+        "workers": {"running": 3, "planned": 3},
+        "memory_mb": {"now": 412.0, "most": 1859.0},
+        "oom_kills": None,
+        "edited": [],
+        "drop_ins": [],
+        "differences": [],
+        "pending": [],
+        "unknown": [],
+        "releases": ["r1"],
+    }
+    assert all(took[name] >= 0 for name in ("socket", "proxy"))
+    assert [(question.address, question.protocol, question.release) for question in site.asked] == [
+        ("unix:/run/shop-blue/app.sock", "http", "r2"),
+        ("127.0.0.1:80", "http", "r2"),
+    ]
+
+
+def test_a_host_without_the_site(host: Site) -> None:
+    status = host.look()
+    assert status["complaints"] == ["shop is not on this host; deploy it"]
+    assert (status["slot"], status["state"]) == (None, "absent")
+    assert host.asked == []
+
+
+def test_a_unit_that_systemd_has_given_up(site: Site) -> None:
+    """The state has the name that an operator finds in systemctl status; there is nobody to ask."""
+    site.unit |= {"ActiveState": "failed", "Result": "exit-code", "NRestarts": "20"}
+    site.workers = 0
+    status = site.look()
+    assert status["state"] == "start-limit-hit"
+    assert "systemctl reset-failed shop@blue.service" in status["complaints"][0]
+    assert "runs 0 worker processes, the plan has 3" in status["complaints"][1]
+    assert "has restarted shop@blue.service 20 times" in status["notes"][0]
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    ("active", "result", "state"),
+    [("inactive", "success", "inactive"), ("failed", "oom-kill", "oom-kill"), ("activating", "success", "activating")],
+)
+def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: str) -> None:
+    site.unit |= {"ActiveState": active, "Result": result, "Restart": "no"}
+    status = site.look()
+    assert status["state"] == state
+    assert f"shop@blue.service does not run ({state})" in status["complaints"][0]
+
+
+@pytest.mark.parametrize(
+    ("address", "answer", "complaint"),
+    [
+        (
+            "unix:/run/shop-blue/app.sock",
+            Answer(500, "r2", None),
+            "On /run/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
+        ),
+        ("127.0.0.1:80", Answer(200, "r1", None), "is answered by release r1 instead of r2"),
+        (
+            "127.0.0.1:80",
+            ConnectionRefusedError("refused"),
+            "On 127.0.0.1:80, shop.example.com does not answer: refused",
+        ),
+    ],
+)
+def test_an_answer_that_is_none(site: Site, address: str, answer: Answer | OSError, complaint: str) -> None:
+    """It is said on which side of the proxy, and the other side has its time all the same."""
+    site.answers[address] = answer
+    status = site.look()
+    (found,) = status["complaints"]
+    assert complaint in found
+    assert [took is None for took in status["answers_ms"].values()].count(True) == 1
+
+
+def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
+    blue = site.layout.slots["blue"].path
+    (blue / "http.sock").rename(blue / "uwsgi.sock")
+    site.look(address="127.0.0.1:443", protocol="https")
+    assert [question.protocol for question in site.asked] == ["uwsgi", "https"]
+
+
+@pytest.mark.parametrize("name", ["unit", "gunicorn.conf.py", "secrets"])
+def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
+    """Or that is gone. Its name is told, never what is in it."""
+    path = site.layout.slots["blue"].file(name)
+    for change in (lambda: path.write_text("KEY=2\n"), path.unlink):
+        change()
+        status = site.look()
+        assert status["edited"] == [str(path)]
+        assert status["complaints"] == [f"{path} is not what was deployed: deploy, or say it in the inventory"]
+
+
+def test_a_unit_that_is_overridden(site: Site) -> None:
+    """A drop-in is allowed and told; a unit that systemd has not read again is not as it seems."""
+    site.unit |= {"DropInPaths": "/etc/systemd/system/shop@.service.d/exports.conf", "NeedDaemonReload": "yes"}
+    status = site.look()
+    assert status["drop_ins"] == ["/etc/systemd/system/shop@.service.d/exports.conf"]
+    assert status["complaints"] == [
+        "systemd has not read shop@blue.service as it is on disk: systemctl daemon-reload",
+    ]
+    assert "exports.conf" in status["notes"][0]
+
+
+def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
+    status = site.look(differences=["environment"], pending=["shop.0003_price"], unknown=["shop.0009_x"])
+    assert status["complaints"] == ["The database lacks migrations of the release: shop.0003_price"]
+    assert "otherwise of environment: a deploy would switch" in status["notes"][0]
+    assert "ahead of the release by shop.0009_x" in status["notes"][1]
+
+
+def test_a_deploy_under_way(site: Site) -> None:
+    """It is no fault: the site serves."""
+    DeployLock(site.layout.root).take(Holder("anna", "laptop", "", 1_750_000_000), 600)
+    site.idle_is_stopped = False
+    status = site.look()
+    assert status["healthy"]
+    assert status["lock"] == "anna on laptop since 2025-06-15 15:06:40 UTC"
+    assert [note.split(maxsplit=4)[:4] for note in status["notes"]] == [
+        ["The", "site", "is", "being"],
+        ["shop@green.service", "runs", "beside", "it:"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("system.slice/shop@blue.service/memory.events", "low 0\nhigh 12\nmax 3\noom 2\noom_kill 2\n"),
+        ("memory/system.slice/shop@blue.service/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path, file: str, text: str) -> None:
+    path = tmp_path / "cgroup" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    status = site.look()
+    assert status["oom_kills"] == 2
+    assert "2 processes of shop@blue.service were killed for their memory" in status["notes"][0]
+    assert status["healthy"]
+
+
+def test_requests_that_wait(site: Site) -> None:
+    """A switch is under way, or was cut off."""
+    (layout_module.UNITS / "shop-waiting.socket").write_text("")
+    assert "Requests wait for a slot to start" in site.look()["complaints"][0]
+
+
+def test_a_slot_that_does_not_start_at_boot(site: Site) -> None:
+    site.layout.slots["blue"].wanted_by.unlink()
+    assert site.look()["complaints"] == ["shop@blue.service does not start at boot: deploy again"]
+
+
+@pytest.mark.parametrize("size", ["[not set]", "infinity", "18446744073709551615", ""])
+def test_a_size_that_is_none(site: Site, size: str) -> None:
+    site.unit["MemoryMax"] = size
+    assert site.look()["memory_mb"]["most"] is None
+
+
+def test_what_could_not_be_found_out_is_told_first(site: Site) -> None:
+    assert site.look(problems=["Plan: no plan"], workers=None)["complaints"] == ["Plan: no plan"]
