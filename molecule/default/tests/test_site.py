@@ -147,3 +147,10 @@ def test_secret_is_nowhere_else(host: Host) -> None:
     found = host.run(f"grep -rlsF -- {SECRET[:40]!r} {where}").stdout.split()
     assert [path for path in found if "/journal/" not in path] == [f"/srv/shop/slots/{slot}/secrets"]
     assert SECRET not in host.check_output("journalctl --no-pager")
+
+
+def test_exposure(host: Host, live: Callable[[], str]) -> None:
+    """What systemd thinks of the sandbox: from 0, all closed, to 10, all open."""
+    verdict = host.check_output("systemd-analyze security --no-pager shop@%s", live()).splitlines()[-1]
+    print(verdict)
+    assert float(re.findall(r"(\d+\.\d) ", verdict)[0]) <= 2.0

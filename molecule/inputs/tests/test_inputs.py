@@ -65,6 +65,19 @@ BAD = [
     ),
     Bad("half a certificate", {"site_tls_certificate": "/etc/ssl/shop.pem"}, ("site_tls_key", "give both")),
     Bad("a name for no user", {"site_name": "Shop!"}, ("site_name", '"Shop!"', "small letters")),
+    Bad("no settings", {"site_settings_module": None}, ("site_settings_module: missing",)),
+    Bad("a list for a text", {"site_health_path": ["/"]}, ("site_health_path", "a text", "['/']")),
+    Bad("no version", {"gunicorn_version": "27; reboot"}, ("gunicorn_version", "27; reboot", "27.0.1")),
+    Bad(
+        "a setting of the slot",
+        {"gunicorn_settings": {"bind": "0.0.0.0:80"}},
+        ("gunicorn_settings", "bind", "leave it out"),
+    ),
+    Bad(
+        "two options in one",
+        {"site_server": "uwsgi", "uwsgi_settings": {"env": "A=1\nuid = root"}},
+        ("uwsgi_settings", "uid = root", "leave it out"),
+    ),
     Bad("a share of nothing", {"site_capacity_share": 0}, ("capacity_share", "0")),
 ]
 

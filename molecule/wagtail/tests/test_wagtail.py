@@ -54,6 +54,45 @@ def test_no_secret_on_a_command_line(host: Host) -> None:
     assert host.file("/srv/mysite/slots/blue/secrets").mode == 0o600
 
 
+PROGRAM = """
+from django.contrib.auth import get_user_model
+get_user_model().objects.create_superuser("anna", "anna@example.com", "seven spokes and a bell")
+"""
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+
+
+def manage(host: Host, program: str) -> None:
+    """Run a program in the site's own environment and sandbox, as docs/operations.md says."""
+    live = "/srv/mysite/live"
+    host.check_output(
+        f"systemd-run --quiet --pipe --wait --uid=mysite --working-directory={live}/release/app "
+        f"-p EnvironmentFile={live}/environment -p EnvironmentFile={live}/secrets "
+        f"{live}/release/venv/bin/python manage.py shell -c %s",
+        program,
+    )
+
+
+def test_what_a_site_does_all_day_works_in_the_sandbox(host: Host) -> None:
+    """Somebody logs in, with the session in Redis, uploads a picture, which is served, and gets a mail."""
+    manage(host, PROGRAM)
+    jar = "--cookie /tmp/jar --cookie-jar /tmp/jar"
+    curl = f"curl --fail --silent --show-error {jar} --resolve mysite.test:80:127.0.0.1 http://mysite.test"
+
+    def submit(path: str, *fields: str) -> str:
+        (token, *_more) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', host.check_output(f"{curl}{path}"))
+        form = " ".join(f"--form '{field}'" for field in (f"csrfmiddlewaretoken={token}", *fields))
+        return host.check_output(f"{curl}{path} --write-out '%%{{http_code}}' --output /dev/null {form}")
+
+    assert submit("/admin/password_reset/", "email=anna@example.com") == "302"
+    assert "Subject:" in host.check_output("cat /var/tmp/mail/new/*")
+    assert submit("/admin/login/", "username=anna", "password=seven spokes and a bell", "next=/admin/") == "302"
+    assert "session" in host.check_output("redis-cli --scan")
+    host.check_output(f"echo {PIXEL} | base64 --decode > /tmp/pixel.png")
+    assert submit("/admin/images/add/", "title=A pixel", "file=@/tmp/pixel.png;type=image/png") == "302"
+    assert host.check_output("stat --format '%%U %%a' /var/lib/mysite/media/original_images/pixel.png") == "mysite 644"
+    get(host, "/media/original_images/pixel.png")
+
+
 def test_another_server(host: Host, deploy: Callable[..., Play]) -> None:
     """Under uWSGI the same pages with the same files, and no connection to the database that two processes share."""
     deploy(site_server="uwsgi").succeeded()

@@ -1,0 +1,178 @@
+"""Hundreds of bad values, over every documented variable of every role.
+
+Each is a host of one inventory and gets as far as the plan, which comes before the first change of a host. There it is
+refused, with the variable named; or it is harmless: every file that it reaches has the lines, the directives and the
+quotes that it has anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from test_templates import COMMON, ROOT, play_renders, template
+
+TEXTS: list[Any] = [
+    "",
+    "two\nlines",
+    "a;b",
+    "a}b{",
+    "a'b",
+    'a"b',
+    "$(reboot)",
+    "%n #",
+    "../../etc",
+    "\u202eb",
+    "x" * 3000,
+    ["x"],
+]
+WHOLE: list[Any] = ["many", "1; reboot", "", -1, 1.5, 10**15, [1], True]
+PARTS: list[Any] = ["much", "", -0.5, 1e15, [1], True]
+FLAGS: list[Any] = ["perhaps", 2, [True], {"a": 1}]
+LISTS: list[Any] = ["x", {"a": 1}, ["two\nlines"], ["a;b"], ["$(reboot)"], [["x"]], ["x" * 3000]]
+MAPPINGS: list[Any] = ["x", ["a"], {"two\nlines": "x"}, {"a;b": "x"}, {"": "x"}, {"A=B": 1}]
+BAD = {"str": TEXTS, "int": WHOLE, "float": PARTS, "bool": FLAGS, "list": LISTS, "dict": MAPPINGS}
+
+# What is text or a structure of the user's own by its purpose: nginx, Django or the site judge it.
+FREE = {
+    "nginx_extra_directives": "directives of nginx, which nginx tests before it takes them",
+    "site_settings": "Django's, written as JSON",
+    "site_secret_settings": "Django's, written as JSON",
+}
+# How the plan calls what the play translates back for people.
+ALIASES = {
+    "site_database_connections": "db_connections",
+    "site_request_timeout": "max_request_s",
+    "site_plan_inputs": "plan",
+}
+# Two variables that belong together.
+TOGETHER = {
+    "site_tls_key": {"site_tls_certificate": "/etc/ssl/shop.pem"},
+    "site_tls_certificate": {"site_tls_key": "/etc/ssl/shop.key"},
+}
+FILES = {
+    "site": template("nginx", "site.conf.j2"),
+    "host": template("nginx", "host.conf.j2"),
+    "unit": template("site", "unit.service.j2"),
+    "gunicorn": template("gunicorn", "gunicorn.conf.py.j2"),
+    "uwsgi": template("uwsgi", "uwsgi.ini.j2"),
+}
+BASE = {**COMMON, "site_git_url": "https://git.example.com/shop.git"}
+FACTS = {
+    "pitcrew_capacity": {"cpus": 2, "memory_mb": 8192, "somaxconn": 4096},
+    "pitcrew_site": {
+        "release": "r1",
+        "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
+        "nginx": {"installed": True, "version": 1022001},
+        "home": None,
+        "absent": [],
+        "packages": [],
+    },
+}
+
+
+def options() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every documented variable of every role with its specification."""
+    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+            yield from entry["options"].items()
+
+
+def cases() -> dict[str, tuple[str, Any]]:
+    """Name each bad value of each variable."""
+    found = [
+        (name, value)
+        for name, option in options()
+        for value in BAD[option["type"]]
+        if value not in option.get("choices", ()) and value != option.get("default")
+    ]
+    return {f"case{number}": case for number, case in enumerate(found)}
+
+
+CASES = cases()
+
+
+def said(name: str, value: Any) -> dict[str, Any]:
+    """Say the value with whatever it needs to have an effect. It is no template, whatever it looks like."""
+    server = "uwsgi" if name.startswith("uwsgi") else "gunicorn"
+    return {**DEFAULTS, **BASE, "site_server": server, **TOGETHER.get(name, {}), name: value}
+
+
+ROLES = ("site", "release", "gunicorn", "uwsgi", "nginx")
+DEFAULTS = {
+    name: value
+    for role in ROLES
+    for name, value in (yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) or {}).items()
+}
+TELL = {"name": "Tell", "ansible.builtin.debug": {"msg": "{{ {'found': found} | to_json | b64encode }}"}}
+# The variables of the roles, and of their tasks only what judges: hundreds of hosts would skip all others one by one.
+PLAY = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in ROLES],
+        "vars": {"role_path": str(ROOT / "roles/site")},
+        "tasks": [
+            {"name": "Say what the hosts are", "ansible.builtin.set_fact": {"cacheable": True, **FACTS}},
+            {
+                "name": "See how far it gets",
+                "block": [
+                    {
+                        "name": "Judge",
+                        "ansible.builtin.import_tasks": str(ROOT / "roles/site/tasks/judge.yml"),
+                        # Here each host is a case of its own.
+                        "vars": {"__site_differing": []},
+                    },
+                    {"name": "Plan", "ansible.builtin.set_fact": {"site_plan": "{{ __site_plan }}"}},
+                    {**TELL, "vars": {"found": FILES}},
+                ],
+                "rescue": [{**TELL, "vars": {"found": "{{ ansible_failed_result.msg | string }}"}}],
+            },
+        ],
+    }
+]
+
+
+def skeleton(text: str) -> list[tuple[str, ...]]:
+    """Reduce a file to what its program makes of it: the first word of each line, and all that divides or ends."""
+    found = []
+    for line in text.splitlines():
+        bare = re.sub(r"\"[^\"]*\"|'[^']*'", '""', line.strip())
+        found.append((*re.findall(r"^[\w-]+", bare), *re.findall(r"[;{}#\"']", bare)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of each case: a sentence, or the files."""
+    good = {f"good_{server}": {**DEFAULTS, **BASE, "site_server": server} for server in ("gunicorn", "uwsgi")}
+    hosts = {case: said(*CASES[case]) for case in CASES}
+    answers = play_renders(tmp_path_factory.mktemp("bad"), PLAY, {**good, **hosts})
+    return {case: answer["found"] for case, answer in answers.items()}
+
+
+def test_there_are_hundreds_of_cases() -> None:
+    assert len(CASES) >= 300
+    assert {name for name, _value in CASES.values()} == {name for name, _option in options()}
+
+
+def test_good_values_reach_the_files(found: dict[str, Any]) -> None:
+    """Or nothing of this file would say anything."""
+    for server in ("gunicorn", "uwsgi"):
+        assert "shop.example.com" in found[f"good_{server}"]["site"], found[f"good_{server}"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{name}={str(value)[:24]!r}" for name, value in CASES.values()])
+def test_a_bad_value_is_refused_or_harmless(found: dict[str, Any], case: str) -> None:
+    name, value = CASES[case]
+    outcome = found[case]
+    if isinstance(outcome, str):
+        assert any(word in outcome for word in (name.removeprefix("site_"), ALIASES.get(name, name))), outcome
+        assert len(outcome) < 5000
+    elif name not in FREE:
+        good = found[f"good_{'uwsgi' if name.startswith('uwsgi') else 'gunicorn'}"]
+        for file, text in outcome.items():
+            assert skeleton(text) == skeleton(good[file]), (file, value)
