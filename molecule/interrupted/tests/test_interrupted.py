@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,6 @@ class Stage:
     # Whether the old slot has still something to answer.
     drains: bool = False
     goes_live: bool = False
-    variables: dict[str, Any] = field(default_factory=dict)
 
 
 STAGES = [
@@ -151,7 +150,7 @@ def test_a_deploy_that_is_cut_off(
             "systemd-run --quiet --collect curl -sH 'Host: shop.test' 'http://127.0.0.1/exercise/wait/?seconds=8'"
         )
     releases = len(host.check_output("ls /srv/shop/releases").split())
-    with running(inventory, host, **git, **stage.variables) as play:
+    with running(inventory, host, **git) as play:
         wait_until(host, stage.reached, RELEASES=str(releases), LIVE=f"slots/{live()}")
         assert play.poll() is None, play.communicate()[0][-3000:]
         os.killpg(play.pid, signal.SIGKILL)
@@ -161,12 +160,12 @@ def test_a_deploy_that_is_cut_off(
     # Whatever of it goes on by itself has not come to its end yet.
     assert stage.goes_live or answering() == before
     assert host.file("/srv/shop/live").linked_to == slot or stage.goes_live
-    play_again = deploy(**git, **stage.variables).succeeded()
+    play_again = deploy(**git).succeeded()
     print(f"{stage.name}: the next deploy took {play_again.seconds:.1f} s")
     assert "was cut off: its lock has been taken over" in " ".join(play_again.output.split())
     assert answering() != before
     assert_at_rest(host, live())
-    assert deploy(**git, **stage.variables).succeeded().changed == {host.backend.get_hostname(): 0}
+    assert deploy(**git).succeeded().changed == {host.backend.get_hostname(): 0}
     if stage.slow_package:
         source.revert()
         source.revert()
