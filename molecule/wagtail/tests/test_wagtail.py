@@ -81,7 +81,7 @@ def test_what_a_site_does_all_day_works_in_the_sandbox(host: Host) -> None:
     def submit(path: str, *fields: str) -> str:
         (token, *_more) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', host.check_output(f"{curl}{path}"))
         form = " ".join(f"--form '{field}'" for field in (f"csrfmiddlewaretoken={token}", *fields))
-        return host.check_output(f"{curl}{path} --write-out '%%{{http_code}}' --output /dev/null {form}")
+        return host.check_output(f"{curl}{path} --write-out '%{{http_code}}' --output /dev/null {form}")
 
     assert submit("/admin/password_reset/", "email=anna@example.com") == "302"
     assert "Subject:" in host.check_output("cat /var/tmp/mail/new/*")
@@ -89,7 +89,7 @@ def test_what_a_site_does_all_day_works_in_the_sandbox(host: Host) -> None:
     assert "session" in host.check_output("redis-cli --scan")
     host.check_output(f"echo {PIXEL} | base64 --decode > /tmp/pixel.png")
     assert submit("/admin/images/add/", "title=A pixel", "file=@/tmp/pixel.png;type=image/png") == "302"
-    assert host.check_output("stat --format '%%U %%a' /var/lib/mysite/media/original_images/pixel.png") == "mysite 644"
+    assert host.check_output("stat --format '%U %a' /var/lib/mysite/media/original_images/pixel.png") == "mysite 644"
     get(host, "/media/original_images/pixel.png")
 
 
