@@ -13,6 +13,8 @@ description:
     has that are not applied. Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.process
 attributes:
   check_mode:
     description: Asks the same.
@@ -41,18 +43,6 @@ options:
     description: A Python of the host.
     type: path
     default: /usr/bin/python3
-  environment:
-    description: The site's environment variables.
-    type: dict
-    default: {}
-  secrets:
-    description: Further variables, whose values are never shown.
-    type: dict
-    default: {}
-  hidden:
-    description: Values that are never shown, wherever they come up. Their keys mean nothing.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

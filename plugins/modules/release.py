@@ -20,6 +20,8 @@ description:
   - A release that fails on the way is removed.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.process
 attributes:
   action:
     description: Brings the archive from the control node.
@@ -93,18 +95,6 @@ options:
     type: list
     elements: str
     required: true
-  environment:
-    description: The site's environment variables.
-    type: dict
-    default: {}
-  secrets:
-    description: Further variables, whose values are never shown.
-    type: dict
-    default: {}
-  hidden:
-    description: Values that are never shown, wherever they come up. Their keys mean nothing.
-    type: dict
-    default: {}
   shared:
     description: Files and directories (with a slash at the end), relative to O(project), that outlive a release.
     type: list
@@ -268,8 +258,9 @@ JOB = (
     "allow_destructive",
     "lock_timeout",
     "statement_timeout",
+    "backup",
+    "backups_kept",
 )
-JOB += ("backup", "backups_kept")
 
 
 class Failed(Exception):
@@ -329,6 +320,7 @@ class Build:
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
         self.seconds: dict[str, float] = {}
+        self.shared: Environment | None = None
         self.migrated = False
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
@@ -488,7 +480,6 @@ class Build:
         # No variable of this session reaches a command: a release is judged by what it will run with.
         os.environ.clear()
         os.environ["PATH"] = PATH
-        self.shared = None
         if finished is not None:
             answer, output = self.ask_django(variables, shared=[], collectstatic=False)
             description = {**finished, "migrated": True}

@@ -15,6 +15,9 @@ description:
     is not well.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.question
+  - pitcrew.django.question.proxy
 attributes:
   check_mode:
     description: Looks all the same.
@@ -31,37 +34,6 @@ options:
     description: The site's directory on the host.
     type: path
     required: true
-  address:
-    description: Where the proxy listens, as C(ip:port).
-    type: str
-    default: 127.0.0.1:80
-  protocol:
-    description: How the proxy is spoken to.
-    type: str
-    choices: [http, https]
-    default: http
-  question:
-    description: What to ask, and the healthy answer, as in M(pitcrew.django.switch).
-    type: dict
-    required: true
-    suboptions:
-      host:
-        description: The host name to ask for.
-        type: str
-        required: true
-      scheme:
-        description: How visitors come to the site.
-        type: str
-        choices: [http, https]
-        default: https
-      path:
-        description: The path to ask for.
-        type: str
-        default: /
-      status:
-        description: The status of a healthy answer.
-        type: int
-        default: 200
   workers:
     description: How many worker processes are planned. Without it, they are counted and not compared.
     type: int

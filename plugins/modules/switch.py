@@ -22,6 +22,9 @@ description:
     the journal.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.process
+  - pitcrew.django.question
 attributes:
   check_mode:
     description: Says whether a switch would take place, without writing anything.
@@ -50,46 +53,12 @@ options:
     description: The server's settings, by file name. The site's group may read them.
     type: dict
     default: {}
-  environment:
-    description: The environment of the process.
-    type: dict
-    default: {}
-  secrets:
-    description: Further environment variables, whose values are never shown. Only root may read the file.
-    type: dict
-    default: {}
-  hidden:
-    description: Values that are never shown, wherever they come up. Their keys mean nothing.
-    type: dict
-    default: {}
   public:
     description:
       - What nginx serves from disk, as a path of the URL and the directory it stands for, for example C(static) and the
         release's C(STATIC_ROOT).
     type: dict
     default: {}
-  question:
-    description: The health question that the new slot has to answer.
-    type: dict
-    required: true
-    suboptions:
-      host:
-        description: The host name to ask for, one that the site answers to.
-        type: str
-        required: true
-      scheme:
-        description: How visitors come to the site.
-        type: str
-        choices: [http, https]
-        default: https
-      path:
-        description: The path to ask for.
-        type: str
-        default: /
-      status:
-        description: The status of a healthy answer.
-        type: int
-        default: 200
   protocol:
     description: How the slot's socket is spoken to. Its link in the slot is named after it, such as C(http.sock).
     type: str

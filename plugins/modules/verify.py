@@ -16,6 +16,9 @@ description:
   - Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.question
+  - pitcrew.django.question.proxy
 attributes:
   check_mode:
     description: Does nothing there, since what it would ask may not exist yet.
@@ -38,37 +41,6 @@ options:
   workers:
     description: How many worker processes have to run on this host. Without it, none are counted.
     type: int
-  address:
-    description: Where the proxy listens, as C(ip:port).
-    type: str
-    default: 127.0.0.1:80
-  protocol:
-    description: How the proxy is spoken to.
-    type: str
-    choices: [http, https]
-    default: http
-  question:
-    description: What to ask, and the healthy answer, as in M(pitcrew.django.switch).
-    type: dict
-    required: true
-    suboptions:
-      host:
-        description: The host name to ask for.
-        type: str
-        required: true
-      scheme:
-        description: How visitors come to the site.
-        type: str
-        choices: [http, https]
-        default: https
-      path:
-        description: The path to ask for.
-        type: str
-        default: /
-      status:
-        description: The status of a healthy answer.
-        type: int
-        default: 200
   timeout:
     description: For how many seconds to wait for nginx and all workers to be there.
     type: int

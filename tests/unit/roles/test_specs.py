@@ -164,8 +164,14 @@ def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def documented(name: str) -> dict[str, Any]:
-    """Give what a module documents."""
+    """Give what a module documents, with what it takes from fragments."""
     found: dict[str, Any] = yaml.safe_load(importlib.import_module(f"{PLUGINS}.modules.{name}").DOCUMENTATION)
+    ours = [name for name in found.get("extends_documentation_fragment", []) if name.startswith("pitcrew.django.")]
+    for fragment in ours:
+        file, _dot, part = fragment.removeprefix("pitcrew.django.").partition(".")
+        said = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+        shared = yaml.safe_load(getattr(said, part.upper() or "DOCUMENTATION"))
+        found["options"] = {**shared["options"], **found["options"]}
     return found
 
 
