@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from .queueing import Layout, System, Work
@@ -153,18 +154,35 @@ def _fill(processes: int, work: Work, slots: int, limits: Limits, footprint: Foo
 
 
 def _best(work: Work, layouts: Iterator[Layout], limits: Limits) -> Layout | None:
-    """Take the largest throughput; of those that come close, the one with the most processes."""
-    ceiling = 1000 * limits.cpus / work.cpu_ms
-    seen: list[tuple[float, Layout]] = []
-    for layout in layouts:
-        rps = System(work, limits.cpus, layout, limits.lock).saturation_rps
-        seen.append((rps, layout))
-        if len(seen) == 1 and rps >= CLOSE_ENOUGH * ceiling:
-            return layout
-    if not seen:
+    """Take the largest throughput; of those that come close, the one with the most processes.
+
+    Only what can make a difference is solved: a layout is no better than one with as many CPUs and slots, and serves no
+    more than its CPUs or its slots allow.
+    """
+    first = next(layouts, None)
+    if first is None:
         return None
-    best = max(rps for rps, _layout in seen)
-    return next(layout for rps, layout in seen if rps >= CLOSE_ENOUGH * best)
+
+    def usable(layout: Layout) -> float:
+        return System(work, limits.cpus, layout, limits.lock).usable_cpus
+
+    def bound(layout: Layout) -> float:
+        return 1000 * min(usable(layout) / work.cpu_ms, layout.slots / (work.cpu_ms + work.wait_ms))
+
+    @cache
+    def rps(layout: Layout) -> float:
+        return System(work, limits.cpus, layout, limits.lock).saturation_rps
+
+    best = rps(first)
+    if best >= CLOSE_ENOUGH * 1000 * limits.cpus / work.cpu_ms:
+        return first
+    found, slots = [first, *layouts], 0
+    for layout in sorted(found, key=lambda layout: (usable(layout), layout.slots), reverse=True):
+        if layout.slots > slots and bound(layout) > best:
+            best = max(best, rps(layout))
+        slots = max(slots, layout.slots)
+    good = CLOSE_ENOUGH * best
+    return next(layout for layout in found if bound(layout) >= good and rps(layout) >= good)
 
 
 def _if_it_fits(layout: Layout, limits: Limits, footprint: Footprint) -> Layout | None:
