@@ -55,7 +55,7 @@ class Stage:
 
 STAGES = [
     Stage("before the release", f"test -s {LOCK}"),
-    Stage("while packages are installed", "pgrep -f '[u]v pip install|[p]ip install' > /dev/null", slow_package=True),
+    Stage("while packages are installed", "pgrep -f '[i]nstall --quiet' > /dev/null", slow_package=True),
     Stage("after the migration", 'test $(ls /srv/shop/releases/*/release.json | wc -l) -gt "$RELEASES"', imports_s=2),
     Stage(
         "while the new slot boots",
