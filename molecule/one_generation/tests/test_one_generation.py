@@ -29,7 +29,7 @@ WATCH = "while :; do pgrep --count --parent 1 --uid shop --full gunicorn; sleep 
 @pytest.fixture(scope="module")
 def git(source: Source) -> dict[str, object]:
     """Variables that deploy the repository of this test."""
-    return {"site_source_directory": "", "site_git_url": str(source.directory), "site_boot_timeout": 12}
+    return {"site_source_directory": "", "site_git_url": str(source.directory), "site_boot_timeout": 40}
 
 
 @contextmanager
