@@ -70,9 +70,9 @@ def test_switches_under_load(
 @pytest.mark.parametrize(
     ("server", "change"),
     [
-        ("gunicorn", {"site_workers": 4}),
+        ("gunicorn", {"site_workers": 2}),
         ("gunicorn", {"site_environment": "COLOUR=blue"}),
-        ("uwsgi", {"site_workers": 4}),
+        ("uwsgi", {"site_workers": 2}),
     ],
     ids=["workers of gunicorn", "a variable of the environment", "workers of uWSGI"],
 )
@@ -99,7 +99,7 @@ def test_change_of_configuration_under_load(
     unit = f"shop@{live()}.service"
     main = host.check_output("systemctl show --property=MainPID --value %s", unit)
     if "site_workers" in change:
-        assert len(host.check_output("cat /proc/%s/task/%s/children", main, main).split()) == 4
+        assert len(host.check_output("cat /proc/%s/task/%s/children", main, main).split()) == change["site_workers"]
     else:
         assert "COLOUR=blue" in host.check_output("tr '\\0' '\\n' < /proc/%s/environ", main).splitlines()
 
