@@ -6,7 +6,7 @@ STEP ?= test
 
 pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-with_load := one_generation server_change switch
+with_load := faults one_generation server_change switch
 bin := tests/lab/bin
 step := @$(bin)/step
 live := .ansible/collections/ansible_collections/pitcrew/django

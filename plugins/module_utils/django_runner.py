@@ -49,6 +49,8 @@ def link_shared(project: Path, state: Path, shared: list[str]) -> None:
 def link_media(media_root: Path, release: Path, state: Path) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one beside all releases."""
     if media_root.resolve().is_relative_to(state):
+        # nginx follows a link to it whose owner is the directory's, so that it has to be there when the link is made.
+        media_root.resolve().mkdir(parents=True, exist_ok=True)
         return media_root.resolve()
     if not media_root.is_relative_to(release):
         return media_root
@@ -80,6 +82,7 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
                 f"site_domains: {domain!r} is not among the ALLOWED_HOSTS of {module}, which are {allowed!r}. "
                 "Django would answer 400 to every visitor: add it to the settings or to the environment they read"
             )
+    files = {}
     for alias, database in settings.DATABASES.items():
         path = Path(str(database.get("NAME") or ":memory:"))
         in_file = database["ENGINE"].endswith("sqlite3") and ":memory:" not in str(path)
@@ -88,6 +91,8 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
                 f"DATABASES[{alias!r}] is the file {str(path)!r} inside the release, which the next deploy leaves "
                 f"behind. Keep it in {str(state)!r} by a setting, or name it in site_shared_paths"
             )
+        if in_file:
+            files[f"DATABASES[{alias!r}]"] = path.resolve()
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
@@ -108,6 +113,13 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
         public_paths(public, [release, state])
     except ValueError as error:
         raise Objection(str(error)) from None
+    for directory in map(Path, public.values()):
+        for name, path in {"the source": Path.cwd(), **files}.items():
+            if path.resolve().is_relative_to(directory.resolve()):
+                raise Objection(
+                    f"{str(directory)!r} is served to everybody, and {name} is in it: give STATIC_ROOT or MEDIA_ROOT "
+                    "a directory of its own, such as BASE_DIR / 'static'"
+                )
     return {
         "collects": collects,
         "public": public,

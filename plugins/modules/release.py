@@ -571,8 +571,8 @@ def main() -> None:
         module.exit_json(changed=True)
     os.umask(0o022)
     path = Path(module.params["path"])
-    make_room(path, module.params)
     try:
+        make_room(path, module.params)
         with alone(path.parents[1], module.params["lock"]):
             finished = Release(path).description  # Perhaps by another run, since this one looked.
             wanted = module.params["migrate"] and module.params["leads"]
@@ -581,6 +581,8 @@ def main() -> None:
             result = attempt(module, finished)
     except Busy as busy:
         module.fail_json(msg=f"{busy}.")
+    except OSError as error:  # A disk that is full, or read-only.
+        module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
     module.exit_json(**result)
 
 

@@ -99,13 +99,14 @@ ansible_facts:
             - The welcome pages of its package.
             - Whether it runs with its files, and with O(files), as they are now.
             - The limits in its main configuration file, 0 for those not set.
-            - The checksums of the files in its C(conf.d).
+            - The checksums of the files in its C(conf.d), and of the addition to its unit, null for none.
           type: dict
           sample:
             conf_d: {}
             current: true
             in_group: true
             installed: true
+            unit: 0c0a7a6a8fbd4f7b9e7d9a1e2d5f2f6a6b3f4f7d7a2e8a5f3c1d9b8e7f6a5b4c
             user: www-data
             version: 1026003
             welcome_pages: []
@@ -131,6 +132,7 @@ DPKG_STATUS = Path("/var/lib/dpkg/status")
 PROC = Path("/proc")
 NGINX = Path("/etc/nginx")
 NGINX_PID = Path("/run/nginx.pid")
+NGINX_UNIT = Path("/etc/systemd/system/nginx.service.d/pitcrew.conf")
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # What packages of nginx put in the place of a site.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
@@ -179,6 +181,11 @@ def current(files: Iterable[Path]) -> bool:
     return read > max((change for change in changes if change <= time.time()), default=0.0)
 
 
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def nginx(group: list[str] | None, version: str, files: Iterable[Path]) -> dict[str, Any]:
     """What the host has of nginx."""
     text = read_text(NGINX / "nginx.conf") or ""
@@ -190,7 +197,8 @@ def nginx(group: list[str] | None, version: str, files: Iterable[Path]) -> dict[
         "installed": bool(text),
         # As a number that compares: 1.26.3 is 1026003.
         "version": sum(int(n) * 1000 ** (2 - i) for i, n in enumerate(re.findall(r"\d+", version)[:3])),
-        "conf_d": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in conf_d},
+        "conf_d": {path.name: checksum(path) for path in conf_d},
+        "unit": checksum(NGINX_UNIT) if NGINX_UNIT.is_file() else None,
         "current": current([NGINX / "nginx.conf", *conf_d, *(NGINX / "sites-enabled").glob("*"), *files]),
         "user": account,
         "in_group": account in (group or []),

@@ -369,7 +369,8 @@ class Switch:
             self.go_live()
         except (Exception, SystemExit) as refusal:
             journal = self.systemd.journal(self.candidate.unit) if self.started else "(it was not started)"
-            self.retire(self.candidate)
+            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
+                self.retire(self.candidate)
             if old is not None and self.room.exists:
                 self.resume(old)
             self.forget()

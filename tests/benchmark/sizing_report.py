@@ -359,8 +359,8 @@ layouts with more threads than connections answer with errors and sustain nothin
 ## How it was measured
 
 The example site was deployed to a lab host by `pitcrew.django.deploy`, its database to another. Per cell only the
-slot's `gunicorn.conf.py` was changed and its unit restarted (uWSGI ran in the same unit). The CPU and waiting time
-of a request were measured as [Sizing](sizing.md), section 11 advises, and the plan was made from these, on a host
+slot's `gunicorn.conf.py` was changed and its unit restarted (uWSGI ran in the same unit, by HTTP). The CPU and waiting
+time of a request were measured as [Sizing](sizing.md), section 11 advises, and the plan was made from these, on a host
 with memory for every layout. On hosts of up to one CPU the site had a CPU for itself, and the database and the
 client ran on the other.
 {shared}

@@ -28,7 +28,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -40,13 +40,17 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-__all__ = ["DEFAULT_MIX", "Kind", "Load", "Plan", "Release", "Report", "Result"]
+__all__ = ["DEFAULT_MIX", "FULL_MIX", "Kind", "Load", "Plan", "Release", "Report", "Result"]
 
 # An answer is late when it takes this much longer than its kind does by itself.
 LATE = 1.0
 # Bounds: a mistake in a test must not become an attack, and a client port is not free again for a minute.
 MAX_RATE = 400.0
 MAX_SECONDS = 3600.0
+# Of a body that comes piece by piece, in bytes.
+PIECE = 4096
+# In which answers name the release that gave them.
+RELEASE_HEADER = "X-Site-Release"
 # What the client opens besides its requests.
 OWN_DESCRIPTORS = 64
 # How long the client may take to start, and to hand over its results.
@@ -62,7 +66,9 @@ LAB_NETWORKS = tuple(
 class Kind:
     """A kind of request: `share` of the mix, POST when it has a body, `takes` seconds by itself.
 
-    The answer is 200 and JSON with `release` and `pid`; to a body also its `sha256` and `length`.
+    The answer is 200 and JSON with `release` and `pid`; to a body also its `sha256` and `length`. A body may be sent
+    piece by piece, over `body_seconds`. Where the answer is no JSON, `answer_bytes` says how many bytes it has, and its
+    header names the release.
     """
 
     name: str
@@ -70,12 +76,22 @@ class Kind:
     path: str
     body_bytes: int = 0
     takes: float = 0.0
+    body_seconds: float = 0.0
+    answer_bytes: int = 0
 
 
 DEFAULT_MIX = (
     Kind("fast", 6, "/exercise/fast/"),
     Kind("echo", 3, "/exercise/echo/", body_bytes=8192),
     Kind("wait", 1, "/exercise/wait/?seconds=1", takes=1.0),
+)
+
+# With visitors whose requests, or whose answers, take their time on the way.
+FULL_MIX = (
+    *(replace(kind, share=kind.share * 10 - 1) for kind in DEFAULT_MIX[:2]),
+    replace(DEFAULT_MIX[2], share=10),
+    Kind("upload", 1, "/exercise/echo/", body_bytes=65_536, takes=3.0, body_seconds=3.0),
+    Kind("download", 1, "/exercise/stream/?seconds=3&chunks=60", takes=3.0, answer_bytes=60 * 1024),
 )
 
 
@@ -214,7 +230,7 @@ class Report:
         seen = []
         for name, group in answers.items():
             times = [result.first_byte for result in group if result.first_byte is not None]
-            pids = tuple(sorted({result.pid for result in group}))
+            pids = tuple(sorted({result.pid for result in group if result.pid}))
             seen.append(Release(name, min(times), max(times), len(group), pids))
         return sorted(seen, key=lambda release: release.first)
 
@@ -437,14 +453,24 @@ async def _ask(
 ) -> None:
     body = os.urandom(kind.body_bytes)
     method = "POST" if body else "GET"
+    data: bytes | AsyncIterator[bytes] | None = body or None
+    headers = {}
+    if kind.body_seconds:
+        data = _slowly(body, kind.body_seconds)
+        # Without its length a body that comes piece by piece would be chunked: another kind of request.
+        headers["Content-Length"] = str(len(body))
     first_byte = status = None
     error, release, pid = "", "", 0
     sent = time.monotonic() - start
     try:
-        async with session.request(method, kind.path, data=body or None, allow_redirects=False) as response:
+        async with session.request(method, kind.path, data=data, headers=headers, allow_redirects=False) as response:
             first_byte = time.monotonic() - start
             status = response.status
-            error, release, pid = _judge(status, await response.read(), body)
+            content = await response.read()
+            if kind.answer_bytes:
+                error, release = _judge_bytes(response, content, kind.answer_bytes)
+            else:
+                error, release, pid = _judge(status, content, body)
     except TimeoutError:
         error = "time-out"
     except _DroppedError as problem:
@@ -453,6 +479,23 @@ async def _ask(
         error = f"{type(problem).__name__}: {problem}"
     end = time.monotonic() - start
     results.append(Result(kind.name, scheduled, sent, first_byte, end, status, error, release, pid))
+
+
+async def _slowly(body: bytes, seconds: float) -> AsyncIterator[bytes]:
+    """Give the body in pieces, spread evenly over the time."""
+    for start in range(0, len(body), PIECE):
+        await asyncio.sleep(seconds * PIECE / len(body))
+        yield body[start : start + PIECE]
+
+
+def _judge_bytes(response: aiohttp.ClientResponse, content: bytes, expected: int) -> tuple[str, str]:
+    """Return the error, if any, and the release that answered, if known."""
+    release = response.headers.get(RELEASE_HEADER, "")
+    if response.status != 200:
+        return f"status {response.status}", release
+    if len(content) != expected or not release:
+        return f"wrong body: {len(content)} bytes instead of {expected}, of release {release!r}", release
+    return "", release
 
 
 def _judge(status: int, content: bytes, body: bytes) -> tuple[str, str, int]:

@@ -57,6 +57,17 @@ def test_least_connections(host: Host, backends: list[Host], inventory: Path) ->
     assert sorted(served(backends, f"by=connections{RUN}")) == [0, 10]
 
 
+def test_a_slow_answer_is_asked_for_once(host: Host, backends: list[Host]) -> None:
+    """The host that is slow gives up before the balancer does: no other gets the same work, and none is avoided."""
+    slow = f"{ASK}hang/?by=slow{RUN}".replace("--fail", "--output /dev/null --write-out '%{http_code}'")
+    # A worker of one slot is stopped in the middle, and says so.
+    assert host.run(slow).stdout in {"500", "504"}
+    assert sorted(served(backends, f"by=slow{RUN}")) == [0, 1]
+    for _ in range(10):
+        host.check_output(f"{ASK}fast/?by=after{RUN}")
+    assert min(served(backends, f"by=after{RUN}")) > 0
+
+
 def test_visitor_is_known_behind_the_balancer(host: Host, backends: list[Host], address: str) -> None:
     """The hosts behind log the visitor's address, which only the balancer may tell them."""
     host.check_output(f"{ASK}fast/?by=name{RUN}")

@@ -135,7 +135,7 @@ def make_plan(host: Host, inputs: Inputs) -> Plan:
         memory=_memory(site, layout, overlap),
         systemd=_systemd(site, layout, overlap, backlog),
         database=settings.database(inputs, layout, overlap, site.db_slots(overlap)),
-        nginx=settings.nginx(inputs, demand, host.cpus, backlog),
+        nginx=settings.nginx(inputs, demand, host, backlog),
         gunicorn=gunicorn,
         uwsgi=uwsgi,
         host=_planned_host(site),

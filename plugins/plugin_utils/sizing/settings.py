@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from .inputs import Inputs
+from .inputs import Host, Inputs
 from .queueing import Layout, System
 
 __all__ = [
@@ -55,7 +55,9 @@ DEFAULT_SOMAXCONN: Final = 4096
 LEAST_NOFILE: Final = 4096
 LEAST_TASKS: Final = 64
 NGINX_COUNTED_WORKERS: Final = 16
-NGINX_CONNECTIONS: Final = (1024, 65535)
+NGINX_CONNECTIONS: Final = (16384, 65535)
+"""Ten thousand visitors who are there and say nothing are no reason to refuse others; one connection takes 0.4 kB."""
+NGINX_OWN_FILES: Final = 64
 CLIENT_KEEPALIVE_S: Final = 10
 
 
@@ -264,18 +266,22 @@ def limit_nofile(layout: Layout, backlog: int, most: int | None) -> int:
     return wanted if most is None else min(wanted, most)
 
 
-def nginx(inputs: Inputs, demand: Demand, cpus: float, backlog: int) -> Nginx:
+def nginx(inputs: Inputs, demand: Demand, host: Host, backlog: int) -> Nginx:
     """Two descriptors for each request that is served or queued, one for each client between two requests."""
-    processes = math.ceil(cpus)
+    processes = math.ceil(host.cpus)
     rate = demand.saturation_rps
     open_at_once = 2 * (rate * demand.mean_ms / 1000 + backlog + CLIENT_KEEPALIVE_S * rate)
     least, most = NGINX_CONNECTIONS
     connections = min(most, max(least, _power_of_two(open_at_once / processes)))
+    files = 2 * connections
+    if host.nofile_max is not None:
+        files = min(files, host.nofile_max)
+        connections = max(1, min(connections, files - NGINX_OWN_FILES))
     answer_within = max(timeout_s(inputs, worker_class(inputs, demand.layout)), math.ceil(inputs.max_request_s))
     return Nginx(
         worker_processes=processes if processes <= NGINX_COUNTED_WORKERS else "auto",
         worker_connections=connections,
-        worker_rlimit_nofile=2 * connections,
+        worker_rlimit_nofile=files,
         proxy_read_timeout_s=answer_within + GRACE_S,
         max_conns=demand.layout.slots if inputs.interface == "asgi" else 0,
     )

@@ -40,11 +40,24 @@ class Exercise(TestCase):
         assert response.json()["length"] == 3600000
         assert response.json()["sha256"] == hashlib.sha256(body).hexdigest()
 
+    def test_seen_tells_what_has_come(self) -> None:
+        """The body by its length, the headers by their names."""
+        found = self.client.post("/exercise/seen/", b"12345", content_type="text/plain", headers={"X-One": "1"}).json()
+        assert (found["host"], found["scheme"], found["path"]) == ("testserver", "http", "/exercise/seen/")
+        assert found["length"] == 5
+        assert found["headers"]["X-One"] == "1"
+
     def test_wait_takes_the_time(self) -> None:
         """It really waits."""
         start = time.monotonic()
         assert self.client.get("/exercise/wait/?seconds=0.2").json()["seconds"] == 0.2
         assert time.monotonic() - start >= 0.2
+
+    def test_hang_ends_for_nobody(self) -> None:
+        """But after an hour, which is over at once here."""
+        with mock.patch("time.sleep") as sleep:
+            assert self.client.get("/exercise/hang/").json()["seconds"] == 3600
+        sleep.assert_called_once_with(3600)
 
     def test_cpu_takes_processor_time(self) -> None:
         """It works where wait sleeps."""

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 MAX_SECONDS = 30.0
+MAX_HANG_SECONDS = 3600.0
 MAX_MEGABYTES = 4096.0
 MAX_CHUNKS = 10_000.0
 MAX_ROUNDS = 100_000.0
@@ -63,6 +64,25 @@ def wait(request: HttpRequest) -> HttpResponseBase:
     seconds = asked(request, "seconds", MAX_SECONDS)
     time.sleep(seconds)
     return answer(seconds=seconds)
+
+
+@require_GET
+def hang(request: HttpRequest) -> HttpResponseBase:
+    """Hold a thread as a call without a time limit does whose other side has gone: longer than anybody waits."""
+    time.sleep(MAX_HANG_SECONDS)
+    return answer(seconds=MAX_HANG_SECONDS)
+
+
+@csrf_exempt
+def seen(request: HttpRequest) -> HttpResponseBase:
+    """Tell what of the request has come to Django: whose it is, how it came, and every header."""
+    return answer(
+        host=request.get_host(),
+        scheme=request.scheme,
+        path=request.path,
+        length=len(request.body),
+        headers=dict(request.headers),
+    )
 
 
 @csrf_exempt

@@ -21,13 +21,19 @@ from aiohttp import web
 LAB = Path(__file__).resolve().parents[2] / "lab"
 sys.path.insert(0, str(LAB))
 
-from load import DEFAULT_MIX, Kind, Load, Plan, Release, Report, Result  # noqa: E402
+from load import DEFAULT_MIX, FULL_MIX, Kind, Load, Plan, Release, Report, Result  # noqa: E402
 
 # As the default mix, but nobody has to wait for a second.
 MIX = (
     Kind("fast", 6, "/exercise/fast/"),
     Kind("echo", 3, "/exercise/echo/", body_bytes=8192),
     Kind("wait", 1, "/exercise/wait/?seconds=0.1", takes=0.1),
+)
+
+# One whose body, and one whose answer, comes piece by piece.
+PIECEWISE = (
+    Kind("upload", 1, "/exercise/echo/", body_bytes=20_000, takes=0.5, body_seconds=0.5),
+    Kind("download", 1, "/exercise/stream/", takes=0.1, answer_bytes=3000),
 )
 
 
@@ -40,6 +46,7 @@ class Server:
         self.faults: dict[tuple[str, int], str] = {}
         self.seen: Counter[str] = Counter()
         self.hosts: Counter[str] = Counter()
+        self.reading: list[tuple[float, str]] = []
         self.stop: Callable[[], object] = lambda: None
         self.connections: set[asyncio.Transport | None] = set()
 
@@ -52,7 +59,12 @@ class Server:
         fault = self.faults.get((kind, self.seen[kind]), "")
         if fault.startswith("now "):
             self.release = fault.removeprefix("now ")
+        start = time.monotonic()
         body = await request.read()
+        self.reading.append((time.monotonic() - start, request.headers.get("Transfer-Encoding", "")))
+        if kind == "stream":
+            size = 2999 if fault == "short" else 3000
+            return web.Response(body=bytes(size), headers={} if fault == "nobody" else {"X-Site-Release": self.release})
         answer = {
             "release": self.release,
             "pid": 7,
@@ -179,6 +191,23 @@ class TestLoad:
         }
         assert report.late_by_client == []
         assert not report.clean
+
+    def test_bodies_and_answers_that_come_piece_by_piece(self, server: Server) -> None:
+        """They take their time, and are judged as a whole."""
+        server.faults = {("stream", 2): "short", ("stream", 3): "nobody"}
+        load = Load(server.url, host="shop.test", rate=5, seconds=2, timeout=10, mix=PIECEWISE)
+        load.start()
+        report = load.wait()
+        assert report.counts()["upload"] == {"sent": 5, "ok": 5, "late": 0, "lost": 0}
+        assert report.counts()["download"] == {"sent": 5, "ok": 3, "late": 0, "lost": 2}
+        assert sorted(report.errors()) == [
+            "wrong body: 2999 bytes instead of 3000, of release 'blue'",
+            "wrong body: 3000 bytes instead of 3000, of release ''",
+        ]
+        assert [release.name for release in report.releases] == ["blue"]
+        assert report.releases[0].pids == (7,)
+        slow = [seconds for seconds, encoding in server.reading if seconds > 0.3 and encoding == ""]
+        assert len(slow) == 5
 
     def test_an_old_release_that_answers_again_is_stale(self, server: Server) -> None:
         """A slow answer of the old release is not, for it was asked before."""
@@ -325,6 +354,11 @@ class TestPlan:
         kinds = [kind.name for kind in Plan("http://127.0.0.1", "", 10, 3, 30, DEFAULT_MIX).kinds()]
         assert kinds[:10] == ["fast", "echo", "fast", "fast", "echo", "fast", "wait", "fast", "echo", "fast"]
         assert kinds == kinds[:10] * 3
+
+    def test_the_full_mix_has_slow_visitors_among_the_others(self) -> None:
+        """One of a hundred uploads slowly, and one downloads."""
+        kinds = Counter(kind.name for kind in Plan("http://127.0.0.1", "", 10, 10, 30, FULL_MIX).kinds())
+        assert kinds == {"fast": 59, "echo": 29, "wait": 10, "upload": 1, "download": 1}
 
 
 def made(kind: str, scheduled: float, took: float, release: str = "", error: str = "", lag: float = 0.0) -> Result:

@@ -192,6 +192,12 @@ def test_uploads_that_are_shared_by_another_name(site: Site) -> None:
     assert found.resolve() == site.state / "uploads"
 
 
+def test_uploads_beside_the_release_have_a_place(site: Site) -> None:
+    """Before anybody uploads: nginx follows a link to it only if its owner is that of the directory."""
+    assert link_media(site.state / "uploads/2026", site.release, site.state) == site.state / "uploads/2026"
+    assert (site.state / "uploads/2026").is_dir()
+
+
 def test_uploads_that_the_source_brings_along(site: Site) -> None:
     """They would be out of sight behind the link: the sentence says where to."""
     (site.project / "media").mkdir()
@@ -352,6 +358,22 @@ def test_static_files_without_a_place(site: Site) -> None:
     with pytest.raises(Objection, match=r"STATIC_ROOT is not set in shop\.settings") as objection:
         site.describe()
     assert "site_collectstatic: false" in str(objection.value)
+
+
+@pytest.mark.parametrize("directory", ["{project}", "{project}/../app"])
+def test_static_files_among_the_source(site: Site, directory: str) -> None:
+    """Everybody could read the settings."""
+    site.settings.STATIC_ROOT = directory.format(project=site.project)
+    with pytest.raises(Objection, match=r"is served to everybody, and the source is in it"):
+        site.describe()
+
+
+def test_a_database_among_the_uploads(site: Site) -> None:
+    """Everybody could read it."""
+    site.settings.DATABASES = sqlite(site.state / "media/db.sqlite3")
+    site.settings.MEDIA_ROOT = site.state / "media"
+    with pytest.raises(Objection, match=r"is served to everybody, and DATABASES\['default'\] is in it"):
+        site.describe()
 
 
 # The stages

@@ -29,6 +29,7 @@ NOTHING: dict[str, Any] = {
         "installed": False,
         "version": 0,
         "conf_d": {},
+        "unit": None,
         "current": False,
         "user": "www-data",
         "in_group": False,
@@ -37,6 +38,8 @@ NOTHING: dict[str, Any] = {
         "worker_rlimit_nofile": 0,
     },
 }
+
+SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @dataclass
@@ -79,6 +82,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Give a host that has nothing yet."""
     monkeypatch.setattr(module, "DPKG_STATUS", tmp_path / "dpkg")
     monkeypatch.setattr(module, "NGINX_PID", tmp_path / "nginx.pid")
+    monkeypatch.setattr(module, "NGINX_UNIT", tmp_path / "unit.conf")
     monkeypatch.setattr(module, "read_capacity", lambda: {"cpus": 2})
     monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
     monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
@@ -248,9 +252,15 @@ def test_files_of_nginx(host: Host) -> None:
     (host.nginx / "conf.d").mkdir(parents=True)
     (host.nginx / "conf.d/shop.conf").write_text("abc")
     (host.nginx / "conf.d/shop.conf.bak").write_text("abc")
-    assert host.read()["nginx"]["conf_d"] == {
-        "shop.conf": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    }
+    assert host.read()["nginx"]["conf_d"] == {"shop.conf": SHA256_OF_ABC}
+
+
+def test_what_is_added_to_the_unit_of_nginx(host: Host) -> None:
+    """By the SHA-256 of its content, too; nothing where it is not there."""
+    host.nginx.mkdir()
+    assert host.read()["nginx"]["unit"] is None
+    (host.nginx.parent / "unit.conf").write_text("abc")
+    assert host.read()["nginx"]["unit"] == SHA256_OF_ABC
 
 
 def test_packages_of_the_distribution(host: Host) -> None:

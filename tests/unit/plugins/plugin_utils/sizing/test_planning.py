@@ -359,9 +359,20 @@ def test_a_slow_application_has_time_to_start() -> None:
 def test_nginx() -> None:
     """7: powers of two, and auto on large hosts."""
     nginx = planned(2, 24576, **ORM).nginx
-    assert (nginx.worker_processes, nginx.worker_connections, nginx.worker_rlimit_nofile) == (2, 4096, 8192)
+    assert (nginx.worker_processes, nginx.worker_connections, nginx.worker_rlimit_nofile) == (2, 16384, 32768)
     assert nginx.max_conns == 0
+    assert planned(2, 24576, cpu_ms=0.1).nginx.worker_connections == 32768
     assert planned(64, 262144).nginx.worker_processes == "auto"
+
+
+def test_connections_of_nginx_stay_within_what_the_host_grants() -> None:
+    """7: each of them is an open file, and nginx has some of its own."""
+    host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 20000})
+    nginx = make_plan(host, said_of()).nginx
+    assert (nginx.worker_connections, nginx.worker_rlimit_nofile) == (16384, 20000)
+    host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 4096})
+    nginx = make_plan(host, said_of()).nginx
+    assert (nginx.worker_connections, nginx.worker_rlimit_nofile) == (4032, 4096)
 
 
 def test_nginx_bounds_what_asgi_does_not() -> None:

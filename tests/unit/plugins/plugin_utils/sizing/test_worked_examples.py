@@ -34,6 +34,12 @@ EXAMPLES = [
         {"profile": "slow_api", "thread_safe": False, "server": "uwsgi"},
         *("sync", 48, 1, "thread_safety", 186, 130, 750, 1154),
     ),
+    (
+        2,
+        2 * GB,
+        {"profile": "orm", "db_connections": 97, "worker_unique_mb": 65, "worker_shared_mb": 35, "master_mb": 65},
+        *("sync", 6, 1, "cpu", 186, 130, 72, 104),
+    ),
     (0.05, 1 * GB, {}, "sync", 2, 1, "cpu", 3.2, 2.2, 3346, 5034),
     (3, 4 * GB, {}, "gthread", 6, 3, "cpu", 191, 134, 140, 196),
     (4096, 16384 * GB, {}, "sync", 12100, 1, "cpu", 260860, 182602, 111, 158),

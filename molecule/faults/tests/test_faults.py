@@ -1,0 +1,199 @@
+"""What breaks while the site runs: what its visitors see, for how long, and that it heals by itself.
+
+Twenty requests a second come at fixed times before the fault, during it and after it. The table of the docs is what
+these tests print.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from deploys import ansible_playbook
+from load import DEFAULT_MIX, Kind, Load, Report
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://django"]
+
+BEFORE_S = 3.0
+# How long the site has to answer everything before a fault counts as healed.
+QUIET_S = 8.0
+
+FAST = (Kind("fast", 1, "/exercise/fast/"),)
+QUERIES = (Kind("query", 1, "/exercise/query/?ms=5"),)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site on its host."""
+
+    host: Host
+    address: str
+
+    @property
+    def unit(self) -> str:
+        """The unit of the slot that serves."""
+        slot = self.host.file("/srv/shop/live").linked_to.rpartition("/")[2]
+        return f"shop@{slot}.service"
+
+    @property
+    def main(self) -> str:
+        """The number of its main process."""
+        return self.host.check_output("systemctl show --property=MainPID --value %s", self.unit)
+
+    @property
+    def workers(self) -> list[str]:
+        """The numbers of the processes that serve."""
+        return self.host.check_output("cat /proc/%s/task/%s/children", self.main, self.main).split()
+
+    def ask(self, path: str, seconds: int = 90) -> tuple[str, float]:
+        """The status that a visitor gets, and after how many seconds."""
+        ask = "curl -s -o /dev/null -w '%%{http_code} %%{time_total}' -m %s -H 'Host: shop.test' http://127.0.0.1%s"
+        status, took = self.host.run(ask, str(seconds), path).stdout.split()
+        return status, float(took)
+
+    def under_fire(
+        self, fault: str, act: Callable[[], object], seconds: float, mix: Sequence[Kind] = DEFAULT_MIX
+    ) -> Seen:
+        """Do it under load, and watch for so long what visitors see."""
+        with Load(f"http://{self.address}", host="shop.test", rate=20, seconds=400, mix=mix) as load:
+            time.sleep(BEFORE_S)
+            struck = load.now()
+            act()
+            time.sleep(seconds)
+            report = load.stop()
+        server = self.host.backend.get_hostname()
+        seen = Seen(fault, server, report, struck)
+        print(f"\n{seen.row}\n{report}")
+        return seen
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What visitors saw of a fault."""
+
+    fault: str
+    server: str
+    report: Report
+    struck: float
+
+    @property
+    def answers(self) -> Counter[str]:
+        """What those got who did not get their answer."""
+        return Counter(f"{result.status or 'no answer'}" for result in self.report.lost)
+
+    @property
+    def healed_s(self) -> float:
+        """When the last one who did not get an answer had come, in seconds after the fault."""
+        return max((result.scheduled - self.struck for result in self.report.lost), default=0.0)
+
+    @property
+    def row(self) -> str:
+        """The fault in the table."""
+        answers = ", ".join(f"{count} x {answer}" for answer, count in sorted(self.answers.items())) or "none"
+        return (
+            f"| {self.fault} | {self.server} | {len(self.report.lost)} of {len(self.report.results)} | {answers} "
+            f"| {self.healed_s:.1f} s | {self.report.longest_silence:.1f} s |"
+        )
+
+    def healed(self, within_s: float, *answers: str) -> None:
+        """Judge: nobody was lost before, nor later than that, and who was lost got one of these."""
+        report = self.report
+        assert report.results
+        assert report.between(0, self.struck - max(kind.takes for kind in report.plan.mix)).lost == []
+        assert report.between(self.struck + within_s, float("inf")).lost == []
+        assert report.results[-1].scheduled > self.struck + within_s + QUIET_S - 1
+        assert set(self.answers) <= set(answers), report.errors()
+
+
+@pytest.fixture
+def site(host: Host, address: str, answering: Callable[[], str]) -> Site:
+    """The site, whole."""
+    answering()
+    return Site(host, address)
+
+
+def test_a_worker_is_killed(site: Site) -> None:
+    """Only what it had under way is lost, and another takes its place."""
+    main, workers = site.main, site.workers
+    seen = site.under_fire("kill -9 of a worker", lambda: site.host.check_output("kill -9 %s", workers[0]), QUIET_S + 2)
+    seen.healed(1, "502")
+    assert len(seen.report.lost) <= 4
+    assert site.main == main
+    assert len(site.workers) == len(workers)
+    assert workers[0] not in site.workers
+
+
+def test_the_main_process_is_killed(site: Site) -> None:
+    """systemd starts the slot anew; nginx says meanwhile, with its own page, that the site will be back in a moment."""
+    main = site.main
+    seen = site.under_fire(
+        "kill -9 of the main process", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 10
+    )
+    seen.healed(10, "502")
+    assert site.main not in {main, "0"}
+
+
+def test_nginx_is_killed(site: Site) -> None:
+    """systemd starts it anew, which the distribution's unit does not ask for."""
+    main = site.host.check_output("cat /run/nginx.pid")
+    seen = site.under_fire("kill -9 of nginx", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 5)
+    seen.healed(5, "no answer")
+    assert site.host.check_output("cat /run/nginx.pid") != main
+
+
+def test_a_worker_takes_all_the_memory(site: Site) -> None:
+    """Only this worker dies of it: the unit stays as it is, and so does everything else on the host."""
+    main, workers = site.main, site.workers
+    seen = site.under_fire("a worker takes all memory", lambda: site.ask("/exercise/memory/?mb=1500"), QUIET_S + 5)
+    seen.healed(5, "502")
+    assert site.main == main
+    survivors = set(site.workers) & set(workers)
+    assert len(survivors) == len(workers) - 1
+    assert site.host.service("postgresql").is_running
+
+
+def test_the_backlog_is_full(site: Site) -> None:
+    """Who finds no place in the queue is told at once to come again; who found one is served when it goes on."""
+
+    def stall() -> None:
+        processes = [site.main, *site.workers]
+        site.host.check_output("kill -STOP " + " ".join(processes))
+        try:
+            burst.start()
+            time.sleep(5)
+        finally:
+            site.host.check_output("kill -CONT " + " ".join(processes))
+
+    burst = Load(f"http://{site.address}", host="shop.test", rate=300, seconds=4, mix=FAST)
+    seen = site.under_fire("all processes stop for 5 s, 300 requests/s", stall, QUIET_S + 15, mix=FAST)
+    report = burst.wait()
+    print(report)
+    seen.healed(15, "502")
+    assert {result.status for result in report.lost} == {502}
+    assert max(result.latency for result in report.lost) < 1
+    assert len(report.results) - len(report.lost) > 50
+
+
+def test_the_database_is_restarted(site: Site) -> None:
+    """Requests that need it fail while it is away; the next ones find it again."""
+    restart = "systemctl restart postgresql"
+    seen = site.under_fire("PostgreSQL is restarted", lambda: site.host.check_output(restart), QUIET_S + 6, mix=QUERIES)
+    seen.healed(6, "500")
+
+
+def test_the_host_is_rebooted(site: Site, inventory: Path) -> None:
+    """What served before serves again."""
+    limit = f"--limit={site.host.backend.get_hostname()}"
+    playbook = Path(__file__).parents[3] / "tests/lab/reboot.yml"
+    boot = []
+    seen = site.under_fire(
+        "the host is rebooted",
+        lambda: boot.append(ansible_playbook(playbook, inventory, limit).succeeded()),
+        QUIET_S + 15,
+    )
+    seen.healed(boot[0].seconds + 15, "502", "no answer")
