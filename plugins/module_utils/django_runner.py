@@ -92,7 +92,7 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
                 f"behind. Keep it in {str(state)!r} by a setting, or name it in site_shared_paths"
             )
         if in_file:
-            files[f"DATABASES[{alias!r}]"] = path.resolve()
+            files[f"DATABASES[{alias!r}]"] = path
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]

@@ -240,7 +240,7 @@ def test_a_bad_request_tells_no_version(send: Send) -> None:
 
 
 def test_what_is_long(send: Send) -> None:
-    """nginx has the only limits: what it lets through, either server takes, and answers may have long headers."""
+    """What nginx lets through either server takes, but for hundreds of headers; and answers may have long ones."""
     assert send(get("/exercise/seen/?q=" + 7000 * "x")).statuses == [200]
     assert send(get("/exercise/seen/?q=" + 9000 * "x")).statuses == [414]
     assert send(get("/exercise/seen/", "Cookie: a=" + 7000 * "x")).statuses == [200]
