@@ -381,7 +381,7 @@ What this does not show: machines with more CPUs, disks and networks, and sites 
     make bench-sizing-report        # this document, from these results
 
 What this page is made of is in [sizing-benchmark.jsonl](sizing-benchmark.jsonl): every sweep with its probes.
-`RESULTS=docs/sizing-benchmark.jsonl` lets the commands add to it and read it, on the same machine.
+`MEASUREMENTS=docs/sizing-benchmark.jsonl` lets the commands add to it and read it, on the same machine.
 """
 
 
