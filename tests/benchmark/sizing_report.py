@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sizing_cells import Cell
-from sizing_statistics import Estimate, Probe, choose_oracle, ratio, sustained
+from sizing_statistics import Estimate, Line, Probe, choose_oracle, fit_line, ratio, sustained
 from sizing_workloads import DB_BUDGET, MIXES
 
 __all__ = ["Finding", "Results", "disturbed", "findings", "probe_of", "summary", "write_report"]
@@ -52,6 +53,16 @@ def probe_of(found: Mapping[str, Any]) -> Probe:
     )
 
 
+def cost_of(sweep: Mapping[str, Any]) -> float:
+    """CPU milliseconds of a request in a sweep, disturbed or not."""
+    return statistics.fmean(found["cpu_per_request_ms"] for found in sweep["probes"])
+
+
+def failed(sweep: Mapping[str, Any]) -> bool:
+    """Whether requests were answered with errors, which cost something else."""
+    return any(found["errors"] for found in sweep["probes"])
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a study says. Ratios are of sustained rates, in the same repeats."""
@@ -85,8 +96,9 @@ class Finding:
 class Results:
     """All that was recorded so far."""
 
-    def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, lines: Sequence[Mapping[str, Any]], steadied: bool = True) -> None:
         self.lines = lines
+        self.steadied = steadied
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -125,6 +137,31 @@ class Results:
         """Give the probes of a sweep that count."""
         return [probe_of(found) for found in sweep["probes"] if not disturbed(found)]
 
+    def slowness(self, sweep: Mapping[str, Any]) -> float:
+        """How much more CPU time a request cost in a sweep than when the plan was told what it costs.
+
+        A virtual machine does not get the same CPU at all times, and its steal time shows only a part of that. What a
+        request costs hardly depends on the layout (`cost_of_more_slots`), so what differs is the machine. That it
+        costs less under uWSGI is uWSGI's merit, and stays.
+        """
+        name, server = _name(sweep), sweep["cell"]["server"]
+        usual = self._costs[name]
+        said = self.studies[name]["measured"]["cpu_ms"] * usual[server] / usual.get("gunicorn", usual[server])
+        return cost_of(sweep) / said
+
+    @cached_property
+    def _costs(self) -> dict[str, dict[str, float]]:
+        """The median cost of a request by study and server."""
+        seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for sweep in self.of("sweep"):
+            seen[_name(sweep)][sweep["cell"]["server"]].append(cost_of(sweep))
+        return {name: {server: statistics.median(costs) for server, costs in of.items()} for name, of in seen.items()}
+
+    def good(self, sweep: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Give the probes of a sweep that count and met the goal."""
+        goal = self.studies[_name(sweep)]["goal_ms"]
+        return [found for found in sweep["probes"] if not disturbed(found) and probe_of(found).level(goal) <= 0]
+
     @cached_property
     def _rates(self) -> dict[str, dict[Cell, dict[int, float]]]:
         found: dict[str, dict[Cell, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
@@ -134,8 +171,27 @@ class Results:
             # Without those that do not count, a search may have lost its good or its bad end.
             ends = {probe.level(goal) > 0 for probe in probes}
             if ends == {False, True} or len(probes) == len(sweep["probes"]) > 0:
-                found[name][Cell(**sweep["cell"])][sweep["repeat"]] = sustained(probes, goal)
+                rate = sustained(probes, goal) * (self.slowness(sweep) if self.steadied else 1)
+                found[name][Cell(**sweep["cell"])][sweep["repeat"]] = rate
         return found
+
+    @property
+    def as_measured(self) -> Self:
+        """The same without correction for how fast the machine was."""
+        return type(self)(self.lines, steadied=False)
+
+    def cost_of_more_slots(self) -> Line:
+        """Fit what a request costs to the slots: its logarithm to theirs (base 2), around the means of studies."""
+        points = []
+        for name in self.studies:
+            mine = [
+                (math.log2(Cell(**sweep["cell"]).slots), math.log(cost_of(sweep)))
+                for sweep in self.of("sweep")
+                if _name(sweep) == name and sweep["cell"]["server"] == "gunicorn" and not failed(sweep)
+            ]
+            means = [statistics.fmean(column) for column in zip(*mine, strict=True)]
+            points += [(slots - means[0], cost - means[1]) for slots, cost in mine]
+        return fit_line(points)
 
     def rates(self, name: str) -> dict[Cell, dict[int, float]]:
         """Give the sustained rates of a study's cells by repeat, without what was disturbed."""
@@ -150,7 +206,7 @@ class Results:
         """How much more CPU time the same requests cost the plan in its slowest repeat than in its fastest."""
         plan = self.studies[name]["fixed"]["plan"]
         costs = [
-            statistics.fmean(found["cpu_per_request_ms"] for found in sweep["probes"])
+            cost_of(sweep)
             for sweep in self.of("sweep")
             if _name(sweep) == name and sweep["cell"] == plan and self.undisturbed(sweep)
         ]
@@ -253,6 +309,31 @@ def _rows(found: Iterable[Finding]) -> list[list[str]]:
     ]
 
 
+def _server_rows(results: Results, found: Iterable[Finding]) -> list[list[str]]:
+    rows = []
+    for finding in found:
+        for role in PLANS:
+            cell = finding.cell(role)
+            rates = results.rates(_name(finding.study)).get(cell) if cell else None
+            if cell is None or not rates:
+                continue
+            sweeps = [
+                sweep
+                for sweep in results.of("sweep")
+                if _name(sweep) == _name(finding.study) and Cell(**sweep["cell"]) == cell
+            ]
+            best = [max(good, key=lambda probe: probe["rate"]) for sweep in sweeps if (good := results.good(sweep))]
+            p50, p95 = (statistics.median(probe[name] for probe in best) for name in ("p50_ms", "p95_ms"))
+            cost = statistics.median(cost_of(sweep) / results.slowness(sweep) for sweep in sweeps)
+            rate = statistics.median(rates.values())
+            rows.append(
+                [f"{finding.cpus:g}", finding.mix, cell.name, f"{rate:.1f}", f"{cost:.1f}", f"{p50:.0f} / {p95:.0f}"]
+            )
+    return rows
+
+
+SERVER_HEADINGS = ["CPUs", "mix", "server", "sustains /s", "CPU ms of a request", "p50 / p95 ms"]
+
 HEADINGS = [
     "CPUs",
     "mix",
@@ -268,18 +349,19 @@ HEADINGS = [
 
 def _overall(found: Sequence[Finding]) -> list[str]:
     regrets = [0.0 if f.oracle == f.plan else f.regret for f in found if f.regret is not None]
-    errors = [abs(f.prediction_error) for f in found]
     lines = []
     if regrets:
         lines.append(
             f"Regret of the plan: median {100 * statistics.median(regrets):.0f} %, worst {100 * max(regrets):.0f} %, "
             f"over {len(regrets)} studies."
         )
-    if errors:
-        lines.append(
-            f"Predicted rate within the goal: off by {100 * statistics.median(errors):.0f} % in the median, "
-            f"{100 * max(errors):.0f} % at worst."
-        )
+    for where, mine in (("its own CPU", True), ("CPUs shared with database and client", False)):
+        errors = [abs(f.prediction_error) for f in found if (f.cpus <= 1) is mine]
+        if errors:
+            lines.append(
+                f"Predicted rate within the goal, on {where}: off by {100 * statistics.median(errors):.0f} % in the "
+                f"median, {100 * max(errors):.0f} % at worst, over {len(errors)} studies."
+            )
     for role, title in RULES.items():
         values = [f.rules[role].value for f in found if role in f.rules]
         if values:
@@ -295,7 +377,9 @@ def summary(results: Results) -> str:
     rows = [HEADINGS, *_rows(found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(["", *lines, "", *_overall(found), f"Sweeps that were disturbed: {results.discarded}."])
+    as_measured = ["", "Without correction for how fast the machine was:", *_overall(findings(results.as_measured))]
+    discarded = f"Sweeps that were disturbed: {results.discarded}."
+    return "\n".join(["", *lines, "", *_overall(found), *as_measured, "", discarded])
 
 
 # -- The document --------------------------------------------------------------------------------------------------
@@ -319,6 +403,7 @@ def _document(results: Results, found: Sequence[Finding]) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     sweeps = results.of("sweep")
     clients = [probe["cpu"] for sweep in sweeps for probe in sweep["probes"]]
+    more = results.cost_of_more_slots()
     unsteady = [results.unsteadiness(_name(finding.study)) for finding in found]
     uwsgi = f", uWSGI {software['uwsgi']}" if software["uwsgi"] else ""
     names = sorted({finding.mix for finding in found})
@@ -337,6 +422,12 @@ nginx {software["nginx"]}, PostgreSQL {software["postgresql"]}.
 {_table(HEADINGS, _rows(found))}
 
 {_lines("- " + line for line in _overall(found))}
+
+## gunicorn and uWSGI
+
+Both as the plan has them. The response times are those at the largest rate that was still good.
+
+{_table(SERVER_HEADINGS, _server_rows(results, found))}
 
 ## How to read it
 
@@ -368,9 +459,16 @@ Every repeat visited all cells in another order, with the same requests at the s
 probe did not count if more than {MOST_STEAL:.0%} of the time was stolen from the machine, if others used more than
 {MOST_FOREIGN:.0%} of the site's CPUs, or if the client was more than {MOST_LAG_MS:.0f} ms late. Of {len(sweeps)}
 sweeps, {results.discarded} did not count at all. The client took {statistics.median(clients):.0%} of a CPU in the
-median. The machine was not steady: the same requests cost the plan's server {statistics.median(unsteady):.0%} more
-CPU time in its slowest repeat than in its fastest in the median, {max(unsteady):.0%} at worst. Differences smaller
-than that between single repeats mean nothing.
+median.
+
+The machine was not steady, as virtual ones are not: the same requests cost the plan's server
+{statistics.median(unsteady):.0%} more CPU time in its slowest repeat than in its fastest in the median,
+{max(unsteady):.0%} at worst. The layout has no part in that: twice the slots cost {100 * more.slope:+.1f} %, within
+{100 * more.half_width:.1f} %, over {more.count} sweeps of gunicorn. Rates are therefore given as if a request had
+always cost what the plan was told: the rate that was measured, times what a request cost meanwhile, over that. As it
+was measured:
+
+{_lines("- " + line for line in _overall(findings(results.as_measured)))}
 
 What this does not show: machines with more CPUs, disks and networks, and sites whose requests differ more than these.
 

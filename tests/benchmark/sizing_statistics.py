@@ -178,12 +178,13 @@ def choose_oracle(
 
 @dataclass(frozen=True)
 class Line:
-    """A fitted line: what one more costs, what is there without any, and half of the slope's 95 % interval."""
+    """A line through so many points: its slope, its start, and half of the slope's 95 % interval."""
 
     slope: float
     intercept: float
     half_width: float
     r_squared: float
+    count: int
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> Line:
@@ -200,4 +201,4 @@ def fit_line(points: Sequence[tuple[float, float]]) -> Line:
     freedom = len(points) - 2
     t = 12.706 if freedom == 1 else 1.96 + 2.6 / (freedom - 0.95)
     half_width = t * math.sqrt(rest / freedom / spread)
-    return Line(slope, intercept, half_width, 1 - rest / total if total else 1.0)
+    return Line(slope, intercept, half_width, 1 - rest / total if total else 1.0, len(points))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ STUDY = {
     "mix": "b",
     "cpus": 1.0,
     "goal_ms": 100.0,
+    "measured": {"cpu_ms": 10.0},
     "predicted": {"rps_at_slo": 44.0},
     "fixed": {"plan": PLAN, "two_n_plus_one": RULE},
     "contenders": [BEST],
@@ -82,6 +84,36 @@ def test_an_unsteady_machine_shows_in_what_the_same_requests_cost() -> None:
         sweep(RULE, 0, 40, cpu_per_request_ms=30.0),
     )
     assert known.unsteadiness("b on 1 CPU") == pytest.approx(0.2)
+
+
+def test_rates_are_those_of_a_machine_as_fast_as_the_plan_was_told() -> None:
+    """Where the same requests cost a fifth more, it had a fifth less to give; uWSGI may cost less by itself."""
+    uwsgi = {"server": "uwsgi", "processes": 5, "threads": 1, "connections": 0}
+    known = results(
+        sweep(PLAN, 0, 40),
+        sweep(RULE, 0, 20),
+        sweep(BEST, 0, 44),
+        sweep(PLAN, 1, 35, cpu_per_request_ms=12.0),
+        *(sweep(uwsgi, repeat, 50, cpu_per_request_ms=8.0) for repeat in (0, 1)),
+    )
+    rates = known.rates("b on 1 CPU")
+    assert rates[Cell(**PLAN)] == pytest.approx({0: 40, 1: 42})
+    assert rates[Cell(**uwsgi)] == pytest.approx({0: 50, 1: 50})
+    assert known.as_measured.rates("b on 1 CPU")[Cell(**PLAN)] == {0: 40, 1: 35}
+
+
+def test_what_more_slots_cost() -> None:
+    """Five percent for twice as many; answers that are errors, and what another server costs, do not count."""
+    cells = [{**PLAN, "processes": processes} for processes in (1, 2, 4, 8)]
+    costs = [10 * 1.05**number for number in range(4)]
+    known = results(
+        *(sweep(cell, 0, 40, cpu_per_request_ms=cost) for cell, cost in zip(cells, costs, strict=True)),
+        sweep({**PLAN, "processes": 16}, 0, 40, cpu_per_request_ms=99.0, errors={"status 500": 9}),
+        sweep({**PLAN, "server": "uwsgi"}, 0, 40, cpu_per_request_ms=5.0),
+    )
+    more = known.cost_of_more_slots()
+    assert more.slope == pytest.approx(math.log(1.05))
+    assert more.count == 4
 
 
 def test_two_repeats_are_too_few_for_regret() -> None:
