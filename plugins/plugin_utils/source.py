@@ -13,8 +13,9 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 __all__ = ["Source", "Unusable", "pack"]
 
@@ -23,6 +24,13 @@ LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__
 ARCHIVES_KEPT = 20
 REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
 UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
+# git asks this for a login: first nobody else, for others keep what they are told.
+LOGIN_HELPER = (
+    "-c",
+    "credential.helper=",
+    "-c",
+    """credential.helper=!printf 'username=%s\\npassword=%s\\n' "$PITCREW_GIT_USER" "$PITCREW_GIT_PASSWORD" #""",
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,34 @@ class Unusable(Exception):
     """The source cannot be had or used; the message names the variable, its value and the cure."""
 
 
-def git(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Repository:
+    """An address without a login in it, and the login that stood there."""
+
+    address: str
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def at(cls, url: str) -> Repository:
+        """Take the address apart; the user of ssh is no secret, and stays."""
+        found = re.match(r"(https?://)([^/?#]*)@(.*)", url, re.IGNORECASE)
+        if not found:
+            return cls(url)
+        scheme, login, rest = found.groups()
+        user, _colon, password = login.partition(":")
+        return cls(scheme + rest, unquote(user), unquote(password))
+
+    def git(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run git with the login, which is not among its arguments: all users of the machine can read these."""
+        if not self.user:
+            return git(*words, cwd=cwd)
+        return git(*LOGIN_HELPER, *words, cwd=cwd, PITCREW_GIT_USER=self.user, PITCREW_GIT_PASSWORD=self.password)
+
+
+def git(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run git without a prompt; the result is the caller's to judge."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **environment}
     try:
         return subprocess.run(
             ["git", *words],
@@ -72,14 +105,9 @@ def resolve(mirror: Path, ref: str) -> str | None:
     return None
 
 
-def default_branch(url: str) -> str:
+def default_branch(repository: Repository) -> str:
     """Ask for the commit of the repository's default branch: a mirror keeps to the one that it was cloned with."""
-    return git("ls-remote", "--", url, "HEAD").stdout.partition("\t")[0] or "HEAD"
-
-
-def shown(url: str) -> str:
-    """Give the address without a password or token in it."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    return repository.git("ls-remote", "--", repository.address, "HEAD").stdout.partition("\t")[0] or "HEAD"
 
 
 def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
@@ -87,21 +115,23 @@ def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
 
     Raises Unusable where the repository does not answer or has no such revision.
     """
-    mirror = cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
+    repository = Repository.at(url)
+    shown = repr(repository.address)
+    mirror = cache / f"{hashlib.sha256(repository.address.encode()).hexdigest()[:16]}.git"
     if not mirror.exists():
-        result = git("clone", "--quiet", "--mirror", "--", url, str(mirror))
+        result = repository.git("clone", "--quiet", "--mirror", "--", repository.address, str(mirror))
     elif len(ref) == 40 and resolve(mirror, ref) == ref:
         return mirror, ref
     else:
-        result = git("remote", "update", "--prune", cwd=mirror)
+        result = repository.git("remote", "update", "--prune", cwd=mirror)
     if result.returncode:
         raise Unusable(
-            f"site_git_url: {shown(url)!r} cannot be fetched: {shown(complaint(result))}. The control node fetches it: "
+            f"site_git_url: {shown} cannot be fetched: {complaint(result)}. The control node fetches it: "
             "give an address and a key that work there"
         )
-    commit = resolve(mirror, default_branch(url) if ref == "HEAD" else ref)
+    commit = resolve(mirror, default_branch(repository) if ref == "HEAD" else ref)
     if commit is None:
-        raise Unusable(f"site_git_ref: {ref!r} is no branch, tag or commit of {shown(url)!r}; push it, or name another")
+        raise Unusable(f"site_git_ref: {ref!r} is no branch, tag or commit of {shown}; push it, or name another")
     return mirror, commit
 
 

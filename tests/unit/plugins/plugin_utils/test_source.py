@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import http.server
 import os
 import socket
 import subprocess
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -185,6 +189,58 @@ def test_a_token_in_the_address_is_not_shown(pack: Packer) -> None:
     message = pack(git_url="https://user:s3cret@localhost:1/shop.git")["msg"]
     assert "site_git_url: 'https://localhost:1/shop.git' cannot be fetched" in message
     assert "s3cret" not in message
+
+
+@pytest.fixture
+def guarded(repository: Path) -> Iterator[str]:
+    """Serve the repository by HTTP to whoever says the password; give where."""
+    git(repository, "update-server-info")
+    wanted = "Basic " + base64.b64encode(b"deploy:s3cret/@").decode()
+
+    class Guard(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] == wanted:
+                super().do_GET()
+            else:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                self.end_headers()
+
+        def log_message(self, *_said: object) -> None:
+            """Say nothing."""
+
+    serve = functools.partial(Guard, directory=str(repository))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}/.git"
+        server.shutdown()
+
+
+def test_a_password_in_the_address(
+    pack: Packer, repository: Path, guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens the repository, also the next time; no process has it among its arguments, no file keeps it."""
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE", str(trace))
+    keeper = tmp_path / "keeper"
+    git(tmp_path, "config", "--global", "credential.helper", f"store --file={keeper}")
+    for _ in range(2):
+        at = commit(repository)
+        git(repository, "update-server-info")
+        answer = pack(git_url=f"http://deploy:s3cret%2F%40@{guarded}")
+        assert answer["id"] == at[:12]
+    assert "remote-http" in trace.read_text()
+    assert "s3cret" not in trace.read_text()
+    assert not keeper.exists()
+    assert [path for path in pack.cache.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == []
+    assert len(list(pack.cache.glob("*.git"))) == 1
+
+
+def test_a_wrong_password(pack: Packer, guarded: str) -> None:
+    """Refused, and not shown."""
+    message = pack(git_url=f"http://deploy:wr0ng@{guarded}")["msg"]
+    assert f"site_git_url: 'http://{guarded}' cannot be fetched" in message
+    assert "wr0ng" not in message
 
 
 @pytest.mark.parametrize("ref", ["v9", "--all", "0123456789abcdef0123456789abcdef01234567"])
