@@ -83,8 +83,8 @@ def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
         raise Unsaved(str(error)) from error
     finally:
         part.unlink(missing_ok=True)
-    kept = sorted(directory.glob(f"*-before-*.{suffix}"), reverse=True)[:keep]
-    for other in directory.glob(f"*-before-*.{suffix}"):
-        if other not in kept:
-            other.unlink()
+    # The new one is the last whatever it is called: the clock may have been ahead when others were made.
+    others = sorted({*directory.glob(f"*-before-*.{suffix}")} - {file}, reverse=True)
+    for other in others[keep - 1 :]:
+        other.unlink()
     return file

@@ -5,7 +5,8 @@
 A run pays several visits to the host. During those that change something it holds a lock of the kernel (C(alone)),
 which nobody can forget to give back. From the first visit to the last it has its name in a record (C(DeployLock)).
 A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while.
-The record is in /run, so that a reboot clears it.
+The record is in /run, so that a reboot clears it, and its signs of life are counted from the boot: the clock of a host
+may be set while a run is under way, or be wrong.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ def when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
+def uptime() -> float:
+    """Give the seconds since the host was booted."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 @contextmanager
 def _kernel_lock(path: Path, patience_s: float = 0) -> Iterator[bool]:
     """Try for so long to take the lock of a file that only root can open; give whether it was free."""
@@ -96,7 +102,7 @@ class DeployLock:
         with self._record() as file:
             before = self._read(file)
             if before and not break_it:
-                idle_s = time.time() - os.fstat(file.fileno()).st_mtime
+                idle_s = max(0, uptime() - os.fstat(file.fileno()).st_mtime)
                 if idle_s < expires_s or self._at_work():
                     left = max(0, expires_s - idle_s)
                     raise Busy(
@@ -106,6 +112,7 @@ class DeployLock:
                         before,
                     )
             self._write(file, json.dumps(asdict(holder)))
+        self.sign()
         return before
 
     def free(self, token: str) -> bool:
@@ -129,7 +136,7 @@ class DeployLock:
     def sign(self) -> None:
         """Show that the run is alive."""
         with suppress(OSError):
-            os.utime(self.path)
+            os.utime(self.path, (uptime(), uptime()))
 
     def _at_work(self) -> bool:
         """Whether a visit is under way, however long it takes already."""

@@ -36,7 +36,7 @@ def root(lock: DeployLock) -> Path:
 
 def silent_for(lock: DeployLock, seconds: float) -> None:
     """Let the run that has the site give no sign of life for so long."""
-    then = time.time() - seconds
+    then = module.uptime() - seconds
     os.utime(lock.path, (then, then))
 
 
@@ -82,6 +82,19 @@ def test_a_lock_expires(lock: DeployLock, silence_s: float, is_taken_over: bool)
     else:
         with pytest.raises(Busy, match=r"expires in (29|30) s"):
             lock.take(BERT, EXPIRES_S)
+
+
+def test_a_clock_that_is_set_changes_nothing(lock: DeployLock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is a run taken for dead, nor a dead one kept for a year."""
+    for ahead_s in (31_536_000, -31_536_000):
+        lock.take(ANNA, EXPIRES_S, break_it=True)
+        with monkeypatch.context() as patch:
+            now = time.time() + ahead_s
+            patch.setattr(time, "time", lambda now=now: now)
+            with pytest.raises(Busy, match=r"expires in (599|600) s"):
+                lock.take(BERT, EXPIRES_S)
+            silent_for(lock, EXPIRES_S + 1)
+            assert lock.take(BERT, EXPIRES_S) == ANNA
 
 
 def test_a_lock_does_not_expire_during_a_long_visit(lock: DeployLock, root: Path) -> None:
