@@ -26,6 +26,10 @@ LOSS_IN_SQL = re.compile(
     r"\b(?:TRUNCATE|RENAME)\b|\bDROP\s+(?!INDEX|CONSTRAINT|NOT\s+NULL|DEFAULT|IDENTITY|EXPRESSION|TRIGGER|FUNCTION|POLICY)",
     re.IGNORECASE,
 )
+DEMANDED = (
+    "\tHINT: Until the switch, the release that serves cannot add rows there. Give the field a db_default, or "
+    "null=True in this release."
+)
 COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -40,6 +44,8 @@ class Pending:
     name: str
     operations: tuple[str, ...]
     losses: tuple[str, ...]
+    demands: tuple[str, ...]
+    """What an older release does not say of a new row, and the database insists on."""
     atomic: bool
 
     def __str__(self) -> str:
@@ -90,6 +96,19 @@ def _loses(operation: Any) -> bool:
     )
 
 
+def _demands(operation: Any) -> bool:
+    from django.db import migrations
+    from django.db.models import NOT_PROVIDED
+
+    if not isinstance(operation, migrations.AddField):
+        return False
+    field = operation.field
+    if field.null or field.many_to_many or getattr(field, "generated", False):
+        return False
+    # Django takes any other default out of the database again once it has filled the rows that are there.
+    return getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED
+
+
 def pending(connection: Any) -> list[Pending]:
     """Give what the database has not seen, in the order in which it would be applied.
 
@@ -100,15 +119,17 @@ def pending(connection: Any) -> list[Pending]:
     executor = MigrationExecutor(connection)
     known = {app for app, _name in executor.loader.applied_migrations}
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+    def noticed(migration: Any, judge: Callable[[Any], bool]) -> tuple[str, ...]:
+        operations = _database_operations(migration.operations) if migration.app_label in known else ()
+        return tuple(operation.describe() for operation in operations if judge(operation))
+
     return [
         Pending(
             name=f"{migration.app_label}.{migration.name}",
             operations=tuple(operation.describe() for operation in migration.operations),
-            losses=tuple(
-                operation.describe()
-                for operation in _database_operations(migration.operations)
-                if migration.app_label in known and _loses(operation)
-            ),
+            losses=noticed(migration, _loses),
+            demands=noticed(migration, _demands),
             atomic=migration.atomic and connection.features.can_rollback_ddl,
         )
         for migration, _backwards in plan
@@ -208,6 +229,13 @@ def _refuse_losses(found: list[Pending]) -> None:
         )
 
 
+def _warn_of_demands(found: list[Pending]) -> None:
+    """Print it as Django's own check does, so that it is shown in the same way."""
+    demands = [f"{migration.name}: {demand}" for migration in found for demand in migration.demands]
+    if demands:
+        sys.stdout.write("\n".join(["WARNINGS:", *demands, DEMANDED, ""]))
+
+
 def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
     """Say what became of the database when a migration failed."""
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -247,6 +275,7 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
         found = pending(connection)
         if found:
             sys.stdout.write("\n  ".join(["Pending migrations:", *map(str, found)]) + "\n")
+            _warn_of_demands(found)
             sys.stdout.flush()
         if not job["allow_destructive"]:
             _refuse_losses(found)

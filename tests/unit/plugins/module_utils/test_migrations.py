@@ -160,6 +160,29 @@ def test_what_the_serving_release_does_not_notice(site: Site, operation: str) ->
     assert site.migrate() == ["depot.0002_more"]
 
 
+@pytest.mark.parametrize(
+    ("field", "is_demanded"),
+    [
+        ("models.TextField(default='red')", True),
+        ("models.ForeignKey('depot.Bike', models.CASCADE, default=1)", True),
+        ("models.TextField(null=True)", False),
+        ("models.TextField(db_default='red')", False),
+        ("models.ManyToManyField('depot.Bike')", False),
+    ],
+)
+def test_what_the_serving_release_does_not_say_of_a_row(
+    site: Site, capsys: pytest.CaptureFixture[str], field: str, is_demanded: bool
+) -> None:
+    """The database will insist on it from the migration on: a warning says so, and how to do better."""
+    site.migrate()
+    site.add("0002_colour", f"migrations.AddField('bike', 'colour', {field})")
+    capsys.readouterr()
+    site.migrate()
+    printed = capsys.readouterr().out
+    assert ("WARNINGS:\ndepot.0002_colour: Add field colour to bike\n\tHINT:" in printed) is is_demanded
+    assert ("db_default" in printed) is is_demanded
+
+
 def test_an_application_that_is_new_to_the_database(site: Site) -> None:
     """Its history may rename what it likes: nobody uses its tables yet."""
     site.add("0002_rename", "migrations.RenameField('bike', 'name', 'title')")
@@ -272,6 +295,21 @@ def test_the_last_backups_are_kept(site: Site, tmp_path: Path, monkeypatch: pyte
         "20260103T000000Z-before-r2.sqlite3",
         "mine.sqlite3",
     ]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_backup_after_the_clock_was_ahead(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int
+) -> None:
+    """Those with a later date do not cost the new one."""
+    site.migrate()
+    times = iter(("20300101T000000Z", "20300102T000000Z", "20260101T000000Z"))
+    monkeypatch.setattr("time.strftime", lambda *_: next(times))
+    for _ in range(3):
+        file = backup(site.connection, tmp_path / "backups", "r2", keep=keep)
+    assert file.exists()
+    assert len(names(file.parent)) == keep
+    assert ("20300102T000000Z-before-r2.sqlite3" in names(file.parent)) is (keep == 2)
 
 
 class PostgreSQL:
