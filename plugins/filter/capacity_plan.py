@@ -308,6 +308,7 @@ _value:
         worker_connections: {description: C(worker_connections)., type: int}
         worker_rlimit_nofile: {description: C(worker_rlimit_nofile)., type: int}
         proxy_read_timeout_s: {description: C(proxy_read_timeout) or C(uwsgi_read_timeout)., type: int}
+        balancer_read_timeout_s: {description: C(proxy_read_timeout) of a balancer in front., type: int}
         max_conns: {description: C(max_conns) of the upstream server. V(0) stands for no limit., type: int}
     gunicorn:
       description: Settings under gunicorn's names. Empty for O(server=uwsgi).

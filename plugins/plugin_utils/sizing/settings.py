@@ -135,6 +135,7 @@ class Nginx:
     worker_connections: int
     worker_rlimit_nofile: int
     proxy_read_timeout_s: int
+    balancer_read_timeout_s: int
     max_conns: int
 
 
@@ -283,6 +284,7 @@ def nginx(inputs: Inputs, demand: Demand, host: Host, backlog: int) -> Nginx:
         worker_connections=connections,
         worker_rlimit_nofile=files,
         proxy_read_timeout_s=answer_within + GRACE_S,
+        balancer_read_timeout_s=answer_within + 2 * GRACE_S,
         max_conns=demand.layout.slots if inputs.interface == "asgi" else 0,
     )
 

@@ -318,7 +318,7 @@ def test_a_backend_that_is_slow_or_gone(render: Render) -> None:
 
 
 def test_trusted_proxies(render: Render) -> None:
-    """They may say who the visitor is, and the site may say how the visitor came."""
+    """They may say who the visitor is, and that he came by https."""
     text = render("proxied", "site")
     [server] = servers(text)
     assert [line for line in server if "real_ip" in line] == [
@@ -327,7 +327,13 @@ def test_trusted_proxies(render: Render) -> None:
         "real_ip_header X-Forwarded-For;",
         "real_ip_recursive on;",
     ]
-    assert "proxy_set_header X-Forwarded-Proto https;" in server
+    assert block(text, "geo $realip_remote_addr $shop_scheme") == [
+        "default http;",
+        "127.0.0.1 https;",
+        "10.0.0.0/8 https;",
+        "192.0.2.1 https;",
+    ]
+    assert "proxy_set_header X-Forwarded-Proto $shop_scheme;" in server
     assert "keepalive_timeout 75s;" in server
     assert "listen 80;" in server
 

@@ -352,7 +352,7 @@ def test_nginx_speaks_the_protocol(render: Render) -> None:
     }
     assert "uwsgi_read_timeout 65s;" in found
     assert "uwsgi_hide_header X-Release;" in found
-    assert "uwsgi_param HTTPS on;" not in found
+    assert "uwsgi_param UWSGI_SCHEME http;" in found
     assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/uwsgi.sock;"]
 
 
@@ -360,7 +360,7 @@ def test_nginx_speaks_the_protocol(render: Render) -> None:
 def test_visitors_by_https(render: Render, site: str) -> None:
     """Told in both ways, wherever TLS ends."""
     found = lines(render(site, "site"))
-    assert found.count("uwsgi_param HTTPS on;") == 1
+    assert found.count("uwsgi_param UWSGI_SCHEME https;") == 1
     assert found.count("uwsgi_param HTTP_X_FORWARDED_PROTO https;") == 1
 
 

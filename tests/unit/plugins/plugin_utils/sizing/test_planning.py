@@ -299,12 +299,13 @@ def test_uwsgi_with_threads_has_no_harakiri() -> None:
 def test_every_time_out_follows_from_the_longest_request(
     said: dict[str, Any], timeout: int, graceful: int, stop: int, proxy: int
 ) -> None:
-    """7: the server gives up before nginx, systemd after the server."""
+    """7: the server gives up before nginx, nginx before a balancer, systemd after the server."""
     plan = planned(2, 8192, **said)
     assert plan.gunicorn["timeout"] == timeout
     assert plan.gunicorn["graceful_timeout"] == graceful
     assert plan.systemd.timeout_stop_s == stop
     assert plan.nginx.proxy_read_timeout_s == proxy
+    assert plan.nginx.balancer_read_timeout_s == proxy + 5
 
 
 @pytest.mark.parametrize(
