@@ -13,6 +13,27 @@ testinfra_hosts = ["ansible://django"]
 
 SECRET = "a key that only this test host knows, long enough for Django's check of it, 0123456789"
 
+SLOT = "/srv/shop/slots/(blue|green)"
+WRITTEN = {
+    "drwxr-x--- root:shop": "/srv/shop(/releases(/[^/]+(/app)?)?|/venvs(/[^/]+(/venv)?)?)?",
+    "drwxr-x--- shop:shop": "/srv/shop/cache|/var/lib/shop(/media)?|/run/shop-(blue|green)",
+    "drwxr-xr-x root:root": f"/srv/shop/slots|{SLOT}(/public)?|/etc/nginx/conf.d|/etc/systemd/system/nginx.service.d",
+    # Who had them could take the site over, or keep it from being deployed.
+    "-rw------- root:root": f"{SLOT}/(environment|secrets|deployed)|/srv/shop/.lock|/run/pitcrew-shop.lock",
+    "-rw-r--r-- root:root": (
+        f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py)(.deployed)?|/srv/shop/history"
+        "|/srv/shop/releases/[^/]+/release.json|/srv/shop/venvs/[^/]+/complete"
+        "|/etc/nginx/conf.d/(pitcrew|shop).conf|/etc/systemd/system/(shop@blue|shop@green|nginx.service.d/pitcrew)[^/]+"
+    ),
+    "lrwxrwxrwx root:root": f"/srv/shop/live|{SLOT}/(release|http.sock|uwsgi.sock)|/srv/shop/releases/[^/]+/venv",
+    # nginx follows a link only to what the link's owner owns.
+    "lrwxrwxrwx root:shop": f"{SLOT}/public/static",
+    "lrwxrwxrwx shop:shop": f"{SLOT}/public/media",
+    "srwxrwx--- shop:shop": "/run/shop-(blue|green)/app.sock",
+    "srw------- shop:shop": "/run/shop-(blue|green)/gunicorn.ctl",
+    "srw-rw---- shop:shop": "/run/shop-(blue|green)/stats.sock",
+}
+
 
 def ask(host: Host, path: str, *options: str, name: str = "shop.test") -> str:
     """Status, headers and body of what a visitor gets on the host."""
@@ -115,27 +136,24 @@ def test_sandbox(host: Host, live: Callable[[], str]) -> None:
     host.check_output("systemd-analyze security --no-pager --threshold=20 shop@%s.service", live())
 
 
-@pytest.mark.parametrize(
-    ("path", "user", "group", "mode"),
-    [
-        ("/srv/shop", "root", "shop", 0o750),
-        ("/srv/shop/live/secrets", "root", "root", 0o600),
-        ("/srv/shop/live/environment", "root", "root", 0o600),
-        ("/srv/shop/live/release/app/manage.py", "root", "shop", 0o750),
-        ("/srv/shop/live/release/venv/bin", "root", "shop", 0o750),
-        ("/var/lib/shop", "shop", "shop", 0o750),
-        ("/run/shop-blue", "shop", "shop", 0o750),
-    ],
-)
-def test_files(host: Host, path: str, user: str, group: str, mode: int) -> None:
-    """Owners and modes."""
-    file = host.file(path)
-    assert (file.user, file.group, oct(file.mode)) == (user, group, oct(mode))
+def test_files(host: Host) -> None:
+    """Owner and mode of everything that a deploy writes, but for what is inside of releases and packages."""
+    deep = "-path /srv/shop/releases/*/app/* -o -path /srv/shop/venvs/*/venv/* -o -path /srv/shop/cache/*"
+    units = "/etc/systemd/system/shop@* /etc/systemd/system/nginx.service.d"
+    listing = (
+        rf"set -f; find /srv/shop \( {deep} \) -prune -o -printf '%M %u:%g %p\n'; set +f;"
+        f"find /run/shop-* /run/pitcrew-shop.lock {units} -printf '%M %u:%g %p\\n';"
+        "find /etc/nginx/conf.d /var/lib/shop -maxdepth 1 ! -name '*sqlite3*' -printf '%M %u:%g %p\\n'"
+    )
+    found = dict(reversed(line.rsplit(" ", 1)) for line in host.check_output(listing).splitlines())
+    assert len(found) > 30
+    judged = {path: [words for words, paths in WRITTEN.items() if re.fullmatch(paths, path)] for path in found}
+    assert {path: [words] for path, words in found.items()} == judged
 
 
 def test_code_is_out_of_the_reach_of_its_process(host: Host) -> None:
-    """Nothing below the site's directory belongs to the site's user or is open to others, but the cache of packages."""
-    found = "find /srv/shop -path /srv/shop/cache -prune -o ! -type l ( -user shop -o -perm /002 ) -print"
+    """Nothing below the site's directory is the site's user's or group's to write, but the cache of packages."""
+    found = "find /srv/shop -path /srv/shop/cache -prune -o ! -type l ( -user shop -o -perm /022 ) -print"
     assert host.check_output(found.replace("(", r"\(").replace(")", r"\)")) == ""
 
 
