@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_visitor_is_known_behind_the_balancer(host: Host, backends: list[Host], 
     assert "".join(lines).startswith("127.0.0.1 ")
     backends[0].check_output("curl -s -H 'Host: shop.test' -H 'X-Forwarded-For: 1.2.3.4' http://127.0.0.1/?by=liar")
     assert backends[0].check_output("grep by=liar /var/log/nginx/access.log").startswith("127.0.0.1 ")
+
+
+def test_who_comes_by_https(host: Host, backends: list[Host], address: str) -> None:
+    """Who comes through the balancer; not who goes to a host behind it by himself, whatever he says."""
+    assert json.loads(host.check_output(f"{ASK}seen/"))["scheme"] == "https"
+    behind = backends[0].check_output("hostname --all-ip-addresses").split()[0]
+    ask = "curl --silent --header 'Host: shop.test' --header 'X-Forwarded-Proto: https' http://%s/exercise/seen/"
+    for visitor, scheme in ((host, "https"), (backends[0], "https"), (backends[1], "http")):
+        at = "127.0.0.1" if visitor is backends[0] else behind
+        assert json.loads(visitor.check_output(ask, at))["scheme"] == scheme
 
 
 def test_http_is_sent_to_https(host: Host) -> None:
