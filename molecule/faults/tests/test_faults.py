@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,6 +156,26 @@ def test_a_worker_takes_all_the_memory(site: Site) -> None:
     survivors = set(site.workers) & set(workers)
     assert len(survivors) == len(workers) - 1
     assert site.host.service("postgresql").is_running
+
+
+def test_a_request_hangs(site: Site) -> None:
+    """It is given up, and told so; no other visitor notices, and its place is free again."""
+    main, workers = site.main, site.workers
+    with ThreadPoolExecutor(1) as aside:
+        asked = []
+        seen = site.under_fire(
+            "a request hangs", lambda: asked.append(aside.submit(site.ask, "/exercise/hang/")), 32 + QUIET_S, mix=FAST
+        )
+        status, took = asked[0].result()
+    print(f"{status} after {took:.0f} s")
+    seen.healed(32, "502")
+    assert seen.report.lost == []
+    assert status in {"500", "502", "504"}
+    # A request may take ten seconds (site_request_timeout); a server asks no worker more often than every thirty.
+    assert took < 40
+    assert site.main == main
+    assert len(site.workers) == len(workers)
+    assert site.workers != workers
 
 
 def test_the_backlog_is_full(site: Site) -> None:
