@@ -33,7 +33,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SERVER_OVERHEAD_MS
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
 from sizing_cells import (
     LEVELS,
     Cell,
@@ -42,6 +41,7 @@ from sizing_cells import (
     contenders,
     first_rate,
     fixed_cells,
+    predicted_rps,
     screened,
     shuffled,
     site_of,
@@ -90,7 +90,6 @@ class Study:
     said: dict[str, float]
     goal_ms: float
     measured: dict[str, float]
-    predicted: dict[str, float]
     fixed: dict[str, Cell]
     contenders: list[Cell]
 
@@ -190,7 +189,6 @@ class Bench:
         if mix.db_budget is not None:
             said["db_connections"] = 2 * mix.db_budget
         site = site_of(cpus, said)
-        plan = make_plan(site.host, site.inputs)
         fixed = fixed_cells(cpus, said, self.uwsgi)
         choice = contenders(site)
         if screen:
@@ -201,7 +199,6 @@ class Bench:
             said=said,
             goal_ms=goal_ms,
             measured={"cpu_ms": cpu_ms, "wait_ms": wait_ms, "front_ms": self.front_ms},
-            predicted={"rps_at_slo": plan.capacity.rps_at_slo, "rps_saturation": plan.capacity.rps_saturation},
             fixed=fixed,
             contenders=spread(choice, [fixed["plan"]], level.contenders),
         )
@@ -390,7 +387,7 @@ def run_shape(
 
 def study_from(said: Mapping[str, Any]) -> Study:
     """Read a study from its record."""
-    names = {"mix", "cpus", "said", "goal_ms", "measured", "predicted"}
+    names = {"mix", "cpus", "said", "goal_ms", "measured"}
     return Study(
         **{name: said[name] for name in names},
         fixed={role: Cell(**cell) for role, cell in said["fixed"].items()},
@@ -401,9 +398,10 @@ def study_from(said: Mapping[str, Any]) -> Study:
 def describe(study: Study) -> str:
     """Say in a line what a study compares."""
     fixed = ", ".join(f"{role} {cell.name}" for role, cell in study.fixed.items())
+    predicted = predicted_rps(study.cpus, study.said, study.fixed["plan"])
     return (
         f"{study.name}: {study.measured['cpu_ms']:.1f} ms CPU + {study.measured['wait_ms']:.1f} ms waiting, goal "
-        f"{study.goal_ms:.0f} ms, predicted {study.predicted['rps_at_slo']:.0f}/s\n  {fixed}\n"
+        f"{study.goal_ms:.0f} ms, predicted {predicted:.0f}/s\n  {fixed}\n"
         f"  contenders: {', '.join(cell.name for cell in study.contenders) or 'none'}"
     )
 

@@ -21,6 +21,7 @@ __all__ = [
     "first_rate",
     "fixed_cells",
     "plan_of",
+    "predicted_rps",
     "screened",
     "shuffled",
     "site_of",
@@ -85,6 +86,12 @@ def plan_of(site: Site) -> Layout:
     if layout is None:
         raise ValueError(f"There is no plan for {site!r}.")
     return layout
+
+
+def predicted_rps(cpus: float, said: Mapping[str, float], cell: Cell) -> float:
+    """Ask the model, as it is today, for the rate within the goal."""
+    site = site_of(cpus, said)
+    return site.system(Layout(cell.processes, cell.threads)).rps_within(site.slo_p99_ms)
 
 
 def fixed_cells(cpus: float, said: Mapping[str, float], uwsgi: bool) -> dict[str, Cell]:

@@ -140,6 +140,11 @@ class Host:
     cpus_source: str = "cpus"
     memory_source: str = "memory_mb"
 
+    @property
+    def has_quota(self) -> bool:
+        """Whether the site meets a CPU at full speed, but not all the time: no machine has less than one."""
+        return self.cpus < 1
+
     @classmethod
     def of(cls, said: Mapping[str, Any], cpus_source: str = "cpus", memory_source: str = "memory_mb") -> Host:
         """Check the numbers that were said; both `cpus` and `memory_mb` must be. Raises SizingError."""

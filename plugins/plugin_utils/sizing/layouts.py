@@ -70,9 +70,14 @@ class Limits:
     slots: float
     threads_per_worker: int
     lock: bool = True
+    quota: bool = False
     event_loop: bool = False
     workers: int | None = None
     threads: int | None = None
+
+    def system(self, work: Work, layout: Layout) -> System:
+        """Put a layout to this work, on these CPUs."""
+        return System(work, self.cpus, layout, self.lock, self.quota)
 
 
 def wanted_slots(work: Work, cpus: float) -> int:
@@ -105,7 +110,7 @@ def choose(work: Work, limits: Limits, footprint: Footprint, goal_p99_ms: float)
         return sync
     split = _best(work, _splits(work, slots, most, limits, footprint), limits)
     if split and split.processes > 1 and may_be_sync and most < slots:
-        return max(split, sync, key=lambda layout: System(work, limits.cpus, layout).rps_within(goal_p99_ms))
+        return max(split, sync, key=lambda layout: limits.system(work, layout).rps_within(goal_p99_ms))
     return split
 
 
@@ -164,14 +169,14 @@ def _best(work: Work, layouts: Iterator[Layout], limits: Limits) -> Layout | Non
         return None
 
     def usable(layout: Layout) -> float:
-        return System(work, limits.cpus, layout, limits.lock).usable_cpus
+        return limits.system(work, layout).usable_cpus
 
     def bound(layout: Layout) -> float:
         return 1000 * min(usable(layout) / work.cpu_ms, layout.slots / (work.cpu_ms + work.wait_ms))
 
     @cache
     def rps(layout: Layout) -> float:
-        return System(work, limits.cpus, layout, limits.lock).saturation_rps
+        return limits.system(work, layout).saturation_rps
 
     best = rps(first)
     if best >= CLOSE_ENOUGH * 1000 * limits.cpus / work.cpu_ms:

@@ -12,13 +12,16 @@ Times are milliseconds, rates are requests per second.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 __all__ = ["Layout", "Response", "System", "Work", "erlang_c"]
 
 NEGLIGIBLE: Final = 1e-15
+QUOTA_PERIOD_MS: Final = 100
+"""The kernel counts a CPU quota in periods of this length, unless somebody said otherwise."""
+
 Z_P95: Final = 1.6448536269514722
 Z_P99: Final = 2.3263478740408408
 
@@ -83,13 +86,15 @@ class Response:
 class System:
     """A layout that serves this work on this many CPUs.
 
-    Without an interpreter lock (`lock` false) the threads of a process run in parallel.
+    Without an interpreter lock (`lock` false) the threads of a process run in parallel. Less than one CPU is either
+    a slower one, shared with others, or a `quota` of one at full speed.
     """
 
     work: Work
     cpus: float
     layout: Layout
     lock: bool = True
+    quota: bool = False
 
     @property
     def usable_cpus(self) -> float:
@@ -136,6 +141,44 @@ class System:
     def response(self, rps: float) -> Response:
         """Predict response times under Poisson arrivals, at a rate below `saturation_rps`.
 
+        Under a quota they lie between those of a whole CPU, which a request meets until the quota is spent, and
+        those of a slower one, which is what it amounts to in the long run.
+        """
+        if not self.quota or self.cpus >= 1:
+            return self._response(rps)
+        whole, slower = self._on_a_whole_cpu._response(rps), self._response(rps)
+        of_mean, of_deviation = self._throttled(rps)
+        return Response(
+            whole.mean_ms + of_mean * (slower.mean_ms - whole.mean_ms),
+            whole.deviation_ms + of_deviation * (slower.deviation_ms - whole.deviation_ms),
+        )
+
+    @cached_property
+    def _on_a_whole_cpu(self) -> System:
+        return replace(self, cpus=1.0)
+
+    def _throttled(self, rps: float) -> tuple[float, float]:
+        """Parts of the way from a whole CPU to a slower one that mean and deviation go (docs/sizing.md, 4.7).
+
+        A request is stopped by its own length, even on an idle server, or by what the others of the same period
+        took. How likely these are to spend the quota depends on its distance from what they need in the mean, in
+        standard deviations.
+        """
+        requests = QUOTA_PERIOD_MS * self.cpus / self.work.cpu_ms
+        load = rps * self.work.cpu_ms / 1000 / self.cpus
+        distance = (1 - load) * math.sqrt(requests / (load * (1 + self.work.cv_cpu**2))) if load else math.inf
+
+        def part(by_itself: float, by_others: float) -> float:
+            return 1 - (1 - by_itself) * (1 - by_others)
+
+        return (
+            part(_spent_by_one(requests), math.exp(-1.5 * distance)),
+            part(_spent_by_one(requests / 2), math.exp(-(distance**2) / 4)),
+        )
+
+    def _response(self, rps: float) -> Response:
+        """Predict response times where less than one CPU is a slower one.
+
         The two stretches count a request against any number of others, which is too much where slots are few.
         But no request is in its slot for longer than at saturation, where that is N / X by Little's law.
         """
@@ -170,7 +213,7 @@ class System:
 
 
 def _cpu_stretch(cpus: float, utilisation: float) -> float:
-    """Stretch CPU time by what other processes take; linear between whole CPUs, a quota below one."""
+    """Stretch CPU time by what other processes take; linear between whole CPUs, a slower CPU below one."""
     if cpus <= 1:
         return 1 / (cpus * (1 - utilisation))
 
@@ -180,6 +223,11 @@ def _cpu_stretch(cpus: float, utilisation: float) -> float:
     below = math.floor(cpus)
     part = cpus - below
     return stretch(below) if part == 0 else (1 - part) * stretch(below) + part * stretch(below + 1)
+
+
+def _spent_by_one(quota: float) -> float:
+    """Part of its CPU time that a lone request is stopped in; its mean is 1, the quota of a period that many."""
+    return quota * math.exp(-quota) / -math.expm1(-quota)
 
 
 def erlang_c(servers: int, offered: float) -> float:

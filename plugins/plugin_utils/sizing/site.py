@@ -110,7 +110,7 @@ class Site:
 
     def system(self, layout: Layout) -> System:
         """Put a layout to this work, on these CPUs."""
-        return System(self.work, self.cpus, layout, lock=not self.inputs.free_threaded)
+        return System(self.work, self.cpus, layout, lock=not self.inputs.free_threaded, quota=self.host.has_quota)
 
     def db_slots(self, overlap: float) -> float:
         """Slots of one generation that the database has connections for; infinite if nothing was said."""
@@ -126,6 +126,7 @@ class Site:
             cpus=self.cpus,
             memory_mb=self.available_mb / overlap,
             slots=self.db_slots(overlap),
+            quota=self.host.has_quota,
             threads_per_worker=1 if said.one_request_per_worker else said.max_threads,
             lock=not said.free_threaded,
             event_loop=said.interface == "asgi",

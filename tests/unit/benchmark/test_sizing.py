@@ -21,7 +21,6 @@ STUDY: dict[str, Any] = {
     "said": {},
     "goal_ms": 100.0,
     "measured": {"cpu_ms": 10.0},
-    "predicted": {},
     "fixed": {"plan": vars(PLAN), "two_n_plus_one": vars(RULE)},
     "contenders": [vars(GOOD), vars(BAD)],
 }

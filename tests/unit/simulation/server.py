@@ -4,7 +4,8 @@
 
 It shares no formula with the model. Requests arrive at random, queue in one line, take any free slot, and
 alternate between CPU and waiting there. The runnable processes share the CPUs of the host, the runnable
-threads of a process share one CPU (the interpreter lock), both in equal parts.
+threads of a process share one CPU (the interpreter lock), both in equal parts. Under a quota they run at full speed
+until it is spent, and then stand still to the end of the period.
 
 Every process has a clock of the service that each of its threads has received, and the host has one for the
 service that each runnable process has received. A thread is done when the clock of its process reaches its
@@ -26,6 +27,7 @@ __all__ = ["Outcome", "simulate"]
 WARM_UP = 0.1
 HOPELESS = 40
 """As many queued requests per slot as that, and the run ends: this rate is not served."""
+PERIOD_MS = 100.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,13 @@ def draw(rng: random.Random, mean: float, cv: float) -> float:
     return rng.gammavariate(shape, mean / shape)
 
 
-def simulate(work: Work, cpus: float, layout: Layout, rps: float, requests: int, seed: int) -> Outcome:
-    """Serve so many requests. The same seed brings the same requests, whatever the layout and the rate."""
+def simulate(
+    work: Work, cpus: float, layout: Layout, rps: float, requests: int, seed: int, quota: bool = False
+) -> Outcome:
+    """Serve so many requests. The same seed brings the same requests, whatever the layout and the rate.
+
+    With `quota` the `cpus` are a part of the time of one CPU, less than 1, counted in periods.
+    """
     rng = random.Random(seed)
     spacing = 1000 / rps
     choose_slot = random.Random(seed + 1).random
@@ -77,6 +84,9 @@ def simulate(work: Work, cpus: float, layout: Layout, rps: float, requests: int,
     times: list[float] = []
     arrival = rng.expovariate(1) * spacing
     limit = HOPELESS * layout.slots + 200
+    granted = left = cpus * PERIOD_MS if quota else math.inf
+    period_end = PERIOD_MS if quota else math.inf
+    cpus = 1.0 if quota else cpus
     push, pop = heapq.heappush, heapq.heappop
 
     def advance(process: int) -> None:
@@ -94,30 +104,40 @@ def simulate(work: Work, cpus: float, layout: Layout, rps: float, requests: int,
                 (service + (threads[0][0] - clock[process]) * len(threads), process, stamp[process]),
             )
 
+    def speed() -> float:
+        if left <= 0:
+            return 0.0
+        return min(1.0, cpus / active) if active else 1.0
+
     def compute(request: int, process: int) -> None:
         nonlocal active, rate
         advance(process)
         if not runnable[process]:
             active += 1
-            rate = min(1.0, cpus / active)
+            rate = speed()
         push(runnable[process], (clock[process] + half_ms[request], request))
         expect(process)
 
     while True:
         while done_next and stamp[done_next[0][1]] != done_next[0][2]:
             pop(done_next)
-        done_at = now + (done_next[0][0] - service) / rate if done_next else math.inf
+        done_at = now + (done_next[0][0] - service) / rate if done_next and rate else math.inf
+        spent_at = now + left / (rate * active) if active and rate else math.inf
         waited_at = waiting[0][0] if waiting else math.inf
-        event = min(arrival, done_at, waited_at)
+        event = min(arrival, done_at, spent_at, waited_at, period_end)
         service += (event - now) * rate
+        left -= (event - now) * rate * active
         now = event
-        if event == done_at:
+        if event == period_end:
+            left, period_end = granted, now + PERIOD_MS
+            rate = speed()
+        elif event == done_at:
             process = done_next[0][1]
             advance(process)
             request = pop(runnable[process])[1]
             if not runnable[process]:
                 active -= 1
-                rate = min(1.0, cpus / active) if active else 1.0
+                rate = speed()
             expect(process)
             if not waited[request]:
                 waited[request] = True
@@ -130,6 +150,8 @@ def simulate(work: Work, cpus: float, layout: Layout, rps: float, requests: int,
                 compute(queue.popleft(), process)
             else:
                 free.append(process)
+        elif event == spent_at:
+            left = rate = 0.0
         elif event == waited_at:
             _at, process, request = pop(waiting)
             compute(request, process)

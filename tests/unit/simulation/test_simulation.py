@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import statistics
+from itertools import product
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.policies import RULES
@@ -25,6 +26,14 @@ def test_the_simulation_meets_exact_means(cpus: float, layout: Layout, rps: floa
     """9.2: queues that can be solved on paper."""
     outcome = simulate(Work(10, 0), cpus, layout, rps, requests=60_000, seed=11)
     assert outcome.mean_ms == pytest.approx(mean_ms, rel=0.05)
+
+
+def test_the_simulation_stops_at_a_quota() -> None:
+    """A lone request of 80 ms under a quota of 50 ms in 100: 130 - u, 80, or 130 ms, as it comes u ms into a period."""
+    outcome = simulate(Work(80, 0, 0, 0), 0.5, Layout(60, 1), 0.02, requests=4_000, seed=3, quota=True)
+    assert outcome.mean_ms == pytest.approx(107.5, rel=0.02)
+    assert outcome.quantile_ms(0) == pytest.approx(80, rel=1e-6)
+    assert outcome.quantile_ms(0.95) == pytest.approx(130, rel=0.01)
 
 
 def test_the_simulation_meets_the_exact_throughput_of_two_slots() -> None:
@@ -73,6 +82,35 @@ def test_the_predicted_99th_percentile_is_near_the_simulated(part: float, median
         simulated = simulate(work, cpus, layout, rps, requests=12_000, seed=2).quantile_ms(0.99)
         errors.append(abs(system.response(rps).p99_ms / simulated - 1))
     print(f"p99 at {part:.0%}: error median {statistics.median(errors):.1%}, worst {max(errors):.1%}")
+    assert statistics.median(errors) <= median
+    assert max(errors) <= worst
+
+
+QUOTAS = (0.5, 0.25, 0.1)
+THROTTLED = [
+    (Work(17.8, 0.4), Layout(2, 1)),
+    (Work(14, 10), Layout(3, 1)),
+    (Work(8.8, 50), Layout(2, 4)),
+    (Work(12.1, 15, 1.571, 1.966), Layout(3, 1)),
+    (Work(3, 5), Layout(4, 1)),
+    (Work(50, 0), Layout(2, 1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("part", "median", "worst"), [(0.02, 0.06, 0.20), (0.3, 0.08, 0.25), (0.5, 0.14, 0.40), (0.7, 0.33, 0.55)]
+)
+def test_the_predicted_99th_percentile_is_near_the_simulated_under_a_quota(
+    part: float, median: float, worst: float
+) -> None:
+    """9.3: the errors of the document, with a margin."""
+    errors = []
+    for cpus, (work, layout) in product(QUOTAS, THROTTLED):
+        system = System(work, cpus, layout, quota=True)
+        rps = part * system.saturation_rps
+        simulated = simulate(work, cpus, layout, rps, requests=8_000, seed=2, quota=True).quantile_ms(0.99)
+        errors.append(abs(system.response(rps).p99_ms / simulated - 1))
+    print(f"p99 under a quota, at {part:.0%}: error median {statistics.median(errors):.1%}, worst {max(errors):.1%}")
     assert statistics.median(errors) <= median
     assert max(errors) <= worst
 

@@ -79,6 +79,33 @@ def test_an_idle_server_answers_in_cpu_plus_waiting_time() -> None:
     assert System(Work(10, 30), 0.5, Layout(8, 1)).response(0).mean_ms == 50
 
 
+@pytest.mark.parametrize(
+    ("cpu_ms", "cpus", "mean_ms"),
+    [
+        pytest.param(10, 0.5, 10.34, id="five of them fit into a period: at full speed, most of the time"),
+        pytest.param(500, 0.5, 975.4, id="ten periods each: as on half a CPU"),
+        pytest.param(10, 1, 10, id="a whole CPU has no quota"),
+    ],
+)
+def test_a_lone_request_under_a_quota(cpu_ms: float, cpus: float, mean_ms: float) -> None:
+    """4.7: only what is longer than the quota of a period is stopped."""
+    assert System(Work(cpu_ms, 0), cpus, Layout(8, 1), quota=True).response(0).mean_ms == pytest.approx(
+        mean_ms, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
+def test_a_quota_lies_between_a_whole_cpu_and_a_slower_one(part: float) -> None:
+    """4.7: more so, the fuller it is."""
+    work, layout = Work(14, 10), Layout(3, 1)
+    slower = System(work, 0.5, layout)
+    rps = part * slower.saturation_rps
+    bounds = System(work, 1, layout).response(rps), slower.response(rps)
+    response = System(work, 0.5, layout, quota=True).response(rps)
+    assert bounds[0].mean_ms < response.mean_ms < bounds[1].mean_ms
+    assert bounds[0].deviation_ms < response.deviation_ms < bounds[1].deviation_ms
+
+
 def test_quantiles_of_an_exponential_distribution() -> None:
     """Wilson and Hilferty miss the exact 299.6 and 460.5 by 1 %."""
     response = Response(mean_ms=100, deviation_ms=100)

@@ -15,7 +15,7 @@ GB = 1024
 
 EXAMPLES = [
     # host, what is said | class, workers, threads, limit, rps at most and at 70 %, p95 and p99 there
-    (0.5, 512, {}, "gthread", 2, 2, "cpu", 31.4, 22, 406, 581),
+    (0.5, 512, {}, "gthread", 2, 2, "cpu", 31.4, 22, 357, 561),
     (1, 512, ORM, "gthread", 1, 5, "cpu", 78, 54, 186, 264),
     (2, 24 * GB, {**ORM, "db_connections": 97}, "sync", 9, 1, "cpu", 157, 110, 102, 144),
     (4, 2 * GB, {**ORM, "worker_unique_mb": 350}, "gthread", 2, 5, "memory", 157, 110, 149, 212),
@@ -40,7 +40,7 @@ EXAMPLES = [
         {"profile": "orm", "db_connections": 97, "worker_unique_mb": 65, "worker_shared_mb": 35, "master_mb": 65},
         *("sync", 6, 1, "cpu", 186, 130, 72, 104),
     ),
-    (0.05, 1 * GB, {}, "sync", 2, 1, "cpu", 3.2, 2.2, 3346, 5034),
+    (0.05, 1 * GB, {}, "sync", 2, 1, "cpu", 3.2, 2.2, 3314, 5028),
     (3, 4 * GB, {}, "gthread", 6, 3, "cpu", 191, 134, 140, 196),
     (4096, 16384 * GB, {}, "sync", 12100, 1, "cpu", 260860, 182602, 111, 158),
     (4096, 16384 * GB, {"profile": "slow_api"}, "gthread", 8192, 15, "cpu", 470803, 329562, 753, 1154),
