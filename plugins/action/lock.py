@@ -60,7 +60,9 @@ class ActionModule(ActionBase):
             operator=arguments.get("operator") or operator(), node=platform.node(), process=identity(os.getppid())
         )
         answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        if is_gone((answer.get("holder") or {}).get("process", "")):
-            arguments["force"] = True
+        process = (answer.get("holder") or {}).get("process", "")
+        if is_gone(process):
+            # Not by force: another run may have found the same, and have the site by now.
+            arguments["gone"] = process
             answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
         return {**result, **answer}

@@ -94,14 +94,15 @@ class DeployLock:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         return None
 
-    def take(self, holder: Holder, expires_s: float, break_it: bool = False) -> Holder | None:
+    def take(self, holder: Holder, expires_s: float, break_it: bool = False, gone: str | None = None) -> Holder | None:
         """Write the holder down; give the one whose run was cut off, if there was one.
 
-        Raises Busy where another run has the site and may still be alive.
+        Raises Busy where another run has the site and may still be alive: not that of the process which was found gone.
         """
         with self._record() as file:
             before = self._read(file)
-            if before and not break_it:
+            # Others may have found the same process gone: the record may be that of a run which lives by now.
+            if before and not break_it and before.process != gone:
                 idle_s = max(0, uptime() - os.fstat(file.fileno()).st_mtime)
                 if idle_s < expires_s or self._at_work():
                     left = max(0, expires_s - idle_s)

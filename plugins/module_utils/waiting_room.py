@@ -7,7 +7,8 @@ connections at the socket of C(shop-waiting.socket). As soon as somebody serves 
 own C(systemd-socket-proxyd) hands them over, and when the room is empty all of it is removed.
 
 A run may be cut off in the middle. The room is kept shut by a file in /run, which counts for a limited time only: then
-whoever waits brings back the slot that the live link names. After a reboot the room is open from the beginning.
+whoever waits brings back the slot that the live link names. That time is counted from the boot: the clock of a host
+may be set meanwhile. A reboot clears /run, and the room is open from the beginning.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Syst
 __all__ = ["WaitingRoom"]
 
 RUN = Path("/run")
+UPTIME = Path("/proc/uptime")
 POLL_S = 0.1
 # Two sockets and two pipes, each of two ends.
 DESCRIPTORS_PER_CONNECTION = 6
@@ -56,8 +58,9 @@ TimeoutStartSec=infinity
 """
 SCRIPT = """\
 # Keeps those who wait until somebody can answer them. If nobody says so in time, the run that should have is gone.
-while test -e {shut}; do
-    if test $(( $(date +%s) - $(stat --format=%Y {shut}) )) -gt {patience}; then
+while read -r deadline 2> /dev/null < {shut}; do
+    IFS=. read -r now _ < {uptime}
+    if test "$now" -gt "$deadline"; then
         case $(readlink {live}) in
             {old_target}) systemctl stop {new}; systemctl start {old} ;;
             *) ln --symbolic --force --no-dereference {new_socket} {target} ;;
@@ -67,6 +70,12 @@ while test -e {shut}; do
     sleep 0.1
 done
 """
+
+
+def uptime() -> int:
+    """Give the full seconds since the host was booted, from where the script reads them, too."""
+    # Not by clock_gettime: some containers have a file of their own here, but the clock of their host.
+    return int(float(UPTIME.read_text(encoding="ascii").split()[0]))
 
 
 class WaitingRoom:
@@ -107,10 +116,9 @@ class WaitingRoom:
             "target": self.target,
             "backlog": backlog,
             "descriptors": DESCRIPTORS_PER_CONNECTION * backlog + 64,
-            "patience": patience_s,
+            "uptime": UPTIME,
         }
-        self.shut.unlink(missing_ok=True)
-        self.shut.touch()
+        write_file(self.shut, f"{uptime() + patience_s}\n", 0o644)
         replace_link(self.target, str(old.socket))
         for file, text in zip([self.script, *self.files], (SCRIPT, SOCKET, SERVICE), strict=True):
             write_file(file, text.format(**words), 0o644)

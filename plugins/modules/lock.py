@@ -50,6 +50,9 @@ options:
     description: Set by the action plugin, what tells the process from all others.
     type: str
     default: ""
+  gone:
+    description: Set by the action plugin, the process of a run that has died. Its lock alone is taken at once.
+    type: str
   expires:
     description: After how many seconds without a sign of life a lock counts no more.
     type: int
@@ -99,6 +102,7 @@ def main() -> None:
             "operator": {"type": "str"},
             "node": {"type": "str", "default": ""},
             "process": {"type": "str", "default": ""},
+            "gone": {"type": "str"},
             "expires": {"type": "int", "default": 1800},
             "force": {"type": "bool", "default": False},
         },
@@ -114,7 +118,7 @@ def main() -> None:
             lock.free(said["token"])
             module.exit_json(changed=False)
         holder = Holder(said["operator"] or "somebody", said["node"], said["process"], time.time())
-        before = lock.take(holder, said["expires"], said["force"])
+        before = lock.take(holder, said["expires"], said["force"], said["gone"])
     except Busy as busy:
         found = busy.holder
         where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}

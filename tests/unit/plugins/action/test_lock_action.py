@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.action.lock import identity, is_gone, operator
+from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.action import ActionBase
+from ansible_collections.pitcrew.django.plugins.action.lock import ActionModule, identity, is_gone, operator
+from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.modules import lock as module
+
+EXPIRES_S = 600
 
 
 def test_the_operator_is_who_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,13 +45,18 @@ def test_a_process_that_runs() -> None:
     assert not is_gone(identity(os.getppid()))
 
 
-@on_linux
-def test_a_process_that_has_ended() -> None:
+def ended() -> str:
+    """Give the identity of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         known = identity(process.pid)
         assert not is_gone(known)
         process.communicate(b"\n")
-    assert is_gone(known)
+    return known
+
+
+@on_linux
+def test_a_process_that_has_ended() -> None:
+    assert is_gone(ended())
 
 
 @on_linux
@@ -60,3 +77,75 @@ def test_a_process_of_another_machine_or_container(part: int) -> None:
 @pytest.mark.parametrize("process", ["", "nonsense"])
 def test_a_holder_that_says_nothing_of_its_process(process: str) -> None:
     assert not is_gone(process)
+
+
+# What the host is asked
+
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
+    """The lock of a site, in a directory that stands for /run."""
+    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    return DeployLock(tmp_path / "srv" / "shop")
+
+
+@pytest.fixture
+def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Ask for the lock by the action, whose module runs right here; something may happen after its first answer."""
+
+    def asked(meanwhile: Callable[[], object] = lambda: None, **said: Any) -> dict[str, Any]:
+        happens = iter([meanwhile])
+
+        def execute(_action: ActionModule, _name: str, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
+            with patch_module_args(module_args), pytest.raises(SystemExit):
+                module.main()
+            next(happens, lambda: None)()
+            answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+            return answer
+
+        action = ActionModule.__new__(ActionModule)
+        action._task = SimpleNamespace(args={"root": str(lock.root), **said})
+        with monkeypatch.context() as patch:
+            patch.setattr(ActionBase, "run", lambda *_: {})
+            patch.setattr(ActionModule, "_execute_module", execute)
+            return action.run()
+
+    return asked
+
+
+def holder(name: str, process: str) -> Holder:
+    """One run, of this very control node."""
+    return Holder(name, "laptop", process, 1_750_000_000)
+
+
+@on_linux
+def test_the_lock_of_a_run_that_has_died_is_taken_at_once(lock: DeployLock, ask: Ask) -> None:
+    anna = holder("anna", ended())
+    lock.take(anna, EXPIRES_S)
+    answer = ask(operator="bert")
+    assert lock.holder is not None
+    assert (lock.holder.operator, lock.holder.token) == ("bert", answer["token"])
+
+
+@on_linux
+def test_two_runs_that_find_the_same_one_dead(lock: DeployLock, ask: Ask) -> None:
+    """The second is told of the first, which keeps the site."""
+    died, alive = ended(), identity(os.getpid())
+    lock.take(holder("anna", died), EXPIRES_S)
+    answer = ask(lambda: lock.take(holder("bert", alive), EXPIRES_S, gone=died), operator="carl")
+    assert answer["msg"].startswith("shop is being deployed by bert on laptop")
+    assert answer["holder"]["operator"] == "bert"
+    assert lock.holder is not None
+    assert lock.holder.operator == "bert"
+
+
+@on_linux
+def test_who_breaks_a_lock_breaks_any(lock: DeployLock, ask: Ask) -> None:
+    lock.take(holder("anna", identity(os.getpid())), EXPIRES_S)
+    assert "is being deployed by anna" in ask(operator="bert")["msg"]
+    ask(operator="bert", force=True)
+    assert lock.holder is not None
+    assert lock.holder.operator == "bert"

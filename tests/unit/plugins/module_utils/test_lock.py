@@ -15,6 +15,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, D
 
 ANNA = Holder("anna", "laptop", "boot pid:[1] 42 7", 1_750_000_000, "a" * 16)
 BERT = Holder("bert", "desk", "boot pid:[1] 43 8", 1_750_000_060, "b" * 16)
+CARL = Holder("carl", "desk", "boot pid:[1] 44 9", 1_750_000_120, "c" * 16)
 EXPIRES_S = 600
 
 
@@ -113,6 +114,22 @@ def test_a_lock_is_broken_on_request(lock: DeployLock) -> None:
     assert lock.take(BERT, EXPIRES_S, break_it=True) == ANNA
     assert lock.holder == BERT
     assert not lock.free(ANNA.token)
+
+
+def test_the_lock_of_a_process_that_is_gone_is_taken_once(lock: DeployLock) -> None:
+    """Of two runs that found the same process gone, the second is told of the first."""
+    lock.take(ANNA, EXPIRES_S)
+    assert lock.take(BERT, EXPIRES_S, gone=ANNA.process) == ANNA
+    with pytest.raises(Busy, match="is being deployed by bert on desk") as refusal:
+        lock.take(CARL, EXPIRES_S, gone=ANNA.process)
+    assert refusal.value.holder == BERT
+    assert lock.holder == BERT
+
+
+def test_a_holder_without_a_process_is_not_taken_for_gone(lock: DeployLock) -> None:
+    lock.take(replace(ANNA, process=""), EXPIRES_S)
+    with pytest.raises(Busy):
+        lock.take(BERT, EXPIRES_S)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"operator": "anna"}', json.dumps({"token": 1, "x": 2})])
