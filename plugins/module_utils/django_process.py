@@ -91,6 +91,8 @@ class Django:
                 expand_user_and_vars=False,
             )
             file.seek(0)
-            text = file.read()
-        failed = {"stage": "start", "error": f"Python ended with {returncode}"}
-        return (json.loads(text) if text else failed), out + err
+            answers = [line for line in file if line.endswith("\n")]
+        answer: dict[str, Any] = json.loads(answers[-1]) if answers else {"stage": "start", "error": None}
+        if answer["error"] is None and answer["stage"] != "done":
+            answer["error"] = f"Python ended with {returncode}"
+        return answer, out + err

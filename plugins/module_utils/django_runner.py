@@ -6,7 +6,8 @@ Starting Django costs more than most of its commands; so one process answers wha
 know of the settings, and then checks, collects the static files and migrates, in this order: what can
 fail without a trace comes before what changes the database.
 
-The job comes as JSON on standard input, the answer goes as JSON to the file descriptor it names.
+The job comes as JSON on standard input, the answer goes as JSON to the file descriptor it names: a line at each
+stage, so that a process that is killed has said how far it came. The last one counts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,24 @@ from ansible_collections.pitcrew.django.plugins.module_utils.migrations import R
 
 class Objection(Exception):
     """Something that would not work in production, with its cure."""
+
+
+class Answer(dict[str, Any]):
+    """What is known so far, and the stage reached."""
+
+    def __init__(self, handle: int) -> None:
+        super().__init__(stage="start", error=None, migrations=[], backup=None)
+        self.file = os.fdopen(handle, "w", encoding="utf-8")
+
+    def reach(self, stage: str) -> None:
+        """Go on to a stage, and say so."""
+        self["stage"] = stage
+        self.tell()
+
+    def tell(self) -> None:
+        """Write all of it."""
+        self.file.write(json.dumps(self) + "\n")
+        self.file.flush()
 
 
 def url_path(url: str | None) -> str | None:
@@ -128,7 +147,7 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def migrate_guarded(job: dict[str, Any], answer: dict[str, Any]) -> None:
+def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
     """Back the database up if that is wanted and there is something to lose, and migrate it."""
     from django.db import connection
     from django.db.migrations.recorder import MigrationRecorder
@@ -137,36 +156,35 @@ def migrate_guarded(job: dict[str, Any], answer: dict[str, Any]) -> None:
         return  # A site without a database has Django's dummy, which can do nothing.
 
     def stage(name: str) -> None:
-        answer["stage"] = name
         if (
             name == "migrate"
             and job["backup"]
             and pending(connection)
             and MigrationRecorder(connection).applied_migrations()
         ):
-            answer["stage"] = "backup"
+            answer.reach("backup")
             directory = Path(job["state"]) / "backups"
             answer["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
-            answer["stage"] = name
+        answer.reach(name)
 
     answer["migrations"] = migrate(connection, job, stage)
 
 
-def build(job: dict[str, Any], answer: dict[str, Any]) -> None:
+def build(job: dict[str, Any], answer: Answer) -> None:
     """Go through the stages of a new release; the answer always names the one reached."""
     import django
     from django.core.management import call_command
 
-    answer["stage"] = "settings"
+    answer.reach("settings")
     link_shared(Path.cwd(), Path(job["state"]), job["shared"])
     django.setup()
     from django.conf import settings
 
     answer["description"] = describe(settings, job)
-    answer["stage"] = "check"
+    answer.reach("check")
     call_command("check", deploy=True)
     if answer["description"].pop("collects"):
-        answer["stage"] = "collectstatic"
+        answer.reach("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
     # A database in a file is this host's own; one that hosts share is migrated by the one that leads.
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
@@ -176,14 +194,14 @@ def build(job: dict[str, Any], answer: dict[str, Any]) -> None:
     answer["stage"] = "done"
 
 
-def ahead(job: dict[str, Any], answer: dict[str, Any]) -> None:
+def ahead(job: dict[str, Any], answer: Answer) -> None:
     """Compare the migrations of the release with the database."""
     import django
     from django.db import connection
 
-    answer["stage"] = "settings"
+    answer.reach("settings")
     django.setup()
-    answer["stage"] = "plan"
+    answer.reach("plan")
     found = compare(connection)
     answer |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
 
@@ -192,7 +210,7 @@ def main() -> None:
     """Do the job and answer, whatever happens."""
     job = json.load(sys.stdin)
     sys.path.insert(0, os.getcwd())
-    answer: dict[str, Any] = {"stage": "start", "error": None, "migrations": [], "backup": None}
+    answer = Answer(job["answer"])
     try:
         {"build": build, "compare": ahead}[job["do"]](job, answer)
     except (Objection, Refusal, Unsaved) as objection:
@@ -203,8 +221,7 @@ def main() -> None:
     except BaseException as error:  # SystemExit too: a settings module may end the process
         traceback.print_exc()
         answer["error"] = f"{type(error).__name__}: {error}"
-    with os.fdopen(job["answer"], "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+    answer.tell()
 
 
 if __name__ == "__main__":

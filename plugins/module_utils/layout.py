@@ -38,8 +38,9 @@ __all__ = [
     "read_text",
     "remove_tree",
     "replace_link",
+    "timed",
+    "write_file",
 ]
-__all__ += ["timed", "write_file"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -145,6 +146,11 @@ class Release(Kept):
         """Whether the host still has the Python that its packages are for: an upgrade takes that away."""
         version = re.search(r"python\d+\.\d+", os.path.basename(os.path.realpath(self.venv / "bin/python")))
         return not version or (self.venv / "lib" / version.group()).is_dir()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was finished and can be started no more."""
+        return self.record.exists() and not self.runs
 
     @property
     def description(self) -> dict[str, Any] | None:

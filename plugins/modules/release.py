@@ -320,7 +320,7 @@ class Build:
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
         self.seconds: dict[str, float] = {}
-        self.shared: Environment | None = None
+        self.filled: Environment | None = None
         self.migrated = False
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
@@ -393,7 +393,7 @@ class Build:
     def environment(self) -> Environment | None:
         """The virtual environment for these packages and this Python; None for packages that come out of the source."""
         python, digest = self.params["python"], self.params["packages_digest"]
-        version = [python, "-ISc", "import sys; print(sys.version)"]
+        version = [python, "-ISc", "import sys; print(sys.implementation.cache_tag)"]
         returncode, out, err = self.module.run_command(version, handle_exceptions=False)
         if returncode:
             raise Failed(f"site_python: {python!r} does not run on this host", err)
@@ -405,7 +405,7 @@ class Build:
 
     def install(self) -> None:
         """Give the release its packages."""
-        self.shared = shared = self.environment()
+        shared = self.environment()
         if shared is None:
             self.fill(self.venv)
             return
@@ -418,6 +418,7 @@ class Build:
                 self.fill(shared.venv)
                 seal(shared.venv, self.account.pw_gid)
                 shared.finish()
+                self.filled = shared
             except (Failed, OSError, RecursionError):
                 shared.remove()
                 raise
@@ -449,8 +450,8 @@ class Build:
         answer, output = django.ask({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
         self.migrated = answer["stage"] in ("migrate", "done")
         if answer["error"]:
-            if answer["stage"] == "start" and self.shared:
-                self.shared.remove()  # Whatever is wrong with it, the next attempt makes another.
+            if answer["stage"] == "start" and self.filled:
+                self.filled.remove()  # Whatever is wrong with it, the next attempt makes another.
             raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", output)
         return answer, output
 

@@ -71,8 +71,8 @@ ansible_facts:
         releases:
           description: Every finished release on disk with what Django said of itself when it was built.
           type: dict
-        unfinished:
-          description: Release directories that an earlier run left unfinished.
+        outdated:
+          description: Finished releases whose Python the host has no longer. One of them may still be running.
           type: list
           elements: str
         served:
@@ -230,7 +230,7 @@ def main() -> None:
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
-        "unfinished": [release for release in descriptions if release not in finished],
+        "outdated": [release.id for release in layout.releases() if release.outdated],
         "served": served,
         "previous": before[-1] if before else None,
         "packages": sorted(packages),

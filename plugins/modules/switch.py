@@ -53,12 +53,6 @@ options:
     description: The server's settings, by file name. The site's group may read them.
     type: dict
     default: {}
-  public:
-    description:
-      - What nginx serves from disk, as a path of the URL and the directory it stands for, for example C(static) and the
-        release's C(STATIC_ROOT).
-    type: dict
-    default: {}
   protocol:
     description: How the slot's socket is spoken to. Its link in the slot is named after it, such as C(http.sock).
     type: str
@@ -237,6 +231,11 @@ class Switch:
     def quiet(self, slot: Slot) -> bool:
         return not slot.enabled and self.systemd.show(slot.unit).ending
 
+    @property
+    def public(self) -> dict[str, str]:
+        """What nginx serves from disk: a path of the URL, such as static, and the directory it stands for."""
+        return (self.release.description or {}).get("public", {})
+
     # The steps of the story
 
     def prepare(self) -> None:
@@ -248,7 +247,7 @@ class Switch:
         for name, text in self.wanted.items():
             write_file(slot.file(name), text, MODES.get(name, 0o644))
         slot.seal(self.wanted, self.params["overlap"])
-        for url_path, directory in self.params["public"].items():
+        for url_path, directory in self.public.items():
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             link.symlink_to(directory)
@@ -442,15 +441,17 @@ class Switch:
     def prune(self) -> None:
         """Remove the releases that are not among the last that served, and the packages that only they used.
 
-        One that never served may be another run's, which is about to switch to it: it is left alone for a day.
+        One that never served may be another run's, which is about to switch to it: it is left alone for a day. What
+        the other slot ran stays: it may still be answering, and pages of it are open.
         """
         served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
         on_disk = self.layout.releases()
         names = {release.id for release in on_disk}
         kept = [self.release.id, *(name for name in served if name in names and name != self.release.id)]
+        kept = kept[: self.params["keep"]] + [slot.release for slot in self.layout.slots.values()]
         for release in on_disk:
             fresh = release.record.exists() and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
-            if release.id not in kept[: self.params["keep"]] and (release.id in served or not fresh):
+            if release.id not in kept and (release.id in served or not fresh):
                 release.remove()
         used = {release.venv.resolve() for release in self.layout.releases()}
         for environment in self.layout.environments():
@@ -491,7 +492,6 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},
-            "public": {"type": "dict", "default": {}},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
             "protocol": {"type": "str", "choices": ["http", "uwsgi"], "default": "http"},
             "boot_timeout": {"type": "int", "default": 60},

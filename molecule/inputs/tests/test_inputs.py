@@ -127,3 +127,16 @@ def test_plan_of_a_small_host(playbook: Callable[..., Play], host: Host) -> None
     assert "512 MB" in play.output
     assert set(play.changed.values()) == {0}
     assert state(host) == before
+
+
+def test_numbers_of_a_command_line(playbook: Callable[..., Play]) -> None:
+    """They come as texts, whatever was meant."""
+    said = (
+        "site_workers=1",
+        "site_threads=3",
+        "site_capacity_share=0.9",
+        "site_database_connections=40",
+        "site_request_timeout=20",
+    )
+    play = playbook("plan", *(f"--extra-vars={one}" for one in said)).succeeded()
+    assert "1 x 3 is 3 of the" in " ".join(play.output.split())

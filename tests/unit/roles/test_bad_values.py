@@ -101,6 +101,31 @@ def said(name: str, value: Any) -> dict[str, Any]:
     return {**DEFAULTS, **BASE, "site_server": server, **TOGETHER.get(name, {}), name: value}
 
 
+# What uWSGI 2.0.30 knows for starting uWSGI, for new code in a running process, and for what the slot has.
+OPTIONS_OF_THE_SLOT = [
+    *("emperor", "fallback-config", "zerg", "zerg-pool", "zerg-server", "zergpool"),
+    *("fs-brutal-reload", "fs-reload", "master-fifo", "touch-chain-reload", "touch-mules-reload", "touch-reload"),
+    *("touch-spoolers-reload", "touch-workers-reload"),
+    *("py-auto-reload", "py-autoreload", "python-auto-reload", "python-autoreload"),
+    *("file", "module", "wsgi", "wsgi-file", "http-socket", "socket", "uwsgi-socket"),
+    *("chdir", "daemonize", "daemonize2", "home", "master", "pyhome", "venv", "virtualenv"),
+]
+# Values that would do as such, with the sentence that refuses them; None where they are no fault.
+JUDGED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "options_of_the_slot": (
+        {"site_server": "uwsgi", "uwsgi_settings": dict.fromkeys(OPTIONS_OF_THE_SLOT, "x")},
+        f"uwsgi_settings: {', '.join(OPTIONS_OF_THE_SLOT)} is the slot's own, or has no place in one; "
+        "see docs/servers.md.",
+    ),
+    "options_for_logs": ({"site_server": "uwsgi", "uwsgi_settings": {"touch-logreopen": "/run/x"}}, None),
+    "inputs_with_a_variable": (
+        {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5}},
+        "site_plan_inputs: server, max_request_s would be known to the plan alone; "
+        "say site_server, site_request_timeout instead.",
+    ),
+    "inputs_without_one": ({"site_plan_inputs": {"cpu_ms": 9, "db_hosts": 3}}, None),
+}
+
 ROLES = ("site", "release", "gunicorn", "uwsgi", "nginx")
 DEFAULTS = {
     name: value
@@ -150,7 +175,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What became of each case: a sentence, or the files."""
     good = {f"good_{server}": {**DEFAULTS, **BASE, "site_server": server} for server in ("gunicorn", "uwsgi")}
     hosts = {case: said(*CASES[case]) for case in CASES}
-    answers = play_renders(tmp_path_factory.mktemp("bad"), PLAY, {**good, **hosts})
+    judged = {case: {**DEFAULTS, **BASE, **variables} for case, (variables, _sentence) in JUDGED.items()}
+    answers = play_renders(tmp_path_factory.mktemp("bad"), PLAY, {**good, **hosts, **judged})
     return {case: answer["found"] for case, answer in answers.items()}
 
 
@@ -176,3 +202,11 @@ def test_a_bad_value_is_refused_or_harmless(found: dict[str, Any], case: str) ->
         good = found[f"good_{'uwsgi' if name.startswith('uwsgi') else 'gunicorn'}"]
         for file, text in outcome.items():
             assert skeleton(text) == skeleton(good[file]), (file, value)
+
+
+@pytest.mark.parametrize("case", JUDGED)
+def test_what_is_a_fault_by_a_rule(found: dict[str, Any], case: str) -> None:
+    """The sentence is all there is, or the files are."""
+    _variables, sentence = JUDGED[case]
+    outcome = found[case]
+    assert outcome == sentence if sentence else isinstance(outcome, dict), outcome

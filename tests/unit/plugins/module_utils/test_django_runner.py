@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import (
+    Answer,
     Objection,
     build,
     describe,
@@ -46,6 +48,7 @@ class Site:
             "migrate": True,
             "leads": True,
         }
+        self.answer = tmp_path / "answer"
         self.calls: list[str] = []
         self.fails_at = ""
 
@@ -61,7 +64,7 @@ class Site:
 
     def run(self) -> dict[str, Any]:
         """Go through the stages; give the answer, with what was raised under `raised`."""
-        answer: dict[str, Any] = {"stage": "start"}
+        answer = Answer(os.open(self.answer, os.O_WRONLY | os.O_CREAT))
         try:
             build(self.job, answer)
         except (Objection, RuntimeError) as error:
@@ -93,8 +96,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
 
-    def migrate(_job: dict[str, Any], answer: dict[str, Any]) -> None:
-        answer["stage"] = "migrate"
+    def migrate(_job: dict[str, Any], answer: Answer) -> None:
+        answer.reach("migrate")
         site.call_command("migrate")
 
     # Migrations of a real Django are in test_migrations.py.
@@ -381,15 +384,16 @@ def test_a_database_among_the_uploads(site: Site) -> None:
 
 def test_the_order_of_the_work(site: Site) -> None:
     """What can fail without a trace comes before what changes the database."""
-    assert site.run() == {
-        "stage": "done",
-        "description": {
+    answer = site.run()
+    assert (answer["stage"], answer["description"]) == (
+        "done",
+        {
             "public": {"static": str(site.project / "collected")},
             "static": "static",
             "media": None,
             "migrated": True,
         },
-    }
+    )
     assert site.calls == [
         "setup",
         "check deploy=True",

@@ -44,7 +44,7 @@ DJANGO = {
 import importlib, os, sys
 def migrate(job, answer):
     from django.core.management import call_command
-    answer["stage"] = "migrate"
+    answer.reach("migrate")
     call_command("migrate")
 def setup():
     from django import conf
@@ -383,7 +383,7 @@ def test_packages_that_are_not_shared(site: Site, monkeypatch: pytest.MonkeyPatc
     if reason == "another Python":
         python = site.tmp / "python"
         python.write_text(
-            python.read_text().replace("#!/bin/sh", "#!/bin/sh\ncase $2 in *sys.version*) exec echo 3.99;; esac", 1)
+            python.read_text().replace("#!/bin/sh", "#!/bin/sh\ncase $2 in *cache_tag*) exec echo 3.99;; esac", 1)
         )
     if reason == "cut off":
         (site.tmp / "venvs" / site.environments()[0] / "complete").unlink()
@@ -414,7 +414,11 @@ def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
         ("def check(): raise ValueError('E1')\n", "manage.py check --deploy finds errors: ValueError: E1"),
         ("def collectstatic(): raise OSError('full')\n", "manage.py collectstatic fails: OSError: full"),
         ("STATIC_ROOT = '/etc'\n", "the settings cannot be used: '/etc' cannot be served as /static/; keep it below "),
-        ("import os; os._exit(3)\n", "Django cannot be imported: Python ended with 3"),
+        ("import os; os._exit(3)\n", "the settings cannot be used: Python ended with 3"),
+        (
+            "def check(): import os; os.kill(os.getpid(), 9)\n",
+            "manage.py check --deploy finds errors: Python ended",
+        ),
     ],
 )
 def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> None:
@@ -426,13 +430,37 @@ def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> 
     assert not site.release.exists()
 
 
-def test_a_migration_that_fails(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("def migrate(): raise ValueError('locked')\n", "manage.py migrate fails: ValueError: locked"),
+        ("def migrate(): import os; os.kill(os.getpid(), 9)\n", "manage.py migrate fails: Python ended with "),
+    ],
+    ids=["raises", "is killed"],
+)
+def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     """The release is gone; nobody says that the database is as it was."""
-    site.settings("def migrate(): raise ValueError('locked')\n")
+    site.settings(settings)
     message = site.build()["msg"]
     assert "Release r1 is refused, what serves goes on, with a database that may have been migrated: " in message
-    assert "manage.py migrate fails: ValueError: locked" in message
+    assert words in message
     assert not site.release.exists()
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(3)", "import os; os.kill(os.getpid(), 9)"])
+def test_a_release_that_ends_its_process_takes_no_packages_along(site: Site, end: str) -> None:
+    """The release that serves runs with them."""
+    site.build("r1")
+    site.settings(f"{end}\n")
+    assert site.build("r2")["failed"] is True
+    assert (site.tmp / "releases/r1/venv/bin/python").exists()
+
+
+def test_packages_without_a_django_are_made_anew(site: Site) -> None:
+    """What is wrong with them may be the installation."""
+    site.files = {"shop.py": SETTINGS}
+    assert "Django cannot be imported" in site.build("r1")["msg"]
+    assert site.environments() == []
 
 
 @pytest.mark.parametrize(

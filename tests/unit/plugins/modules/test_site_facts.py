@@ -19,7 +19,7 @@ NOTHING: dict[str, Any] = {
     "slot": None,
     "release": None,
     "releases": {},
-    "unfinished": [],
+    "outdated": [],
     "served": [],
     "previous": None,
     "packages": [],
@@ -106,10 +106,21 @@ def test_a_host_with_a_site(host: Host) -> None:
         "slot": "blue",
         "release": "r2",
         "releases": {"built": {"static": "static"}, "r1": {"static": "static"}, "r2": {"static": "static"}},
-        "unfinished": ["r3"],
         "served": ["r1", "r2"],
         "previous": "r1",
     }
+
+
+def test_a_release_whose_python_is_gone(host: Host) -> None:
+    """It may still be running, and cannot be started again."""
+    host.releases(["r1", "r2"])
+    venv = host.root / "releases/r1/venv"
+    for directory in (venv / "bin", venv / "lib/python3.11"):
+        directory.mkdir(parents=True)
+    (venv / "bin/python").symlink_to("/usr/bin/python3.13")
+    facts = host.read()
+    assert facts["outdated"] == ["r1"]
+    assert [*facts["releases"]] == ["r2"]
 
 
 @pytest.mark.parametrize(

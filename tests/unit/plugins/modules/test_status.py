@@ -19,10 +19,11 @@ from ansible_collections.pitcrew.django.plugins.modules import status as module
 RUNS = {
     "ActiveState": "active",
     "Result": "success",
-    "Restart": "always",
     "NRestarts": "0",
     "NeedDaemonReload": "no",
     "DropInPaths": "",
+    "InactiveExitTimestampMonotonic": "3034888284",
+    "ExecMainExitTimestampMonotonic": "0",
     "ControlGroup": "/system.slice/shop@blue.service",
     "MemoryCurrent": "432013312",
     "MemoryMax": "1949302784",
@@ -155,9 +156,20 @@ def test_a_host_without_the_site(host: Site) -> None:
     assert host.asked == []
 
 
-def test_a_unit_that_systemd_has_given_up(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("result", "ended"),
+    [
+        ("exit-code", "3034887180"),
+        # It never told that it was ready.
+        ("timeout", "3034887180"),
+        # Started by hand too often, and its last end was a clean one.
+        ("start-limit-hit", "3044801658"),
+    ],
+)
+def test_a_unit_that_systemd_has_given_up(site: Site, result: str, ended: str) -> None:
     """The state has the name that an operator finds in systemctl status; there is nobody to ask."""
-    site.unit |= {"ActiveState": "failed", "Result": "exit-code", "NRestarts": "20"}
+    site.unit |= {"ActiveState": "failed", "Result": result, "NRestarts": "20"}
+    site.unit["ExecMainExitTimestampMonotonic"] = ended
     site.workers = 0
     status = site.look()
     assert status["state"] == "start-limit-hit"
@@ -169,10 +181,18 @@ def test_a_unit_that_systemd_has_given_up(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("active", "result", "state"),
-    [("inactive", "success", "inactive"), ("failed", "oom-kill", "oom-kill"), ("activating", "success", "activating")],
+    [
+        ("inactive", "success", "inactive"),
+        ("activating", "success", "activating"),
+        # A stop that took too long, and one that ended with an error.
+        ("failed", "timeout", "timeout"),
+        ("failed", "exit-code", "exit-code"),
+    ],
 )
 def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: str) -> None:
-    site.unit |= {"ActiveState": active, "Result": result, "Restart": "no"}
+    """It was restarted some time before, which says nothing of this end."""
+    site.unit |= {"ActiveState": active, "Result": result, "NRestarts": "1"}
+    site.unit["ExecMainExitTimestampMonotonic"] = "3044801658"
     status = site.look()
     assert status["state"] == state
     assert f"shop@blue.service does not run ({state})" in status["complaints"][0]
