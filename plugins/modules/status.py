@@ -171,19 +171,22 @@ from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
 PROPERTIES = (
-    *("ActiveState", "Result", "Restart", "NRestarts", "NeedDaemonReload", "DropInPaths"),
+    *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
+    *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
     *("ControlGroup", "MemoryCurrent", "MemoryMax"),
 )
 
 
 def state_of(unit: dict[str, str]) -> str:
-    """Name the state of a unit. One that is always restarted fails for good only by its start limit.
+    """Name the state of a unit, by the reason if it has failed.
 
-    systemd itself goes on naming the reason of the last end as the result.
+    Of a unit that it has given up, systemd goes on naming the reason of the last end. But such a unit was to be started
+    again after that end, and one that failed otherwise, as by a stop that took too long, was not (systemd 252 to 257).
     """
     if unit["ActiveState"] != "failed":
         return unit["ActiveState"] or "inactive"
-    return "start-limit-hit" if unit["Restart"] == "always" else unit["Result"]
+    to_start, ended = (int(unit[f"{event}TimestampMonotonic"] or 0) for event in ("InactiveExit", "ExecMainExit"))
+    return "start-limit-hit" if to_start > ended else unit["Result"]
 
 
 def megabytes(size: str) -> float | None:

@@ -112,6 +112,10 @@ def test_a_unit_that_systemd_gives_up(
     host.check_output("printf %%b %s > %s", text.replace("\n", "\\n"), DROP_IN)
     host.check_output("systemctl daemon-reload; systemctl restart %s || true", unit)
     host.check_output(f"for t in $(seq 100); do systemctl is-failed {unit} && exit; sleep 0.1; done; exit 1")
+    answer = host.check_output("curl --silent --include --header 'Host: shop.test' http://127.0.0.1/").splitlines()
+    assert answer[0].split()[1] == "502", "what a visitor sees meanwhile"
+    assert "Retry-After: 10" in answer
+    assert "Back in a moment" in answer[-1]
     found, play = status()
     print(play.output)
     assert found["state"] == "start-limit-hit"

@@ -93,11 +93,25 @@ def test_what_a_site_does_all_day_works_in_the_sandbox(host: Host) -> None:
     get(host, "/media/original_images/pixel.png")
 
 
+def connected(host: Host) -> list[list[str]]:
+    """Give, for each connection to PostgreSQL, the processes that have the client's end of it open.
+
+    Each end has a line: the server's has the path of the socket, and the number of the client's end.
+    """
+    lines = host.check_output("ss --unix --processes --numeric --no-header").splitlines()
+    ends = {line.split()[7] for line in lines if "/.s.PGSQL.5432 " in line}
+    return [re.findall(r"pid=(\d+)", line) for line in lines if line.split()[5] in ends]
+
+
 def test_another_server(host: Host, deploy: Callable[..., Play]) -> None:
     """Under uWSGI the same pages with the same files, and no connection to the database that two processes share."""
     deploy(site_server="uwsgi").succeeded()
     for path, words in PAGES * 5:
         test_page_with_its_files(host, path, words)
-    with host.sudo("postgres"):
-        query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'mysite'"
-        assert host.check_output("psql -At -c %s", query) != "0"
+    found = connected(host)
+    assert found
+    assert [processes for processes in found if len(processes) != 1] == []
+    slot = host.file("/srv/mysite/live").linked_to.rpartition("/")[2]
+    main = host.check_output("systemctl show --property=MainPID --value mysite@%s", slot)
+    workers = host.check_output("cat /proc/%s/task/%s/children", main, main).split()
+    assert {process for (process,) in found} <= set(workers)

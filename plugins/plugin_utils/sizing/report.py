@@ -86,6 +86,9 @@ def _summary(plan: Plan) -> Iterator[str]:
 def _origin(plan: Plan) -> str:
     if plan.input_source == "inputs":
         return "as said (cpu_ms, wait_ms)"
+    if plan.input_source == "profile and inputs":
+        said, assumed = ("cpu_ms", "wait_ms") if plan.inputs["wait_ms"] is None else ("wait_ms", "cpu_ms")
+        return f"{said} as said, {assumed} from profile {plan.inputs['profile']}: measure it before you trust the rates"
     return f"profile {plan.inputs['profile']}, no site's own: measure cpu_ms and wait_ms before you trust the rates"
 
 

@@ -59,6 +59,18 @@ def test_the_whole_story() -> None:
         ({"db_connections": 8}, "db_connections=16 instead of 8: 8 x 1, "),
         ({"workers": 1}, "nothing pinned: 10 x 1, "),
         ({"cpu_ms": 9, "wait_ms": 20}, "as said (cpu_ms, wait_ms)"),
+        (
+            {"profile": "orm", "cpu_ms": 9},
+            "times     cpu_ms as said, wait_ms from profile orm: measure it before you trust the rates",
+        ),
+        (
+            {"profile": "api", "wait_ms": 80},
+            "times     wait_ms as said, cpu_ms from profile api: measure it before you trust the rates",
+        ),
+        (
+            {"profile": "orm"},
+            "times     profile orm, no site's own: measure cpu_ms and wait_ms before you trust the rates",
+        ),
         ({"reload_overlap": 1}, "memory    1580 MB of 7373 MB available; 819 MB stay with the system"),
     ],
 )
