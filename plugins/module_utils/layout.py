@@ -153,10 +153,15 @@ class Release(Kept):
         return self.record.exists() and not self.runs
 
     @property
-    def description(self) -> dict[str, Any] | None:
-        """What Django said of itself when the release was built; None for one that is unfinished or runs no more."""
+    def recorded(self) -> dict[str, Any] | None:
+        """What Django said of itself when the release was built; None for one that is unfinished."""
         text = read_text(self.record)
-        return json.loads(text) if text and self.runs else None
+        return json.loads(text) if text else None
+
+    @property
+    def description(self) -> dict[str, Any] | None:
+        """The same of a release that can be started, and None for any other."""
+        return self.recorded if self.runs else None
 
 
 class Environment(Kept):

@@ -71,6 +71,9 @@ ansible_facts:
         releases:
           description: Every finished release on disk with what Django said of itself when it was built.
           type: dict
+        serves:
+          description: What Django said of the release that serves, or null before the first deploy.
+          type: dict
         outdated:
           description: Finished releases whose Python the host has no longer. One of them may still be running.
           type: list
@@ -230,6 +233,7 @@ def main() -> None:
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
+        "serves": layout.release(live.release).recorded if live and live.release else None,
         "outdated": [release.id for release in layout.releases() if release.outdated],
         "served": served,
         "previous": before[-1] if before else None,

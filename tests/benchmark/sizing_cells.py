@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.policies import RULES
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout, System
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.site import Site
 
 __all__ = [
@@ -149,7 +149,7 @@ def screened(served: Mapping[Cell, float]) -> list[Cell]:
 
 def first_rate(site: Site, cell: Cell, goal_ms: float) -> float:
     """Where to begin the search for what a cell sustains: the model's opinion, or a bold part of the possible."""
-    system = System(site.work, site.cpus, Layout(cell.processes, cell.threads))
+    system = site.system(Layout(cell.processes, cell.threads))
     return max(system.rps_within(goal_ms), 0.3 * system.saturation_rps)
 
 

@@ -444,8 +444,8 @@ Both as the plan has them. The response times are those at the largest rate that
 A layout *sustains* a rate if 99 % of the answers come within three times the 99th percentile of an idle server,
 with fewer than one error in a thousand and without a queue that grows, while requests arrive at random. *Prediction*
 compares the model's `rps_at_slo` with that. *Regret* is the part of the best layout's rate that the plan gives away;
-the best layout is that of the plan and its contenders, chosen on the first two repeats and scored on the others, so that
-luck is not taken for merit. The rules of thumb have their own columns: rates relative to the plan's, in the same
+the best layout is that of the plan and its contenders, chosen on the first two repeats and scored on the others, so
+that luck is not taken for merit. The rules of thumb have their own columns: rates relative to the plan's, in the same
 repeats. Intervals are 95 %, by bootstrap over the repeats; "no difference" means that the interval holds 1.
 {RULES_NEED};
 the plan sets it to the number of threads.

@@ -139,4 +139,4 @@ def test_numbers_of_a_command_line(playbook: Callable[..., Play]) -> None:
         "site_request_timeout=20",
     )
     play = playbook("plan", *(f"--extra-vars={one}" for one in said)).succeeded()
-    assert "1 x 3 is 3 of the" in " ".join(play.output.split())
+    assert "this plan 1 x 3" in " ".join(play.output.split())

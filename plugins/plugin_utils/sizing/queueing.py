@@ -19,6 +19,9 @@ from typing import Final
 __all__ = ["Layout", "Response", "System", "Work", "erlang_c"]
 
 NEGLIGIBLE: Final = 1e-15
+MOST_CV: Final = 3
+"""Beyond that a quantile of a Gamma distribution is no longer approximated; no input varies more either."""
+
 QUOTA_PERIOD_MS: Final = 100
 """The kernel counts a CPU quota in periods of this length, unless somebody said otherwise."""
 
@@ -148,10 +151,9 @@ class System:
             return self._response(rps)
         whole, slower = self._on_a_whole_cpu._response(rps), self._response(rps)
         of_mean, of_deviation = self._throttled(rps)
-        return Response(
-            whole.mean_ms + of_mean * (slower.mean_ms - whole.mean_ms),
-            whole.deviation_ms + of_deviation * (slower.deviation_ms - whole.deviation_ms),
-        )
+        mean_ms = whole.mean_ms + of_mean * (slower.mean_ms - whole.mean_ms)
+        deviation_ms = whole.deviation_ms + of_deviation * (slower.deviation_ms - whole.deviation_ms)
+        return Response(mean_ms, min(deviation_ms, MOST_CV * mean_ms))
 
     @cached_property
     def _on_a_whole_cpu(self) -> System:

@@ -33,6 +33,7 @@ TLS = {
 }
 BACKENDS = ["10.0.0.1:80", "10.0.0.2:80"]
 
+SERVES = "{'static': 'static', 'media': 'media'}"
 SITES: dict[str, dict[str, Any]] = {
     "plain": {},
     "tls": {**TLS, "site_domains": ["shop.example.com", "*.shop.example.com"], "nginx_acme_webroot": "/srv/acme"},
@@ -82,6 +83,7 @@ PLAY = [
                     "pitcrew_site": {
                         "release": "{{ none if inventory_hostname == 'bare' else 'r1' }}",
                         "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
+                        "serves": f"{{{{ none if inventory_hostname == 'bare' else {SERVES} }}}}",
                         "nginx": {
                             "installed": True,
                             "version": "{{ 1018000 if inventory_hostname == 'bare' else 1022001 }}",

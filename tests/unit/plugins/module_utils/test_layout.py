@@ -214,7 +214,7 @@ def release(shop: Layout, python: str) -> Release:
     ("python", "runs"), [("/usr/bin/python3.11", True), ("/usr/bin/python3.13", False), ("/opt/mine/python", True)]
 )
 def test_the_python_of_a_release(shop: Layout, python: str, runs: bool) -> None:
-    """One that the distribution's upgrade took away makes the release unfinished again; of others nothing is known."""
+    """One that the distribution's upgrade took away makes the release outdated; of others nothing is known."""
     assert release(shop, python).description == ({"static": "static"} if runs else None)
 
 

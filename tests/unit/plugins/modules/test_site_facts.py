@@ -19,6 +19,7 @@ NOTHING: dict[str, Any] = {
     "slot": None,
     "release": None,
     "releases": {},
+    "serves": None,
     "outdated": [],
     "served": [],
     "previous": None,
@@ -106,6 +107,7 @@ def test_a_host_with_a_site(host: Host) -> None:
         "slot": "blue",
         "release": "r2",
         "releases": {"built": {"static": "static"}, "r1": {"static": "static"}, "r2": {"static": "static"}},
+        "serves": {"static": "static"},
         "served": ["r1", "r2"],
         "previous": "r1",
     }
@@ -118,8 +120,9 @@ def test_a_release_whose_python_is_gone(host: Host) -> None:
     for directory in (venv / "bin", venv / "lib/python3.11"):
         directory.mkdir(parents=True)
     (venv / "bin/python").symlink_to("/usr/bin/python3.13")
+    host.served("r1")
     facts = host.read()
-    assert facts["outdated"] == ["r1"]
+    assert (facts["outdated"], facts["serves"]) == (["r1"], {"static": "static"})
     assert [*facts["releases"]] == ["r2"]
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import (
     Layout,
@@ -104,6 +106,24 @@ def test_a_quota_lies_between_a_whole_cpu_and_a_slower_one(part: float) -> None:
     response = System(work, 0.5, layout, quota=True).response(rps)
     assert bounds[0].mean_ms < response.mean_ms < bounds[1].mean_ms
     assert bounds[0].deviation_ms < response.deviation_ms < bounds[1].deviation_ms
+
+
+@pytest.mark.parametrize("cpus", [0.05, 0.1, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize(
+    ("work", "layout"),
+    [
+        (Work(1.2, 0, cv_cpu=3), Layout(2, 2)),
+        (Work(1.05, 0, cv_cpu=2), Layout(2, 1)),
+        (Work(2.7, 5, cv_cpu=3), Layout(3, 1)),
+        (Work(14, 10), Layout(3, 1)),
+        (Work(8.8, 50, cv_cpu=0.5), Layout(2, 4)),
+    ],
+)
+def test_under_a_quota_more_requests_are_never_faster(work: Work, layout: Layout, cpus: float) -> None:
+    """4.7: however the CPU time varies."""
+    system = System(work, cpus, layout, quota=True)
+    times = [system.response(part / 50 * system.saturation_rps).p99_ms for part in range(50)]
+    assert all(later >= 0.99 * earlier > 0 for earlier, later in pairwise(times))
 
 
 def test_quantiles_of_an_exponential_distribution() -> None:
