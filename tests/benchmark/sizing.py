@@ -155,11 +155,11 @@ class Bench:
     def calibrate(self, known: float | None) -> None:
         """Find how long a request takes beside the server and, once for all results, what a millisecond of work is."""
         self.server.serve(Cell("gunicorn", 1, 1))
-        empty = self.measure(4, paths=["/exercise/work/?rounds=0"], gap=0.04)
+        empty = self.measure(4, paths=["/exercise/request/?rounds=0"], gap=0.04)
         empty_ms = 1000 * empty["unit"] / empty["served"]
         self.front_ms = max(0.0, empty["mean_ms"] - empty_ms)
         if known is None:
-            work = self.measure(5, paths=["/exercise/work/?rounds=200"], gap=0.06)
+            work = self.measure(5, paths=["/exercise/request/?rounds=200"], gap=0.06)
             known = 200 / (1000 * work["unit"] / work["served"] - empty_ms)
         self.rounds_per_ms = known
         self.record("calibration", cpus=self.shape.cpus, rounds_per_ms=known, front_ms=self.front_ms, empty_ms=empty_ms)

@@ -73,7 +73,7 @@ class Task:
             for draw in mix.draws(self.seed):
                 rounds = round(draw.cpu_ms * self.rounds_per_ms)
                 query = f"rounds={rounds}&wait={draw.wait_ms:.2f}&queries={mix.queries}"
-                yield f"GET /exercise/work/?{query}{end}".encode(), draw
+                yield f"GET /exercise/request/?{query}{end}".encode(), draw
         while True:
             for path in self.paths:
                 yield f"GET {path}{end}".encode(), Draw(0, 0)

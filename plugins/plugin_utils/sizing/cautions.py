@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from . import settings
-from .queueing import Layout
+from .queueing import QUOTA_PERIOD_MS, Layout
 from .site import Site
 from .wording import mb, ms, per_second, rate
 
@@ -93,7 +93,7 @@ def _of_surroundings(site: Site, layout: Layout, overlap: float) -> Iterator[str
     if site.host.cpus % 1:
         yield (
             f"{site.host.cpus:g} CPU looks like a quota: once it is spent, the kernel stops everything until "
-            "the next period of 100 ms. A CPU weight has no such stalls."
+            f"the next period of {QUOTA_PERIOD_MS} ms. A CPU weight has no such stalls."
         )
     wanted = settings.wanted_backlog(said, system.saturation_rps)
     if settings.backlog(said, system.saturation_rps, site.somaxconn) == site.somaxconn < wanted:

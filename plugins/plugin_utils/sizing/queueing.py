@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-__all__ = ["Layout", "Response", "System", "Work", "erlang_c"]
+__all__ = ["QUOTA_PERIOD_MS", "Layout", "Response", "System", "Work", "erlang_c"]
 
 NEGLIGIBLE: Final = 1e-15
 MOST_CV: Final = 3

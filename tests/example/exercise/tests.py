@@ -84,17 +84,17 @@ class Exercise(TestCase):
     def test_work_computes_and_waits_by_turns(self) -> None:
         """All rounds are done whatever they are divided by, and the waits add up."""
         with mock.patch("exercise.views.PAGE") as page, mock.patch("exercise.views.pause") as pause:
-            self.client.get("/exercise/work/?rounds=10&wait=30&queries=3")
+            self.client.get("/exercise/request/?rounds=10&wait=30&queries=3")
             assert page.render.call_count == 10
             assert pause.call_args_list == [mock.call(0.01, in_database=True)] * 3
-            self.client.get("/exercise/work/?rounds=7&wait=50")
+            self.client.get("/exercise/request/?rounds=7&wait=50")
             assert page.render.call_count == 17
             assert pause.call_args_list[3:] == [mock.call(0.05, in_database=False)]
 
     def test_work_without_a_wait_only_computes(self) -> None:
         """No query, no sleep."""
         with mock.patch("exercise.views.pause") as pause, self.assertNumQueries(0):
-            assert self.client.get("/exercise/work/?rounds=2").json()["rounds"] == 2
+            assert self.client.get("/exercise/request/?rounds=2").json()["rounds"] == 2
         pause.assert_not_called()
 
     def test_what_is_no_number_is_a_bad_request(self) -> None:

@@ -14,5 +14,5 @@ urlpatterns = [
     path("stream/", views.stream),
     path("cpu/", views.cpu),
     path("query/", views.query),
-    path("work/", views.work),
+    path("request/", views.work),
 ]
