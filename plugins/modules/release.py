@@ -12,6 +12,7 @@ description:
   - Unpacks the source into a directory of its own and gives it a virtual environment, in which uv or pip installs its
     packages as the site's user. Releases with the same packages share one, which is complete before it is used and
     never changed afterwards.
+  - Unpacking and installing give way to what else needs the CPU, the release that serves above all.
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. It asks
     the settings what a deploy has to know of them, and runs C(check --deploy), C(collectstatic) and C(migrate).
   - Warnings of C(check --deploy) become Ansible warnings; errors are fatal.
@@ -245,6 +246,8 @@ packages = pathlib.Path(sysconfig.get_path("purelib"))
 (packages / "site_overrides.py").write_text(sys.argv[1])
 compileall.compile_dir(packages, quiet=2, workers=0)
 """
+# The release that serves needs the CPU more than the one that is made.
+NICE = ("nice", "-n", "10")
 LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 UV_HOME = Path("/opt")
@@ -311,7 +314,7 @@ class Build:
         self.app = self.release.path / "app"
         self.venv = self.release.path / "venv"
         self.account = pwd.getpwnam(self.params["user"])
-        self.as_user = as_user(self.account)
+        self.as_user = [*NICE, *as_user(self.account)]
         self.installer = Installer(
             python=self.params["python"],
             cache=Path(self.params["cache"]),
@@ -379,7 +382,7 @@ class Build:
                 [self.params["python"], "-I", "-m", "venv", str(new)],
                 [str(new / "bin/python"), "-I", "-m", "pip", "install", "--quiet", f"uv=={version}"],
             ):
-                returncode, out, err = self.module.run_command(command, environ_update=variables)
+                returncode, out, err = self.module.run_command([*NICE, *command], environ_update=variables)
                 if returncode:
                     remove_tree(new)
                     raise Failed(f"uv {version} cannot be installed", out + err)

@@ -20,7 +20,7 @@ testinfra_hosts = ["ansible://django"]
 
 RATE = 100
 REQUESTS = 25_000
-STEADY_S = 20.0
+STEADY_S = 60.0  # Of less, the 99th percentile is a handful of requests.
 HEADING = """
 | while | times | requests | lost | late | p50 / p99 / max of the fast, ms |
 | --- | --- | --- | --- | --- | --- |""".strip()
