@@ -39,6 +39,12 @@ echo "home = {home}" > "$venv/pyvenv.cfg"
 printf '#!/bin/sh\\n# %s\\necho "pip $*" >> {log}\\n' "$venv/bin" > "$venv/bin/pip"
 chmod 755 "$venv/bin/pip"
 """
+SETPRIV = """#!/bin/sh
+echo "$1 $2 $3 $4 $(umask)" >> {tmp}/users
+nice >> {tmp}/niceness
+shift 5
+exec "$@"
+"""
 DJANGO = {
     "django/__init__.py": """
 import importlib, os, sys
@@ -145,7 +151,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         directory.mkdir()
     log = tmp_path / "log"
     scripts = {
-        "setpriv": f'#!/bin/sh\necho "$1 $2 $3 $4 $(umask)" >> {tmp_path}/users\nshift 5\nexec "$@"\n',
+        "setpriv": SETPRIV.format(tmp=tmp_path),
         "python": PYTHON.format(
             log=log, version=VERSION, real=os.path.realpath(sys.executable), home=sys.base_prefix + "/bin"
         ),
@@ -202,6 +208,13 @@ def test_every_process_is_the_site_s_user(site: Site) -> None:
     site.build()
     ids = [f"--reuid={USER}", f"--regid={GROUP}", "--init-groups", "--pdeathsig=KILL"]
     assert [line.split() for line in (site.tmp / "users").read_text().splitlines()] == [[*ids, "0027"]] * 6
+
+
+def test_what_is_installed_gives_way(site: Site) -> None:
+    """Unpacking and installing do; a migration, which holds locks that the serving release waits for, does not."""
+    site.build()
+    own = os.nice(0)
+    assert [int(line) for line in (site.tmp / "niceness").read_text().split()] == [min(own + 10, 19)] * 5 + [own]
 
 
 def test_the_environment_of_the_process(site: Site) -> None:
