@@ -21,7 +21,7 @@ testinfra_hosts = ["ansible://django"]
 RATE = 100
 REQUESTS = 25_000
 STEADY_S = 60.0  # Of less, the 99th percentile is a handful of requests.
-RELOAD_S = 1.0  # The order is given in a tenth of that; the processes from before end gradually.
+RELOAD_S = 1.0  # nginx takes the order at once, and its old processes end after that.
 HEADING = """
 | while | times | requests | lost | late | p50 / p99 / max of the fast, ms |
 | --- | --- | --- | --- | --- | --- |""".strip()
@@ -103,9 +103,9 @@ def test_nothing_is_lost(
     changes = [
         code,
         Change("a change of the environment", 3, other_settings),
-        Change("a change of server, there and back", 1, other_server_and_back),
+        Change("a change to the other server and back", 1, other_server_and_back),
         Change("a rollback", 1, rollback),
-        Change("`systemctl reload nginx`", 10, reload_nginx),
+        Change("`systemctl reload nginx`, and the second after it", 10, reload_nginx),
     ]
     deploy(**said, site_server=server).succeeded()
     with Load(f"http://{address}", host="shop.test", rate=RATE, seconds=900, mix=FULL_MIX) as load:
