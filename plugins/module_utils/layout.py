@@ -12,6 +12,7 @@ Everything is named after the site (here C(shop)):
 /srv/shop/history                      one JSON object a line: which release went live when
 /run/shop-blue/app.sock                the socket of the slot's server
 /etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
+/etc/systemd/system/shop-boot.service  starts, when the host does, the slot that the live link points to then
 =====================================  =====================================================================
 """
 
@@ -183,7 +184,6 @@ class Slot:
         self.path = layout.root / "slots" / name
         self.unit = f"{layout.name}@{name}.service"
         self.unit_file = UNITS / self.unit
-        self.wanted_by = WANTS / self.unit
         self.socket = Path(f"/run/{layout.name}-{name}/app.sock")
 
     @property
@@ -193,11 +193,6 @@ class Slot:
             return Path(os.readlink(self.path / "release")).name
         except OSError:
             return None
-
-    @property
-    def enabled(self) -> bool:
-        """Whether the slot starts at boot."""
-        return self.wanted_by.is_symlink()
 
     @property
     def door(self) -> Path:
@@ -250,6 +245,9 @@ class Layout:
         self.live_link = self.root / "live"
         self.history = self.root / "history"
         self.slots = {slot: Slot(self, slot) for slot in SLOTS}
+        self.boot_unit = f"{name}-boot.service"
+        self.boot_file = UNITS / self.boot_unit
+        self.boot_link = WANTS / self.boot_unit
 
     @property
     def live(self) -> Slot | None:
@@ -263,6 +261,10 @@ class Layout:
     def idle(self) -> Slot:
         """The slot the next release comes up in."""
         return self.slots["green" if self.live is self.slots["blue"] else "blue"]
+
+    def boots(self, text: str) -> bool:
+        """Whether the slot that serves starts when the host does, by a unit of that text."""
+        return self.boot_link.exists() and read_text(self.boot_file) == text
 
     def release(self, release_id: str) -> Release:
         """The release of that id, whether or not it is on disk."""

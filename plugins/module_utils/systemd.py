@@ -73,6 +73,10 @@ class Systemd:
         found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return {name: found.get(name, "") for name in names}
 
+    def outdated(self, unit: str) -> bool:
+        """Whether systemd knows the unit otherwise than it is on disk now."""
+        return self.properties(unit, "NeedDaemonReload")["NeedDaemonReload"] == "yes"
+
     def order(self, *words: str) -> str | None:
         """Give systemctl an order; the answer is its complaint, or None."""
         rc, out, err = self._run(["systemctl", *words])

@@ -47,7 +47,7 @@ SERVICE = """\
 # Made by pitcrew.django for the moment in which {name} changes its release, and removed afterwards.
 [Unit]
 Description=Requests to {name} that waited for its next release
-After={old}
+After={boot} {old}
 
 [Service]
 User={name}
@@ -105,6 +105,7 @@ class WaitingRoom:
         """
         words = {
             "name": self.layout.name,
+            "boot": self.layout.boot_unit,
             "old": old.unit,
             "old_target": f"slots/{old.name}",
             "new": new.unit,

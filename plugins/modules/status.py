@@ -34,6 +34,10 @@ options:
     description: The site's directory on the host.
     type: path
     required: true
+  boot_unit:
+    description: The text of the unit that starts the live slot when the host starts, as for M(pitcrew.django.switch).
+    type: str
+    required: true
   workers:
     description: How many worker processes are planned. Without it, they are counted and not compared.
     type: int
@@ -65,6 +69,7 @@ EXAMPLES = r"""
   pitcrew.django.status:
     name: shop
     root: /srv/shop
+    boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
     workers: 9
     question:
       host: shop.example.com
@@ -292,8 +297,10 @@ class Examination:
                 f"{killed} processes of {live.unit} were killed for their memory since it started: find what "
                 "takes it, or say more worker_unique_mb or growth_mb in site_plan_inputs."
             )
-        if not live.enabled:
-            self.complaints.append(f"{live.unit} does not start at boot: deploy again")
+        if not self.layout.boots(self.said["boot_unit"]):
+            self.complaints.append(
+                f"{live.unit} does not start at boot as it should, by {self.layout.boot_unit}: deploy again"
+            )
         idle = self.layout.idle
         if not self.systemd.show(idle.unit).stopped:
             self.notes.append(f"{idle.unit} runs beside it: a deploy is under way, or was cut off.")
@@ -346,6 +353,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
+            "boot_unit": {"type": "str", "required": True},
             "address": {"type": "str", "default": "127.0.0.1:80"},
             "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},

@@ -46,7 +46,13 @@ options:
     type: str
     required: true
   unit:
-    description: The text of the slot's systemd unit. C(%i) stands for the slot's name.
+    description:
+      - The text of the slot's systemd unit. C(%i) stands for the slot's name, and the C(release) in the slot's
+        directory for the release.
+    type: str
+    required: true
+  boot_unit:
+    description: The text of the unit that starts the live slot when the host starts, such as C(shop-boot.service).
     type: str
     required: true
   files:
@@ -97,7 +103,8 @@ EXAMPLES = r"""
     name: shop
     root: /srv/shop
     release: 3f2a9c1d04ab-1f3e2c
-    unit: "{{ lookup('ansible.builtin.template', 'unit.service.j2') }}"
+    unit: "{{ lookup('ansible.builtin.template', 'slot.service.j2') }}"
+    boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
     files:
       gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
     question:
@@ -148,6 +155,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.environment import 
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
     Layout,
     Slot,
+    read_text,
     remove_tree,
     replace_link,
     timed,
@@ -219,17 +227,14 @@ class Switch:
         return {"before": "\n".join(pages[0]), "after": "\n".join(pages[1])}
 
     def settled(self) -> bool:
-        """Whether the live slot runs and starts at boot, and the other one does neither, or soon."""
+        """Whether the live slot runs and starts at boot, and the other one does not run, or not for long."""
         return (
             self.live is not None
-            and self.live.enabled
+            and self.layout.boots(self.params["boot_unit"])
             and self.systemd.show(self.live.unit).running
-            and self.quiet(self.candidate)
+            and self.systemd.show(self.candidate.unit).ending
             and not self.room.exists
         )
-
-    def quiet(self, slot: Slot) -> bool:
-        return not slot.enabled and self.systemd.show(slot.unit).ending
 
     @property
     def public(self) -> dict[str, str]:
@@ -243,9 +248,12 @@ class Switch:
         slot = self.candidate
         self.retire(slot)
         remove_tree(slot.path)
+        # A reload of systemd costs visitors more than a start does, and most releases have the unit of the one before.
+        reload = read_text(slot.unit_file) != self.wanted["unit"]
         (slot.path / "public").mkdir(mode=0o755, parents=True)
         for name, text in self.wanted.items():
-            write_file(slot.file(name), text, MODES.get(name, 0o644))
+            if name != "unit" or reload:
+                write_file(slot.file(name), text, MODES.get(name, 0o644))
         slot.seal(self.wanted, self.params["overlap"])
         for url_path, directory in self.public.items():
             link = slot.path / "public" / url_path
@@ -257,7 +265,8 @@ class Switch:
                 os.chown(link, owner.st_uid, owner.st_gid, follow_symlinks=False)
         (slot.path / "release").symlink_to(self.release.path)
         (slot.path / f"{self.params['protocol']}.sock").symlink_to(slot.socket)
-        self.systemd.order("daemon-reload")
+        if reload or self.systemd.outdated(slot.unit):
+            self.systemd.order("daemon-reload")
 
     def start(self, slot: Slot) -> None:
         """Start the slot and wait for the healthy answer.
@@ -294,11 +303,16 @@ class Switch:
             time.sleep(POLL_S)
 
     def go_live(self) -> None:
-        """Make the candidate the slot that serves, after a boot and now."""
-        slot = self.candidate
-        slot.wanted_by.parent.mkdir(exist_ok=True)
-        replace_link(slot.wanted_by, str(slot.unit_file))
-        replace_link(self.layout.live_link, f"slots/{slot.name}")
+        """Make the candidate the slot that serves, now and after a boot."""
+        replace_link(self.layout.live_link, f"slots/{self.candidate.name}")
+
+    def enable(self) -> None:
+        """Have the live slot, whichever it is then, started when the host starts."""
+        if self.layout.boots(self.params["boot_unit"]):
+            return
+        write_file(self.layout.boot_file, self.params["boot_unit"], 0o644)
+        if complaint := self.systemd.order("enable", self.layout.boot_unit):
+            raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
         """Write down that the slot serves, unless the last entry says so."""
@@ -322,14 +336,12 @@ class Switch:
             time.sleep(POLL_S)
 
     def let_go(self, slot: Slot) -> None:
-        """Tell a slot to stop, now and at boot, and leave no secret in it. That it has stopped is for verify to see."""
-        slot.wanted_by.unlink(missing_ok=True)
+        """Tell a slot to stop, and leave no secret in it. That it has stopped is for verify to see."""
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def retire(self, slot: Slot) -> None:
-        """Stop the slot, now and at boot, and leave no secret in it."""
-        slot.wanted_by.unlink(missing_ok=True)
+        """Stop the slot, and leave no secret in it."""
         if not self.systemd.show(slot.unit).stopped:
             self.systemd.order("stop", slot.unit)
         self.systemd.order("reset-failed", slot.unit)
@@ -383,9 +395,9 @@ class Switch:
                 f"Release {self.release.id} is refused, {keeps}: {refusal}."
             ) from None
         if old is not None and self.room.exists:
-            old.wanted_by.unlink(missing_ok=True)
             self.room.close(self.candidate, old, self.params["drain_timeout"])
         try:
+            self.enable()
             self.record(self.candidate)
         except OSError as error:
             raise Refused(f"Release {self.release.id} serves, but the switch could not be finished: {error}") from error
@@ -430,11 +442,11 @@ class Switch:
                 f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
                 f"Release {self.release.id}, which is live, does not come up again: {refusal}"
             ) from None
-        replace_link(live.wanted_by, str(live.unit_file))
-        self.record(live)
         if self.room.exists:
             self.room.close(live, live, self.params["drain_timeout"])
-        if not self.quiet(self.candidate):
+        self.enable()
+        self.record(live)
+        if not self.systemd.show(self.candidate.unit).ending:
             self.drain(self.candidate)
             self.retire(self.candidate)
 
@@ -488,6 +500,7 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "release": {"type": "str", "required": True},
             "unit": {"type": "str", "required": True},
+            "boot_unit": {"type": "str", "required": True},
             "files": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},

@@ -23,7 +23,7 @@ WRITTEN = {
     "-rw-r--r-- root:root": (
         f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py)|/srv/shop/history"
         "|/srv/shop/releases/[^/]+/release.json|/srv/shop/venvs/[^/]+/complete"
-        "|/etc/nginx/conf.d/(pitcrew|shop).conf|/etc/systemd/system/(shop@blue|shop@green|nginx.service.d/pitcrew)[^/]+"
+        "|/etc/nginx/conf.d/(pitcrew|shop).conf|/etc/systemd/system/(shop@blue|shop@green|shop-boot|nginx.service.d/pitcrew)[^/]+"
     ),
     "lrwxrwxrwx root:root": f"/srv/shop/live|{SLOT}/(release|http.sock|uwsgi.sock)|/srv/shop/releases/[^/]+/venv",
     # nginx follows a link only to what the link's owner owns.
@@ -124,11 +124,15 @@ def test_processes(host: Host) -> None:
 
 
 def test_units(host: Host, live: Callable[[], str]) -> None:
-    """One slot runs and starts at boot, the other does neither."""
-    for question in ("is-active", "is-enabled"):
-        slots = {slot for slot in ("blue", "green") if host.run(f"systemctl {question} shop@{slot}").succeeded}
-        assert slots == {live()}
+    """One slot runs, which starts at boot, and the other does not; an operator who looks is told so."""
+    slots = {slot for slot in ("blue", "green") if host.service(f"shop@{slot}").is_running}
+    assert slots == {live()}
+    assert host.service("shop-boot").is_enabled
+    assert "shop@" not in host.check_output("ls /etc/systemd/system/multi-user.target.wants")
     assert host.service("nginx").is_enabled
+    told = host.check_output("systemctl status --no-pager shop@%s", live())
+    assert f"/etc/systemd/system/shop@{live()}.service; static)" in told
+    assert host.check_output("systemctl show --property=NeedDaemonReload --value shop@%s", live()) == "no"
 
 
 def test_sandbox(host: Host, live: Callable[[], str]) -> None:
@@ -139,7 +143,7 @@ def test_sandbox(host: Host, live: Callable[[], str]) -> None:
 def test_files(host: Host) -> None:
     """Owner and mode of everything that a deploy writes, but for what is inside of releases and packages."""
     deep = "-path /srv/shop/releases/*/app/* -o -path /srv/shop/venvs/*/venv/* -o -path /srv/shop/cache/*"
-    units = "/etc/systemd/system/shop@* /etc/systemd/system/nginx.service.d"
+    units = "/etc/systemd/system/shop@* /etc/systemd/system/shop-boot.service /etc/systemd/system/nginx.service.d"
     listing = (
         rf"set -f; find /srv/shop \( {deep} \) -prune -o -printf '%M %u:%g %p\n'; set +f;"
         f"find /run/shop-* /run/pitcrew-shop.lock {units} -printf '%M %u:%g %p\\n';"

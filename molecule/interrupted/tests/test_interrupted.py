@@ -111,9 +111,8 @@ def assert_at_rest(host: Host, live: str) -> None:
     """One slot runs and starts at boot, and no release is half made."""
     other = {"blue": "green", "green": "blue"}[live]
     assert host.service(f"shop@{live}").is_running
-    assert host.service(f"shop@{live}").is_enabled
+    assert host.service("shop-boot").is_enabled
     assert not host.service(f"shop@{other}").is_running
-    assert not host.service(f"shop@{other}").is_enabled
     releases = host.file("/srv/shop/releases").listdir()
     assert [name for name in releases if not host.file(f"/srv/shop/releases/{name}/release.json").exists] == []
     assert host.file(LOCK).size == 0

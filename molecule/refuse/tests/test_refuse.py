@@ -71,7 +71,7 @@ def state(host: Host) -> dict[str, str]:
     commands = {
         "links": "cd /srv/shop && ls -l --time-style=+ live live/ live/public releases",
         "files": "cd /srv/shop/live && find . -maxdepth 1 -type f -exec sha256sum {} + | sort",
-        "units": "cd /etc/systemd/system && sha256sum $(basename $(readlink multi-user.target.wants/shop@*))",
+        "units": "cd /etc/systemd/system && sha256sum shop@$(basename $(readlink /srv/shop/live))* shop-boot*",
         "boot": "ls -l --time-style=+ /etc/systemd/system/multi-user.target.wants/ | grep shop",
         "nginx": "sha256sum /etc/nginx/nginx.conf /etc/nginx/conf.d/*",
         "failed": "systemctl list-units --failed --no-legend --plain",

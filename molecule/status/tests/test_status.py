@@ -91,6 +91,19 @@ def test_workers_that_were_killed(
     assert "has restarted" in found["notes"][0]
 
 
+def test_a_site_that_does_not_start_at_boot(status: Status, host: Host, deploy: Callable[..., Play]) -> None:
+    """An operator disabled it; the next deploy makes up for that, and restarts nothing."""
+    host.check_output("systemctl disable shop-boot")
+    found, _play = status()
+    assert [complaint.partition(".service ")[2] for complaint in found["complaints"]] == [
+        "does not start at boot as it should, by shop-boot.service: deploy again"
+    ]
+    play = deploy().succeeded()
+    again, _play = status()
+    assert (again["healthy"], again["slot"]) == (True, found["slot"]), play.output
+    assert host.service("shop-boot").is_enabled
+
+
 def test_nginx_that_is_down(status: Status, host: Host) -> None:
     """The site is well behind it: its own socket says so."""
     host.check_output("systemctl stop nginx")

@@ -56,7 +56,8 @@ TOGETHER = {
 FILES = {
     "site": template("nginx", "site.conf.j2"),
     "host": template("nginx", "host.conf.j2"),
-    "unit": template("site", "unit.service.j2"),
+    "unit": template("site", "slot.service.j2"),
+    "boot": template("site", "boot.service.j2"),
     "gunicorn": template("gunicorn", "gunicorn.conf.py.j2"),
     "uwsgi": template("uwsgi", "uwsgi.ini.j2"),
 }

@@ -104,7 +104,8 @@ PLAY = [
                     "rendered": {
                         "site": template("nginx", "site.conf.j2"),
                         "host": template("nginx", "host.conf.j2"),
-                        "unit": template("site", "unit.service.j2"),
+                        "unit": template("site", "slot.service.j2"),
+                        "boot": template("site", "boot.service.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
                     }
@@ -484,7 +485,26 @@ def unit(text: str) -> dict[str, list[str]]:
 
 def test_sections_of_the_unit(render: Render) -> None:
     """In the usual order, each once."""
-    assert re.findall(r"^\[.*\]$", render("plain", "unit"), re.MULTILINE) == ["[Unit]", "[Service]", "[Install]"]
+    assert re.findall(r"^\[.*\]$", render("plain", "unit"), re.MULTILINE) == ["[Unit]", "[Service]"]
+    assert re.findall(r"^\[.*\]$", render("plain", "boot"), re.MULTILINE) == ["[Unit]", "[Service]", "[Install]"]
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_no_unit_names_a_release(rendered: dict[str, dict[str, Any]], site: str) -> None:
+    """A switch to another release leaves them as they are, and systemd need not read them again."""
+    assert re.findall("r1|releases/.", rendered[site]["unit"] + rendered[site]["boot"]) == []
+
+
+@pytest.mark.parametrize(("site", "name"), [("plain", "shop"), ("dash", "my-shop")])
+def test_how_a_site_starts_with_its_host(render: Render, site: str, name: str) -> None:
+    """By its live link; one that was never live is left alone."""
+    found = unit(render(site, "boot"))
+    assert found["ConditionPathIsSymbolicLink"] == [f"/srv/{name}/live"]
+    assert found["WantedBy"] == ["multi-user.target"]
+    live = f'"$$(readlink /srv/{name}/live)"'
+    assert found["ExecStart"] == [
+        f"""/bin/sh -c 'exec systemctl start --no-block "{name}@$$(basename {live}).service"'"""
+    ]
 
 
 @pytest.mark.parametrize(
@@ -493,7 +513,7 @@ def test_sections_of_the_unit(render: Render) -> None:
         ("Type", ["notify"]),
         ("User", ["shop"]),
         ("Group", ["shop"]),
-        ("WorkingDirectory", ["/srv/shop/releases/r1/app"]),
+        ("WorkingDirectory", ["/srv/shop/slots/%i/release/app"]),
         ("EnvironmentFile", ["/srv/shop/slots/%i/environment", "/srv/shop/slots/%i/secrets"]),
         ("RuntimeDirectory", ["shop-%i"]),
         ("RuntimeDirectoryMode", ["0750"]),
@@ -501,7 +521,7 @@ def test_sections_of_the_unit(render: Render) -> None:
         (
             "ExecStart",
             [
-                "/srv/shop/releases/r1/venv/bin/python -m gunicorn "
+                "/srv/shop/slots/%i/release/venv/bin/python -m gunicorn "
                 "--config /srv/shop/slots/%i/gunicorn.conf.py shop.wsgi:application"
             ],
         ),
@@ -515,7 +535,6 @@ def test_sections_of_the_unit(render: Render) -> None:
         ("NoNewPrivileges", ["true"]),
         ("CapabilityBoundingSet", [""]),
         ("SystemCallFilter", ["@system-service"]),
-        ("WantedBy", ["multi-user.target"]),
     ],
 )
 def test_a_setting_of_the_unit(render: Render, name: str, values: list[str]) -> None:
@@ -526,7 +545,7 @@ def test_a_setting_of_the_unit(render: Render, name: str, values: list[str]) -> 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("WorkingDirectory", "/srv/my-shop/releases/r1/app/web/shop"),
+        ("WorkingDirectory", "/srv/my-shop/slots/%i/release/app/web/shop"),
         ("User", "my-shop"),
         ("RuntimeDirectory", "my-shop-%i"),
         ("StateDirectory", "my-shop"),

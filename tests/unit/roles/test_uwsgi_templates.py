@@ -36,7 +36,7 @@ SITES: dict[str, dict[str, Any]] = {
 }
 RENDERED = {
     "site": template("nginx", "site.conf.j2"),
-    "unit": template("site", "unit.service.j2"),
+    "unit": template("site", "slot.service.j2"),
     "ini": "{{ uwsgi_files['uwsgi.ini'] | default('') }}",
     "application": "{{ uwsgi_files['application.py'] | default('') }}",
     "plan": "{{ site_plan }}",
@@ -308,9 +308,9 @@ def test_a_body_is_read_to_its_end(load: Callable[..., Any], body: Body) -> None
 @pytest.mark.parametrize(
     ("site", "start"),
     [
-        ("plain", "/srv/shop/releases/r1/venv/bin/python -c 'import pyuwsgi; pyuwsgi.run()'"),
-        ("source", "/srv/shop/releases/r1/venv/bin/uwsgi --virtualenv /srv/shop/releases/r1/venv"),
-        ("distribution", "/usr/bin/uwsgi-core --plugin python3 --virtualenv /srv/shop/releases/r1/venv"),
+        ("plain", "/srv/shop/slots/%i/release/venv/bin/python -c 'import pyuwsgi; pyuwsgi.run()'"),
+        ("source", "/srv/shop/slots/%i/release/venv/bin/uwsgi --virtualenv /srv/shop/slots/%i/release/venv"),
+        ("distribution", "/usr/bin/uwsgi-core --plugin python3 --virtualenv /srv/shop/slots/%i/release/venv"),
     ],
 )
 def test_the_unit(render: Render, site: str, start: str) -> None:
@@ -325,7 +325,7 @@ def test_the_unit(render: Render, site: str, start: str) -> None:
 def test_a_kept_release_has_its_own_server(render: Render) -> None:
     """A rollback to one that was built for gunicorn runs gunicorn, whatever the inventory says today."""
     assert (render("kept", "server"), render("kept", "requirement")) == ("gunicorn", "gunicorn==27.0.1")
-    assert "/r0/venv/bin/python -m gunicorn" in unit(render("kept", "unit"))["ExecStart"][0]
+    assert "/release/venv/bin/python -m gunicorn" in unit(render("kept", "unit"))["ExecStart"][0]
     assert unit(render("kept", "unit"))["KillSignal"] == ["SIGTERM"]
     assert "proxy_pass http://shop;" in block(render("kept", "site"), "location /")
 

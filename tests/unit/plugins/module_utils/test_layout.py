@@ -127,7 +127,8 @@ def test_names_of_a_site(shop: Layout, units: Path, tmp_path: Path) -> None:
     assert blue.path == tmp_path / "shop/slots/blue"
     assert blue.unit == "shop@blue.service"
     assert blue.unit_file == units / "shop@blue.service"
-    assert blue.wanted_by == units / "multi-user.target.wants/shop@blue.service"
+    assert shop.boot_file == units / "shop-boot.service"
+    assert shop.boot_link == units / "multi-user.target.wants/shop-boot.service"
     assert blue.socket == Path("/run/shop-blue/app.sock")
     assert shop.release("r1").path == tmp_path / "shop/releases/r1"
 
@@ -140,7 +141,7 @@ def test_a_host_without_the_site(tmp_path: Path) -> None:
     assert layout.releases() == []
     assert layout.live_history() == []
     assert layout.slots["blue"].release is None
-    assert layout.slots["blue"].enabled is False
+    assert layout.boots("[Service]\n") is False
 
 
 @pytest.mark.parametrize(("live", "idle"), [("blue", "green"), ("green", "blue")])
@@ -167,13 +168,16 @@ def test_the_release_of_a_slot(shop: Layout) -> None:
     assert blue.release == "r1"
 
 
-def test_the_boot_order_of_a_slot(shop: Layout) -> None:
-    """The link counts, even where the unit it points to is missing."""
-    blue = shop.slots["blue"]
-    blue.wanted_by.parent.mkdir(parents=True)
-    blue.wanted_by.symlink_to(blue.unit_file)
-    assert blue.enabled is True
-    assert shop.slots["green"].enabled is False
+def test_whether_a_site_starts_with_its_host(shop: Layout) -> None:
+    """It takes the link and the unit that it points to, as it is meant."""
+    shop.boot_link.parent.mkdir(parents=True)
+    shop.boot_link.symlink_to(shop.boot_file)
+    assert shop.boots("[Service]\n") is False
+    shop.boot_file.write_text("[Service]\n")
+    assert shop.boots("[Service]\n") is True
+    assert shop.boots("[Unit]\n") is False
+    shop.boot_link.unlink()
+    assert shop.boots("[Service]\n") is False
 
 
 def test_the_texts_of_a_slot(shop: Layout, units: Path) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layou
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import status as module
 
+BOOT = "[Service]\nType=oneshot\n"
 RUNS = {
     "ActiveState": "active",
     "Result": "success",
@@ -65,6 +66,7 @@ class Site:
         arguments = {
             "name": "shop",
             "root": str(self.layout.root),
+            "boot_unit": BOOT,
             "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "workers": 3,
             **said,
@@ -96,7 +98,7 @@ def site(host: Site) -> Site:
     """Give a host on which r1 and r2 have served."""
     layout = host.layout
     blue = layout.slots["blue"]
-    for directory in (blue.path, blue.unit_file.parent, blue.wanted_by.parent):
+    for directory in (blue.path, blue.unit_file.parent, layout.boot_link.parent):
         directory.mkdir(parents=True)
     for release in ("r1", "r2"):
         layout.release(release).path.mkdir(parents=True)
@@ -107,7 +109,8 @@ def site(host: Site) -> Site:
     blue.seal(texts, overlaps=True)
     (blue.path / "release").symlink_to(layout.release("r2").path)
     (blue.path / "http.sock").symlink_to(blue.socket)
-    blue.wanted_by.symlink_to(blue.unit_file)
+    layout.boot_file.write_text(BOOT)
+    layout.boot_link.symlink_to(layout.boot_file)
     layout.live_link.symlink_to("slots/blue")
     layout.history.write_text(
         '{"at": "2026-11-26T10:00:00Z", "release": "r1", "slot": "green", "by": "bert on desk"}\n'
@@ -296,9 +299,15 @@ def test_requests_that_wait(site: Site) -> None:
     assert "Requests wait for a slot to start" in site.look()["complaints"][0]
 
 
-def test_a_slot_that_does_not_start_at_boot(site: Site) -> None:
-    site.layout.slots["blue"].wanted_by.unlink()
-    assert site.look()["complaints"] == ["shop@blue.service does not start at boot: deploy again"]
+@pytest.mark.parametrize("act", ["disabled", "edited"])
+def test_a_slot_that_does_not_start_at_boot(site: Site, act: str) -> None:
+    if act == "disabled":
+        site.layout.boot_link.unlink()
+    else:
+        site.layout.boot_file.write_text("[Service]\nExecStart=/bin/true\n")
+    assert site.look()["complaints"] == [
+        "shop@blue.service does not start at boot as it should, by shop-boot.service: deploy again"
+    ]
 
 
 @pytest.mark.parametrize("size", ["[not set]", "infinity", "18446744073709551615", ""])

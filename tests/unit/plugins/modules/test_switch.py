@@ -1,7 +1,7 @@
 """Every way a switch can go, on real files and real sockets; only systemd is played.
 
 The played systemd starts a server on the slot's socket, notes what happens in its order (`log`), and knows
-a unit only as it was at the last daemon-reload, as the real one does.
+a unit that it holds only as it was when it was loaded, as the real one does.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
 
 SECRET = "correct horse battery staple"
+BOOT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 
 
 class Killed(BaseException):
@@ -111,12 +112,14 @@ class Server:
 
 
 class Host:
-    """Stand in for Systemd (module_utils/systemd.py): the same four methods."""
+    """Stand in for Systemd (module_utils/systemd.py): the same five methods."""
 
     def __init__(self, layout: Layout, clock: Clock) -> None:
         self.layout, self.clock = layout, clock
         self.behaviours: dict[str, Behaviour] = {}
+        # The units that it holds: those that run or failed, and those that others refer to.
         self.loaded: dict[str, str] = {}
+        self.referred_to: set[str] = set()
         self.units: dict[str, Unit] = {}
         self.servers: dict[str, Server] = {}
         self.under_ways: list[int] = []
@@ -124,6 +127,8 @@ class Host:
         self.kill_before = ""
         # What systemd complains of when the waiting room is to be opened.
         self.no_room: str | None = None
+        # And what it complains of when the site is to start at boot.
+        self.cannot_enable: str | None = None
         # Slots that were stopped while the live link pointed to them.
         self.outages: list[str] = []
 
@@ -147,7 +152,7 @@ class Host:
         """Set what `show` tells."""
         self.units[unit] = Unit(unit, active, 0, restarts, "")
 
-    # The four methods
+    # The five methods
 
     def show(self, unit: str) -> Unit:
         """Tell the state of a unit."""
@@ -156,16 +161,29 @@ class Host:
     def order(self, *words: str) -> str | None:
         """Do as systemctl does."""
         verb, *units = [word for word in words if word != "--no-block"]
+        if units == [self.layout.boot_unit]:
+            self.note(verb)
+            return {"enable": self.enable}[verb]()
         if units and "-waiting." in units[0]:
             self.note(f"{verb} the waiting room")
             return self.no_room if verb == "start" else None
         self.note(" ".join([verb, *(self.slot(unit).name for unit in units)]))
         if verb == "daemon-reload":
-            files = {slot.unit: slot.unit_file for slot in self.layout.slots.values()}
-            self.loaded = {unit: file.read_text() for unit, file in files.items() if file.exists()}
+            held = self.loaded.keys() | self.referred_to
+            self.loaded.clear()
+            for unit in held:
+                self.load(unit)
             return None
         [unit] = units
         return {"start": self.start, "stop": self.stop, "reset-failed": self.reset}[verb](unit)
+
+    def outdated(self, unit: str) -> bool:
+        """Tell whether a unit is held as it is no more."""
+        held, self.loaded = self.loaded, dict(self.loaded)
+        self.load(unit)
+        known, self.loaded = self.loaded.get(unit), held
+        file = self.slot(unit).unit_file
+        return known != (file.read_text() if file.exists() else None)
 
     def journal(self, unit: str, lines: int = 25) -> str:
         """Tell the last words of a unit."""
@@ -181,10 +199,31 @@ class Host:
 
     # What the orders do
 
+    def load(self, unit: str) -> None:
+        """Read the unit, unless it is held."""
+        if unit not in self.loaded and (file := self.slot(unit).unit_file).exists():
+            self.loaded[unit] = file.read_text()
+
+    def unload(self, unit: str) -> None:
+        """Let go of a unit that is not in use."""
+        if unit not in self.referred_to:
+            self.loaded.pop(unit, None)
+
+    def enable(self) -> str | None:
+        """Make the link, unless there is a complaint."""
+        if not self.layout.boot_file.exists():
+            return f"Unit file {self.layout.boot_unit} does not exist."
+        if not self.cannot_enable:
+            self.layout.boot_link.parent.mkdir(exist_ok=True)
+            self.layout.boot_link.unlink(missing_ok=True)
+            self.layout.boot_link.symlink_to(self.layout.boot_file)
+        return self.cannot_enable
+
     def start(self, unit: str) -> str | None:
         """Start the release that the slot links to."""
         slot, release = self.slot(unit), self.slot(unit).release
         behaviour = self.behaviours.get(release or "", Behaviour())
+        self.load(unit)
         if unit not in self.loaded:
             return f"Unit {unit} not found."
         if self.show(unit).active == "failed":
@@ -214,6 +253,7 @@ class Host:
         if self.layout.live is self.slot(unit):
             self.outages.append(unit)
         self.state(unit, "inactive")
+        self.unload(unit)
         if server := self.servers.pop(unit, None):
             server.close()
 
@@ -221,6 +261,7 @@ class Host:
         """Forget that it failed."""
         if self.show(unit).active == "failed":
             self.state(unit, "inactive")
+            self.unload(unit)
 
 
 @dataclass
@@ -252,6 +293,7 @@ class Site:
             "root": str(self.root),
             "release": release,
             "unit": "[Service]\nUser=shop\n",
+            "boot_unit": BOOT,
             "files": {"gunicorn.conf.py": "workers = 2\n"},
             "environment": {"DEBUG": False, "SITE_RELEASE": "fixed"},
             "secrets": {"SECRET_KEY": SECRET},
@@ -297,7 +339,7 @@ class Site:
         """Tell whether the live slot alone runs and starts at boot."""
         slots = self.layout.slots.values()
         running = [slot for slot in slots if not self.host.show(slot.unit).stopped]
-        return running == [self.layout.live] == [slot for slot in slots if slot.enabled]
+        return running == [self.layout.live] and self.layout.boots(BOOT)
 
 
 @pytest.fixture
@@ -323,8 +365,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         replace_link = module.replace_link
 
         def noted(link: Path, target: str) -> None:
-            kind, name = ("live", Path(target).name) if link.name == "live" else ("boot", link.name[5:-8])
-            host.note(f"{kind} {name}")
+            if link.name == "live":
+                host.note(f"live {Path(target).name}")
             replace_link(link, target)
 
         monkeypatch.setattr(module, "replace_link", noted)
@@ -356,8 +398,8 @@ def test_the_first_release_goes_live_in_blue(site: Site) -> None:
         "daemon-reload",
         "start blue",
         "200 by r1 in blue",
-        "boot blue",
         "live blue",
+        "enable",
     ]
 
 
@@ -373,9 +415,7 @@ def test_what_a_slot_holds(site: Site) -> None:
     assert os.readlink(slot / "http.sock") == str(site.layout.slots["blue"].socket)
     assert os.readlink(slot / "public/static") == "/srv/shop/releases/r1/app/static"
     assert os.readlink(slot / "public/up/loads") == "/var/lib/shop/media"
-    assert os.readlink(site.units / "multi-user.target.wants/shop@blue.service") == str(
-        site.units / "shop@blue.service"
-    )
+    assert (site.units / "shop-boot.service").read_text() == BOOT
 
 
 @pytest.fixture
@@ -497,34 +537,57 @@ def test_a_refused_release_costs_no_other(site: Site) -> None:
 
 
 def test_the_order_of_events(site: Site) -> None:
-    """Healthy before the link moves, at boot before it serves, the old one drained before it stops."""
+    """Healthy before the link moves, and the old one drained before it stops."""
     site.deploy("r1")
     site.deploy("r2")
     assert site.host.story == [
         "daemon-reload",
         "start green",
         "200 by r2 in green",
-        "boot green",
         "live green",
         "0 under way in blue",
         "stop blue",
     ]
 
 
-def test_the_candidate_starts_as_it_was_meant(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that the slot holds is there, and systemd has read it, when the order to start comes."""
+def test_a_unit_that_stays_the_same_is_not_read_again(site: Site) -> None:
+    """The slot had the same before, so visitors are spared the reload; and it is not written again, either."""
     site.deploy("r1")
+    site.deploy("r2")
+    written = (site.units / "shop@blue.service").stat()
+    site.deploy("r3")
+    assert site.host.story[0] == "start blue"
+    after = (site.units / "shop@blue.service").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["systemd has forgotten it", "systemd holds it"])
+@pytest.mark.parametrize("killed", [False, True], ids=["", "the run before was killed"])
+def test_the_candidate_starts_as_it_was_meant(
+    site: Site, monkeypatch: pytest.MonkeyPatch, held: bool, killed: bool
+) -> None:
+    """All that the slot holds is there, and systemd has read it, when the order to start comes."""
+    site.deploy("r0")
+    if held:
+        site.host.referred_to = {"shop@green.service"}
+    site.deploy("r1")
+    site.deploy("r1", unit="[Service]\nNice=4\n")
     seen = []
+    if killed:
+        site.host.kill_before = "daemon-reload"
+        with pytest.raises(Killed):
+            site.deploy("r2", unit="[Service]\nNice=5\n")
     start = site.host.start
 
     def spy(unit: str) -> str | None:
         slot = site.host.slot(unit)
-        seen.append((site.host.loaded[unit], slot.release, slot.enabled, (slot.path / "secrets").read_text()))
+        site.host.load(unit)
+        seen.append((site.host.loaded[unit], slot.release, (slot.path / "secrets").read_text()))
         return start(unit)
 
     monkeypatch.setattr(site.host, "start", spy)
     site.deploy("r2", unit="[Service]\nNice=5\n")
-    assert seen == [("[Service]\nNice=5\n", "r2", False, f'SECRET_KEY="{SECRET}"\n')]
+    assert seen == [("[Service]\nNice=5\n", "r2", f'SECRET_KEY="{SECRET}"\n')]
 
 
 def test_nothing_of_an_earlier_deploy_stays_in_the_slot(site: Site) -> None:
@@ -550,7 +613,6 @@ def test_the_old_slot_keeps_its_files(site: Site) -> None:
     site.deploy("r2")
     assert os.readlink(site.root / "slots/blue/public/static") == "/srv/shop/releases/r1/app/static"
     assert (site.units / "shop@blue.service").exists()
-    assert not site.layout.slots["blue"].enabled
 
 
 def test_the_old_slot_loses_its_secrets(site: Site) -> None:
@@ -607,7 +669,7 @@ def test_a_lost_connection_does_not_end_a_switch_half_way(site: Site, monkeypatc
     monkeypatch.setattr(site.host, "note", spy)
     site.deploy("r2")
     assert seen["start green"] == signal.SIG_IGN
-    assert seen["boot green"] == signal.SIG_IGN
+    assert seen["live green"] == signal.SIG_IGN
     assert seen["stop blue"] == signal.SIG_IGN
 
 
@@ -664,7 +726,6 @@ def test_a_refused_candidate_leaves_everything_as_it_was(site: Site, behaviour: 
     assert site.serves() == ("blue", "r1")
     assert site.at_rest()
     assert "live green" not in site.host.log
-    assert "boot green" not in site.host.log
     assert "stop blue" not in site.host.log
     assert "shop@green.service" not in site.host.loaded
 
@@ -787,7 +848,7 @@ def test_the_healthy_status_is_the_site_s(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    ["daemon-reload", "start green", "boot green", "live green", "0 under way in blue", "stop blue"],
+    ["daemon-reload", "start green", "live green", "0 under way in blue", "stop blue"],
 )
 @pytest.mark.parametrize("then", ["r2", "r1", "r3"], ids=["again", "back", "another"])
 def test_killed_at_any_moment(site: Site, moment: str, then: str) -> None:
@@ -800,7 +861,6 @@ def test_killed_at_any_moment(site: Site, moment: str, then: str) -> None:
     live = site.layout.live
     assert live is not None
     assert site.host.show(live.unit).running
-    assert live.enabled
     assert site.deploy(then)["release"] == then
     assert site.serves()[1] == then
     assert site.at_rest()
@@ -808,17 +868,16 @@ def test_killed_at_any_moment(site: Site, moment: str, then: str) -> None:
 
 
 def test_a_candidate_left_running_is_settled(site: Site) -> None:
-    """Nothing differs, but the idle slot runs and would start at boot: it is drained and stopped."""
+    """Nothing differs, but the idle slot runs: it is drained and stopped."""
     site.deploy("r1")
     site.deploy("r2")
     blue = site.layout.slots["blue"]
-    blue.wanted_by.symlink_to(blue.unit_file)
     site.host.reset(blue.unit)
     site.host.start(blue.unit)
     site.host.under_ways = [1, 0]
     answer = site.deploy("r2")
     assert (answer["changed"], answer["differences"], answer["slot"]) == (True, [], "green")
-    assert site.host.story == ["boot green", "1 under way in blue", "0 under way in blue", "stop blue"]
+    assert site.host.story == ["1 under way in blue", "0 under way in blue", "stop blue"]
     assert site.at_rest()
 
 
@@ -829,16 +888,16 @@ def test_a_live_slot_that_was_stopped_is_started_again(site: Site) -> None:
     site.host.outages.clear()
     answer = site.deploy("r1")
     assert (answer["changed"], answer["differences"], answer["slot"]) == (True, [], "blue")
-    assert site.host.story == ["start blue", "200 by r1 in blue", "boot blue"]
+    assert site.host.story == ["start blue", "200 by r1 in blue"]
     assert site.at_rest()
 
 
 def test_a_live_slot_that_does_not_start_at_boot_does_again(site: Site) -> None:
     """An operator disabled it; nothing is restarted for that."""
     site.deploy("r1")
-    site.layout.slots["blue"].wanted_by.unlink()
+    site.layout.boot_link.unlink()
     assert site.deploy("r1")["changed"] is True
-    assert site.host.story == ["boot blue"]
+    assert site.host.story == ["enable"]
     assert site.at_rest()
 
 
@@ -862,13 +921,38 @@ def test_an_old_slot_that_has_not_stopped_yet(site: Site) -> None:
     assert site.at_rest()
 
 
-def test_an_idle_slot_that_would_start_at_boot_does_not(site: Site) -> None:
-    """Both would run after the next one."""
+def test_what_starts_the_site_at_boot_is_as_it_is_wanted(site: Site) -> None:
+    """Edited by hand, or of another version of the collection: no reason to switch."""
     site.deploy("r1")
-    site.deploy("r2")
-    blue = site.layout.slots["blue"]
-    blue.wanted_by.symlink_to(blue.unit_file)
-    assert site.deploy("r2")["changed"] is True
+    (site.units / "shop-boot.service").write_text("[Service]\nExecStart=/bin/false\n")
+    assert site.run("r1", check=True)["changed"] is True
+    answer = site.deploy("r1")
+    assert (answer["changed"], answer["differences"]) == (True, [])
+    assert site.host.story == ["enable"]
+    assert (site.units / "shop-boot.service").read_text() == BOOT
+
+
+def test_a_site_that_cannot_start_at_boot(site: Site) -> None:
+    """It serves, and whoever deployed it is told what it lacks, until it does not any more."""
+    site.host.cannot_enable = "Access denied"
+    for _ in range(2):
+        answer = site.deploy("r1")
+        assert answer["failed"] is True
+        assert answer["msg"].endswith("it would not start at boot: Access denied.")
+        assert site.serves() == ("blue", "r1")
+    site.host.cannot_enable = None
+    assert site.deploy("r1")["changed"] is True
+    assert site.at_rest()
+
+
+def test_a_first_deploy_that_was_killed_before_the_site_starts_at_boot(site: Site) -> None:
+    """The next run makes up for it."""
+    site.host.kill_before = "enable"
+    with pytest.raises(Killed):
+        site.deploy("r1")
+    assert not site.at_rest()
+    assert site.deploy("r1")["changed"] is True
+    assert site.host.story == ["enable"]
     assert site.at_rest()
 
 
@@ -951,10 +1035,10 @@ def test_check_mode_writes_nothing(site: Site, release: str, said: dict[str, Any
 def test_check_mode_does_not_settle(site: Site) -> None:
     """It says that there is something to do."""
     site.deploy("r1")
-    site.layout.slots["blue"].wanted_by.unlink()
+    site.layout.boot_link.unlink()
     site.host.log.clear()
     assert site.run("r1", check=True)["changed"] is True
-    assert not site.layout.slots["blue"].enabled
+    assert not site.layout.boots(BOOT)
     assert site.host.log == []
 
 
@@ -1046,7 +1130,7 @@ def test_another_switch_under_way(site: Site, release: str) -> None:
     """One at a time; the second says so, and touches nothing."""
     site.deploy("r1")
     site.build("r2")
-    site.layout.slots["blue"].wanted_by.unlink()
+    site.layout.boot_link.unlink()
     site.host.log.clear()
     before = site.tree()
     with (site.root / ".lock").open("w") as lock:
@@ -1137,7 +1221,6 @@ def test_without_memory_for_both_the_old_slot_ends_first(site: Site) -> None:
         "stop blue",
         "start green",
         "200 by r2 in green",
-        "boot green",
         "live green",
         "3 under way in the waiting room",
         "0 under way in the waiting room",
@@ -1174,6 +1257,7 @@ def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monk
     assert "Backlog=512\n" in unit
     assert "SocketGroup=shop\n" in unit
     assert "LimitNOFILE=3136\n" in service
+    assert "After=shop-boot.service shop@blue.service\n" in service
 
 
 @pytest.fixture
@@ -1271,7 +1355,7 @@ def test_no_room_to_wait(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["start the waiting room", "0 under way in blue", "stop blue", "start green", "boot green", "live green"]
+    "moment", ["start the waiting room", "0 under way in blue", "stop blue", "start green", "live green"]
 )
 def test_killed_while_requests_wait(site: Site, moment: str) -> None:
     """The next run brings the site to rest, with nothing left of the waiting room."""
