@@ -649,7 +649,9 @@ def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.Monk
         return [b"body"]
 
     worker = SimpleNamespace(wsgi=application)
+    monkeypatch.setattr("gc.freeze", lambda: started.append("frozen"))
     settings(render("plain", "gunicorn"), monkeypatch)["post_worker_init"](worker)
+    assert started.pop() == "frozen"
     assert worker.wsgi({"type": "text/plain"}, lambda *said: started.append(said)) == [b"body"]
     assert started == [
         ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "r1")], None),
@@ -659,7 +661,7 @@ def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("preload", [True, False])
 def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pytest.MonkeyPatch, preload: bool) -> None:
-    """URLs are loaded and connections closed where the master has the application, and only there."""
+    """URLs are loaded and connections closed where the master has the application; what is loaded is frozen."""
     done = []
 
     class Resolver:
@@ -681,6 +683,7 @@ def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pyt
         monkeypatch.setitem(sys.modules, name, module)
     server = SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
     found = settings(render("plain", "gunicorn"), monkeypatch)
+    monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
     found["when_ready"](server)
     found["pre_fork"](server, None)
-    assert done == (["URLs loaded", "connections closed"] if preload else [])
+    assert done == ["URLs loaded", "connections closed", "frozen"][0 if preload else 2 :]

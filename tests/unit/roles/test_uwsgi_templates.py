@@ -264,6 +264,7 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
             made = ModuleType(name)
             vars(made).update(content)
             monkeypatch.setitem(sys.modules, name, made)
+        monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
         found: dict[str, Any] = {}
         exec(compile(render(site, "application"), "application.py", "exec"), found)
         return found["application"]
@@ -272,9 +273,9 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
 
 
 def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], done: list[str]) -> None:
-    """URLs are loaded, which may have asked the database, and then connections are closed."""
+    """URLs are loaded, which may have asked the database, then connections are closed, and what stays is frozen."""
     load("plain", "shop.wsgi", application=None)
-    assert done == ["URLs loaded", "connections closed"]
+    assert done == ["URLs loaded", "connections closed", "frozen"]
 
 
 def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
