@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 testinfra_hosts = ["ansible://django"]
 
-SWITCHES = 4
+SWITCHES = 3
 
 
 def assert_nothing_lost(report: Report, changes: list[float], what: str) -> None:
