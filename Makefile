@@ -7,6 +7,7 @@ STEP ?= test
 pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 with_load := faults one_generation server_change switch
+longest := default uwsgi
 bin := tests/lab/bin
 step := @$(bin)/step
 live := .ansible/collections/ansible_collections/pitcrew/django
@@ -46,14 +47,16 @@ demo-stop: ## Remove all that the demo made
 
 # -- Checks ----------------------------------------------------------------------------------------------------
 
-# All of them run, also after a failure; the last line is what they counted. What sends a load has the machine to itself.
+# All of them run, also after a failure; the last line is what they counted. Scenarios often wait, so there is one step more than CPUs,
+# and what takes longest begins first; what sends a load has the machine to itself.
 .PHONY: test
 test: environment machine ## All checks; the scenarios install the built artifact
 	@mkdir -p .cache && : > .cache/results
 	@echo "Static checks, unit tests and scenarios without load, side by side; each is told of when it has ended"
 	@export RESULTS=$(CURDIR)/.cache/results; status=0; \
-	    $(MAKE) --no-print-directory --keep-going --jobs=$$(nproc) --output-sync SIDE_BY_SIDE=1 \
-	        lint unit $(addprefix scenario-,$(filter-out $(with_load),$(scenarios))) || status=1; \
+	    $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 \
+	        $(longest:%=scenario-%) unit $(addprefix scenario-,$(filter-out $(longest) $(with_load),$(scenarios))) lint \
+	        || status=1; \
 	    $(MAKE) --no-print-directory --keep-going $(with_load:%=scenario-%) || status=1; \
 	    awk '{ passed += $$1; failed += $$2 } END { printf "\n%d passed, %d failed\n", passed, failed }' .cache/results; \
 	    exit $$status
