@@ -6,8 +6,11 @@ STEP ?= test
 
 pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
-with_load := faults one_generation server_change switch
-longest := default uwsgi
+prepared := $(patsubst molecule/%/inventory/hosts.yml,%,$(shell grep -l lab_prepared molecule/*/inventory/hosts.yml))
+alone := server_change switch
+proven := faults interrupted one_generation server_change switch
+checks := ansible python types shell changelog docs sanity
+suites := bookworm trixie
 bin := tests/lab/bin
 step := @$(bin)/step
 live := .ansible/collections/ansible_collections/pitcrew/django
@@ -47,22 +50,33 @@ demo-stop: ## Remove all that the demo made
 
 # -- Checks ----------------------------------------------------------------------------------------------------
 
-# All of them run, also after a failure; the last line is what they counted. Scenarios often wait, so there is one step more than CPUs,
-# and what takes longest begins first; what sends a load has the machine to itself.
-.PHONY: test
-test: environment machine ## All checks; the scenarios install the built artifact
-	@mkdir -p .cache && : > .cache/results
-	@echo "Static checks, unit tests and scenarios without load, side by side; each is told of when it has ended"
-	@export RESULTS=$(CURDIR)/.cache/results; status=0; \
-	    $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 \
-	        $(longest:%=scenario-%) unit $(addprefix scenario-,$(filter-out $(longest) $(with_load),$(scenarios))) lint \
-	        || status=1; \
-	    $(MAKE) --no-print-directory --keep-going $(with_load:%=scenario-%) || status=1; \
-	    awk '{ passed += $$1; failed += $$2 } END { printf "\n%d passed, %d failed\n", passed, failed }' .cache/results; \
-	    exit $$status
+# Side by side runs what judges no time, one step more than CPUs since scenarios often wait, and what took longest in the last run
+# begins first. It gives way to the hosts of the lab, which would have a machine of their own. What judges how late an answer comes
+# is alone. All of it runs, also after a failure.
+side_by_side = nice -n 5 $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 \
+    $$(python tests/lab/steps.py order $(1)) || status=1;
+one_by_one = $(MAKE) --no-print-directory --keep-going $(1) || status=1;
+steps = mkdir -p .cache && : > .cache/results && export RESULTS=$(CURDIR)/.cache/results && status=0 began=$$(date +%s) && \
+    { $(1) python tests/lab/steps.py report .cache/results $$began || status=1; exit $$status; }
 
-.PHONY: lint lint-ansible lint-python lint-types lint-shell lint-changelog lint-docs lint-sanity
-lint: lint-ansible lint-python lint-types lint-shell lint-changelog lint-docs lint-sanity ## Static checks
+.PHONY: test check proof
+test: environment machine ## All checks; the scenarios install the built artifact
+	@echo "Static checks, unit tests and scenarios, side by side; each is told of when it has ended"
+	@$(call steps,$(call side_by_side,$(checks:%=lint-%) $(pythons:%=unit-%) $(addprefix scenario-,$(filter-out $(alone),$(scenarios)))) \
+	    $(call one_by_one,$(alone:%=scenario-%)))
+
+check: export LAB_LIMIT := web12
+check: environment machine ## While you work: static checks, unit tests on one Python, the default scenario on one distribution
+	@$(call steps,$(call side_by_side,$(checks:%=lint-%) unit-here scenario-default))
+
+proof: export LAB_FORM := long
+proof: export LAB_LIMIT := all
+proof: environment machine ## The long form, for hours: 50,000 requests, every cut-off on every stage, all distributions
+	@$(call steps,$(call one_by_one,$(proven:%=scenario-%)))
+	@$(bin)/tables
+
+.PHONY: lint $(checks:%=lint-%)
+lint: $(checks:%=lint-%) ## Static checks
 
 lint-ansible: environment
 	$(step) $@ "ansible-lint, profile production" ansible-lint --strict
@@ -76,7 +90,7 @@ lint-types: environment
 	    --package ansible_collections.pitcrew.django.plugins.plugin_utils
 
 lint-shell: environment
-	$(step) $@ "shellcheck" shellcheck .ci/run $(bin)/* tests/lab/*/*.sh tests/lab/image/test-host-init
+	$(step) $@ "shellcheck" shellcheck .ci/run $(bin)/* tests/*/*.sh tests/lab/*/*.sh tests/lab/image/test-host-init
 
 lint-changelog: environment
 	$(step) $@ "antsibull-changelog lint" antsibull-changelog lint
@@ -87,8 +101,11 @@ lint-docs: environment
 lint-sanity: $(artifact)
 	$(step) $@ "ansible-test sanity, on the built collection" $(bin)/sanity $(CURDIR)/$(artifact)/*.tar.gz
 
-.PHONY: unit $(pythons:%=unit-%)
+.PHONY: unit unit-here $(pythons:%=unit-%)
 unit: $(pythons:%=unit-%) ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
+
+unit-here: environment
+	@$(bin)/unit $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 $(pythons:%=unit-%): unit-%: environment
 	@$(bin)/unit $*
@@ -132,7 +149,9 @@ molecule: environment machine ## One step of one scenario on the live tree: SCEN
 scenarios: $(scenarios:%=scenario-%) ## Every scenario, on the built and installed artifact
 
 $(scenarios:%=scenario-%): scenario-%: $(artifact) images
-	$(step) $@ "Scenario $*" $(bin)/scenario $* $(artifact)
+	$(step) $@ "Scenario $*" $(bin)/on-artifact $(artifact) $(bin)/scenario $*
+
+$(prepared:%=scenario-%): prepared-hosts
 
 # -- What they stand on ----------------------------------------------------------------------------------------
 
@@ -153,12 +172,16 @@ $(live):
 $(artifact): environment
 	$(step) artifact "Build and install the collection" $(bin)/artifact $@
 
-.PHONY: machine images
+.PHONY: machine images prepared-hosts
 machine:
 	@$(bin)/machine
 
 images: machine
-	$(step) images "Images of Debian 12 and 13" tests/lab/image/build.sh bookworm trixie
+	$(step) images "Images of Debian 12 and 13" tests/lab/image/build.sh $(suites)
+
+# With the example site, as the collection under test deploys it.
+prepared-hosts: $(artifact) images
+	$(step) $@ "Images of prepared hosts" $(bin)/on-artifact $(artifact) tests/prepared/build.sh $(suites)
 
 .PHONY: clean
 clean: ## Stop the lab and the demo, remove all that was made in the checkout; images stay

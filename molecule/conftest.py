@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 from deploys import Play, Source, ansible_playbook
+from form import LONG
 from testinfra.host import Host
 
+LAB = Path(__file__).parents[1] / "tests/lab"
+
 Deploy = Callable[..., Play]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the hosts that this run has not booted, and in the short form what only the long one asks.
+
+    `@pytest.mark.long` marks a test of the long form, `@pytest.mark.long("uwsgi")` one that is so on the hosts named.
+    """
+    sources = [config.getoption("--ansible-inventory"), str(LAB / "long.yml")]
+    inventory = InventoryManager(DataLoader(), sources=sources)
+    running = {host.name for host in inventory.list_hosts(os.environ.get("LAB_LIMIT", "all:!long"))}
+
+    def wanted(item: pytest.Item) -> bool:
+        asked = item.callspec.params.get("_testinfra_host") if hasattr(item, "callspec") else None
+        host = asked.backend.get_hostname() if isinstance(asked, Host) else None
+        long = any(not mark.args or host in mark.args for mark in item.iter_markers("long"))
+        return (host is None or host in running) and (LONG or not long)
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = [item for item in items if wanted(item)]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from load import Load
+
 __all__ = ["EXAMPLE", "Play", "Source", "ansible_playbook"]
 
 EXAMPLE = Path(__file__).parents[1] / "example"
@@ -52,8 +54,8 @@ def ansible_playbook(playbook: str | Path, inventory: Path, *options: str, **var
     start = time.monotonic()
     done = subprocess.run(
         [
-            # In life the control node is a machine of its own: here it gives way to the lab's hosts and clients.
-            *("nice", "-n", "19"),
+            # In life the control node is a machine of its own: here it gives way to the hosts and clients of a load.
+            *(("nice", "-n", "19") if Load.running else ()),
             "ansible-playbook",
             f"--inventory={inventory}",
             playbook,

@@ -35,7 +35,7 @@ from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -334,6 +334,9 @@ class Report:
 class Load:
     """A load in a process of its own, while the test does something to the site."""
 
+    running: ClassVar[set["Load"]] = set()
+    """Those that have begun and not been asked for their report yet."""
+
     def __init__(
         self,
         url: str,
@@ -359,6 +362,7 @@ class Load:
         stop.close()
         results.close()
         self._begin: float = self._receive(PATIENCE)
+        Load.running.add(self)
 
     def now(self) -> float:
         """Return the seconds since the start, in the time of the report."""
@@ -382,6 +386,7 @@ class Load:
 
     def _collect(self, seconds: float) -> Report:
         if self._report is None:
+            Load.running.discard(self)
             self._report = self._receive(seconds + PATIENCE)
             self._process.join()
         return self._report

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from deploys import ansible_playbook
+from form import LONG
 from load import DEFAULT_MIX, Kind, Load, Report
 from testinfra.host import Host
 
@@ -22,7 +23,10 @@ testinfra_hosts = ["ansible://django"]
 
 BEFORE_S = 3.0
 # How long the site has to answer everything before a fault counts as healed.
-QUIET_S = 8.0
+QUIET_S = 8.0 if LONG else 4.0
+
+# What the application server has no part in.
+ONCE = pytest.mark.long("uwsgi")
 
 FAST = (Kind("fast", 1, "/exercise/fast/"),)
 QUERIES = (Kind("query", 1, "/exercise/query/?ms=5"),)
@@ -139,6 +143,7 @@ def test_the_main_process_is_killed(site: Site) -> None:
     assert site.main not in {main, "0"}
 
 
+@ONCE
 def test_nginx_is_killed(site: Site) -> None:
     """systemd starts it anew, which the distribution's unit does not ask for."""
     main = site.host.check_output("cat /run/nginx.pid")
@@ -200,6 +205,7 @@ def test_the_backlog_is_full(site: Site) -> None:
     assert len(report.results) - len(report.lost) > 50
 
 
+@ONCE
 def test_the_database_is_restarted(site: Site) -> None:
     """Requests that need it fail while it is away; the next ones find it again."""
     restart = "systemctl restart postgresql"
@@ -207,6 +213,7 @@ def test_the_database_is_restarted(site: Site) -> None:
     seen.healed(6, "500")
 
 
+@ONCE
 def test_the_host_is_rebooted(site: Site, inventory: Path) -> None:
     """What served before serves again."""
     limit = f"--limit={site.host.backend.get_hostname()}"

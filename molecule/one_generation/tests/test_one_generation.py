@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from deploys import Play, Source, ansible_playbook
+from form import LONG
 from load import Load
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://django"]
 
 Deploy = Callable[..., Play]
+
+SWITCHES = 4 if LONG else 2
 
 WRONG = """
 from django.http import HttpResponse
@@ -57,25 +60,25 @@ def test_the_plan_says_so(deploy: Deploy, git: dict[str, object]) -> None:
     assert "requests wait" in " ".join(play.output.split())
 
 
-@pytest.mark.parametrize("import_seconds", [0, 3])
+@pytest.mark.parametrize("import_seconds", [pytest.param(0, marks=pytest.mark.long), 3])
 def test_switches_under_load(
     deploy: Deploy, git: dict[str, object], source: Source, host: Host, address: str, import_seconds: int
 ) -> None:
-    """Four releases: none of the requests is lost, they wait while one slot ends and the other starts."""
+    """None of the requests is lost: they wait while one slot ends and the other starts."""
     environment = {**host.ansible.get_variables()["site_environment"], "SHOP_IMPORT_SECONDS": str(import_seconds)}
     deploy(**git, site_environment=environment).succeeded()
     with (
         generations(host) as counted,
         Load(f"http://{address}", host="shop.test", rate=20, seconds=300) as load,
     ):
-        for _ in range(4):
+        for _ in range(SWITCHES):
             source.commit()
             deploy(**git, site_environment=environment).succeeded()
         report = load.stop()
-    print(f"\nFour switches with one generation at a time, application imports in {import_seconds} s:\n{report}")
+    print(f"\n{SWITCHES} switches with one generation at a time, application imports in {import_seconds} s:\n{report}")
     assert report.results
     assert report.lost == []
-    assert len(report.releases) == 5
+    assert len(report.releases) == SWITCHES + 1
     assert max(counted) == 1
     assert min(counted) == 0
     assert nothing_of_a_waiting_room(host)

@@ -1,7 +1,7 @@
-"""Fifty thousand requests while all that can change about a site changes: none of them is lost.
+"""All that can change about a site changes while visitors come, and none of their requests is lost.
 
 A hundred requests a second come at fixed times: fast ones, posts with a body, some that take a second, slow uploads and
-slow downloads. The table of the docs is what this test prints.
+slow downloads. The long form sends fifty thousand; the table of the docs is what it prints.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from itertools import chain
 
 import pytest
 from deploys import Play, Source
+from form import LONG
 from load import FULL_MIX, Load, Report
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://django"]
 
 RATE = 100
-REQUESTS = 25_000
-STEADY_S = 30.0  # Before and after: of less, the 99th percentile is a handful of requests.
+REQUESTS = 25_000 if LONG else 4_000  # Of each server.
+STEADY_S = (
+    30.0 if LONG else 5.0
+)  # Before and after: of less than half a minute, the 99th percentile is a handful of requests.
 START_S = 2.0  # Until all kinds of requests are under way.
 RELOAD_S = 1.0  # nginx takes the order at once, and its old processes end after that.
 HEADING = """
@@ -120,14 +123,14 @@ def test_nothing_is_lost(
         time.sleep(RELOAD_S)
 
     nothing = Change("nothing", 1, lambda: time.sleep(STEADY_S), switches=0)
-    code = Change("a deploy of new code", 20, new_code)
+    code = Change("a deploy of new code", 20 if LONG else 2, new_code)
     changes = [
         nothing,
         code,
-        Change("a change of the environment", 3, other_settings),
+        Change("a change of the environment", 3 if LONG else 1, other_settings),
         Change("a change to the other server and back", 1, other_server_and_back, switches=2),
-        Change("a rollback", 4, rollback),
-        Change("`systemctl reload nginx`, and the second after it", 10, reload_nginx, switches=0),
+        Change("a rollback", 4 if LONG else 1, rollback),
+        Change("`systemctl reload nginx`, and the second after it", 10 if LONG else 2, reload_nginx, switches=0),
     ]
     deploy(**said, site_server=server).succeeded()
     with Load(f"http://{address}", host="shop.test", rate=RATE, seconds=1800, mix=FULL_MIX) as load:

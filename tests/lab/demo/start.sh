@@ -5,7 +5,7 @@ set -eu
 here=tests/lab/demo
 inventory=.cache/demo/inventory
 playbook=${DEMO_PLAYBOOK:-pitcrew.django.deploy}
-export ANSIBLE_CONFIG="$here/ansible.cfg"
+export ANSIBLE_CONFIG="tests/lab/ansible.cfg"
 
 # create.yml adds how to reach the host to the directory that the inventory lies in: not to the source's.
 mkdir -p "$inventory"

@@ -7,7 +7,7 @@ if [ ! -d "$inventory" ]; then
     echo "There is no demo."
     exit 0
 fi
-ANSIBLE_CONFIG=tests/lab/demo/ansible.cfg
+ANSIBLE_CONFIG=tests/lab/ansible.cfg
 export ANSIBLE_CONFIG
 tests/lab/bin/step demo-destroy "Remove the demo's host and network" \
     ansible-playbook --inventory "$inventory" tests/lab/destroy.yml

@@ -12,6 +12,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.policies imp
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout, System, Work
 from ansible_collections.pitcrew.django.tests.unit.simulation.scenarios import scenarios
 from ansible_collections.pitcrew.django.tests.unit.simulation.server import simulate
+from form import LONG
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_the_plan_is_near_the_best_layout_there_is(capsys: pytest.CaptureFixture
     """docs/sizing.md, section 9: regret is the part of the best rate within the goal that a choice gives away."""
     regrets: dict[str, list[float]] = {policy: [] for policy in ("model", *RULES)}
     errors = []
-    for scenario in scenarios(count=14, seed=7):
+    for scenario in scenarios(count=14 if LONG else 4, seed=7):
         best, plan = scenario.best(), scenario.plan()
         for policy, found in regrets.items():
             found.append(scenario.regret(scenario.plan(policy), best))

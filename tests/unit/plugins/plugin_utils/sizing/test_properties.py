@@ -16,10 +16,11 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
     SizingError,
 )
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
+from form import LONG
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = settings(max_examples=200, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=400 if LONG else 60, deadline=None, derandomize=True)
 
 TOLERANCE = 0.05
 """More of a resource may cost as much as that: the rules step from one shape to another on a flat plateau."""

@@ -97,3 +97,19 @@ def test_nginx_that_an_earlier_run_left_behind(deploy: Callable[..., Play], host
     assert set(deploy().succeeded().changed.values()) == {2}
     assert host.service("nginx").is_running
     assert set(deploy().succeeded().changed.values()) == {0}
+
+
+def test_new_code_takes_no_reload_of_systemd(
+    deploy: Callable[..., Play], source: Source, host: Host, answering: Callable[[], str]
+) -> None:
+    """It stalls visitors for longer than a start. Once both slots have the unit that is wanted, they keep it."""
+    variables = {"site_source_directory": "", "site_git_url": str(source.directory)}
+    question = "systemctl show --property=UnitsLoadTimestampMonotonic --value"
+    releases, reloads = [answering()], [host.check_output(question)]
+    for _ in range(4):
+        source.commit()
+        deploy(**variables).succeeded()
+        releases.append(answering())
+        reloads.append(host.check_output(question))
+    assert len(set(releases)) == 5
+    assert reloads[0] != reloads[2] == reloads[3] == reloads[4]

@@ -1,0 +1,161 @@
+"""What the steps of `make test` took: measured while they run, told at the end, and the order of the next run.
+
+    molecule ... | steps.py watch       echo the output, and say at its end what each of molecule's actions took
+    steps.py report RESULTS BEGAN       print the table, the longest chain and the counts; keep the durations
+    steps.py order NAME...              print the names, the longest of the last run first
+
+bin/step writes the results: a line a step, of fields that tabs separate, as `Step` has them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Step", "chain", "columns", "main", "order", "table", "watch"]
+
+# What the last run on this machine took, or else what the maintainers' took.
+MEASURED = (Path(".cache/durations"), Path("tests/lab/durations"))
+# A line of molecule's about an action, on a terminal and elsewhere.
+MOLECULE = re.compile(r"(?:➜ (?P<action>\w+):|> (?P<plain>\w+)\]) Execut(?P<what>ing|ed)\b(?! Test)")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# As molecule calls them, and as the table does; a step that is none of these shows its total only.
+ACTIONS = {
+    "create": "create",
+    "prepare": "prepare",
+    "check": "check",
+    "converge": "deploy",
+    "idempotence": "again",
+    "verify": "verify",
+    "side_effect": "reboot",
+    "destroy": "destroy",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, when it began and ended (epoch seconds), what it counted, and what its actions took."""
+
+    name: str
+    began: float
+    ended: float
+    passed: int
+    failed: int
+    actions: Mapping[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it took."""
+        return self.ended - self.began
+
+    @classmethod
+    def read(cls, line: str) -> Step:
+        """Read a line of the results."""
+        name, began, ended, passed, failed, actions = line.rstrip("\n").split("\t")
+        took = dict(pair.split("=") for pair in actions.split())
+        return cls(
+            name,
+            float(began),
+            float(ended),
+            int(passed),
+            int(failed),
+            {action: float(took[action]) for action in took},
+        )
+
+
+def watch(lines: Iterable[str], clock: Iterable[float]) -> Iterable[str]:
+    """Yield the lines of molecule, and then one that says what its actions took: `Actions: create=4.6 verify=12.0`."""
+    took: dict[str, float] = {}
+    action, began = "", 0.0
+    for line, now in zip(lines, clock, strict=False):
+        yield line
+        if found := MOLECULE.search(COLOUR.sub("", line)):
+            if action:
+                took[action] = took.get(action, 0.0) + now - began
+            action, began = ((found["action"] or found["plain"]) if found["what"] == "ing" else ""), now
+    yield "Actions: " + " ".join(f"{name}={seconds:.1f}" for name, seconds in took.items()) + "\n"
+
+
+def chain(steps: Sequence[Step]) -> list[Step]:
+    """Give the steps that the run waited for: the one that ended last, what ended just before it began, and so on."""
+    found: list[Step] = []
+    rest = list(steps)
+    while rest:
+        last = max(rest, key=lambda step: step.ended)
+        found.insert(0, last)
+        rest = [step for step in rest if step.ended <= last.began + 0.5 and step is not last]
+    return found
+
+
+def columns(steps: Iterable[Step]) -> list[str]:
+    """Name the actions that any of the steps has, in the order of the table."""
+    seen = {action for step in steps for action in step.actions}
+    return [action for action in ACTIONS if action in seen]
+
+
+def table(steps: Sequence[Step]) -> list[str]:
+    """Give the lines of the table by step, the longest first, in seconds."""
+    shown = columns(steps)
+    lines = [f"{'seconds':24}{'total':>7}" + "".join(f"{ACTIONS[action]:>8}" for action in shown)]
+    for step in sorted(steps, key=lambda step: -step.seconds):
+        took = (f"{step.actions[action]:8.0f}" if action in step.actions else 8 * " " for action in shown)
+        lines.append(f"{step.name:24}{step.seconds:7.0f}{''.join(took)}".rstrip())
+    return lines
+
+
+def order(names: Iterable[str], durations: Mapping[str, float]) -> list[str]:
+    """Sort names so that what took longest begins first; what was never measured comes before all."""
+    return sorted(names, key=lambda name: -durations.get(name, float("inf")))
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+
+
+def _report(results: Path, began: float) -> int:
+    steps = [Step.read(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    ended = max((step.ended for step in steps), default=began)
+    longest = chain(steps)
+    waits = ", ".join(f"{step.name} {step.seconds:.0f}" for step in longest)
+    print("", *table(steps), "", sep="\n")
+    print(f"The longest chain, {_minutes(sum(step.seconds for step in longest))}: {waits}")
+    print(f"All of it: {_minutes(ended - began)}")
+    MEASURED[0].parent.mkdir(exist_ok=True)
+    MEASURED[0].write_text("".join(f"{step.name}\t{step.seconds:.0f}\n" for step in steps), encoding="utf-8")
+    failed = sum(step.failed for step in steps)
+    print(f"\n{sum(step.passed for step in steps)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _durations() -> dict[str, float]:
+    text = next((file.read_text(encoding="utf-8") for file in MEASURED if file.exists()), "")
+    return {name: float(seconds) for name, seconds in (line.split("\t") for line in text.splitlines())}
+
+
+def _now() -> Iterable[float]:
+    while True:
+        yield time.monotonic()
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the words say; return the exit status."""
+    match words:
+        case ["watch"]:
+            for line in watch(sys.stdin, _now()):
+                print(line, end="", flush=True)
+            return 0
+        case ["report", results, began]:
+            return _report(Path(results), float(began))
+        case ["order", *names]:
+            print(*order(names, _durations()))
+            return 0
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
