@@ -22,12 +22,10 @@ from pathlib import Path
 
 import yaml
 
+from ..lab.deploys import Source
+
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "lab"))
-
-from deploys import Source  # noqa: E402
-
-INVENTORY = Path(__file__).parent / "inventory"
+INVENTORY = Path(__file__).parent / "inventory" / "deploy"
 STEPS = ("first deploy", "no change", "code change")
 
 Tasks = dict[str, float]
