@@ -99,12 +99,13 @@ docs: environment ## Write the READMEs of the roles from their specifications
 
 # -- Benchmarks ------------------------------------------------------------------------------------------------
 
+TURNS ?= 3
 MINUTES ?= 240
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
 .PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
-bench-deploy: environment images ## Time deploys against a plain shell script, on hosts of the same kind
-	@python -m tests.benchmark.deploy
+bench-deploy: environment images ## Time deploys against a plain script, TURNS=3; SETTING=bare or ready for one of two
+	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet
