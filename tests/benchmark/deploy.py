@@ -49,8 +49,8 @@ class Setting:
 
 
 SETTINGS = {
-    "bare": Setting("a bare host: the first deploy installs nginx, git and python3-venv"),
-    "ready": Setting("a host that has nginx, git and python3-venv", PACKAGES, {"lab_python": ""}),
+    "bare": Setting("the first deploy installs nginx, git and python3-venv"),
+    "ready": Setting("nginx, git and python3-venv are there", PACKAGES, {"lab_python": ""}),
 }
 
 
@@ -205,8 +205,9 @@ def main() -> None:
     options = parser.parse_args()
     names = [options.setting] if options.setting else list(SETTINGS)
     found = {name: measure(name, options.turns) for name in names}
+    turns = "1 turn" if options.turns == 1 else f"{options.turns} turns"
     for name, times in found.items():
-        print(f"\n{SETTINGS[name].title} (medians of {options.turns} turns)\n")
+        print(f"\n{name}: {SETTINGS[name].title} (medians of {turns})\n")
         print("\n".join([*times.table(), *times.spent()]))
 
 
