@@ -116,28 +116,29 @@ docs: environment ## Write the READMEs of the roles from their specifications
 
 # -- Benchmarks ------------------------------------------------------------------------------------------------
 
+TURNS ?= 3
 MINUTES ?= 240
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
 .PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
-bench-deploy: environment images ## Time deploys against a plain shell script, on hosts of the same kind
-	@python tests/benchmark/deploy.py
+bench-deploy: environment images ## Time deploys against a plain script, TURNS=3; SETTING=bare or ready for one of two
+	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
-	@python tests/benchmark/plan_fleet.py
+	@python -m tests.benchmark.plan_fleet
 
 bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; runs add up
-	@python tests/benchmark/sizing.py --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))
+	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))
 
 bench-sizing-short: environment images ## The same with one mix and three layouts: does it work?
-	@python tests/benchmark/sizing.py --short
+	@python -m tests.benchmark.sizing --short
 
 bench-sizing-report: environment ## Write docs/sizing-benchmark.md and its picture from all results
 	@$(bin)/venv $(PYTHON) .venv tests/requirements-benchmark.txt
-	@python tests/benchmark/sizing.py --results $(MEASUREMENTS) --report
+	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --report
 
 bench-profiles: environment images ## What requests and workers of real sites cost
-	@python tests/benchmark/profiles.py
+	@python -m tests.benchmark.profiles
 
 # -- Hosts -----------------------------------------------------------------------------------------------------
 

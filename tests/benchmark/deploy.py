@@ -1,9 +1,14 @@
 """How long a deploy takes, as a ratio to a plain shell script that does the same raw work on the same kind of host.
 
-    make bench-deploy
+    make bench-deploy                      # both settings, three turns each
+    make bench-deploy SETTING=ready TURNS=5
 
 Both deploy the example project to a fresh lab host of 1 CPU, first from nothing, then without a change, then with a
 change of code; they take turns, and each ratio is that of the two runs of one turn. The medians are what counts.
+
+There are two settings. On a *bare* host, the first deploy installs nginx, git and python3-venv. A *ready* host has them
+before the clock starts, so that only what a deploy itself does is compared, and Ansible is told no more of it than a
+user tells: how to log in.
 """
 
 from __future__ import annotations
@@ -17,44 +22,36 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import yaml
+from ..lab.deploys import Source
+from .sizing.lab import BENCHMARKS, Lab
 
-TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "lab"))
-
-from deploys import Source  # noqa: E402
-
-INVENTORY = Path(__file__).parent / "inventory"
+HOST = "bench"
 STEPS = ("first deploy", "no change", "code change")
+PACKAGES = ("git", "nginx", "python3-venv")
+WORTH_A_LINE = 0.1
+"""Seconds of a task from which on it is listed."""
 
 Tasks = dict[str, float]
 
 
-def lab(playbook: str) -> None:
-    """Create or destroy the host."""
-    subprocess.run(
-        ["ansible-playbook", f"--inventory={INVENTORY}", str(TESTS / "lab" / playbook)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-    )
+@dataclass(frozen=True)
+class Setting:
+    """What is on a host before the clock starts, and which variables of the lab its inventory has."""
+
+    title: str
+    packages: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-def ssh(*command: str, **options: object) -> None:
-    """Run a command on the host as root."""
-    runtime = yaml.safe_load((INVENTORY / "runtime.yml").read_text())["lab"]
-    variables = {**runtime["vars"], **runtime["hosts"]["bench"]}
-    login = [
-        "ssh",
-        *variables["ansible_ssh_common_args"].split(),
-        f"-i{variables['ansible_ssh_private_key_file']}",
-        f"-p{variables['ansible_port']}",
-        f"{variables['ansible_user']}@{variables['ansible_host']}",
-    ]
-    subprocess.run([*login, "sudo", *command], check=True, **options)  # type: ignore[call-overload]
+SETTINGS = {
+    "bare": Setting("the first deploy installs nginx, git and python3-venv"),
+    "ready": Setting("nginx, git and python3-venv are there", PACKAGES, {"lab_python": ""}),
+}
 
 
 class Plain:
@@ -62,22 +59,18 @@ class Plain:
 
     name = "plain script"
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, lab: Lab, source: Source) -> None:
+        self.lab, self.source = lab, source
 
     def push(self) -> None:
         """Bring the repository to the host; not part of the deploy."""
         pack = subprocess.run(["tar", "-c", "-C", self.source.directory / ".git", "."], check=True, capture_output=True)
-        ssh(
-            "sh",
-            "-c",
-            "'rm -rf /srv/origin.git; mkdir /srv/origin.git; tar -x -C /srv/origin.git'",
-            input=pack.stdout,
-        )
+        unpack = "'rm -rf /srv/origin.git; mkdir /srv/origin.git; tar -x -C /srv/origin.git'"
+        self.lab.ssh(HOST, "sh", "-c", unpack, input=pack.stdout)
 
     def deploy(self) -> Tasks:
         """Run the script."""
-        ssh("bash", "-s", input=(Path(__file__).parent / "plain.sh").read_bytes(), stdout=subprocess.DEVNULL)
+        self.lab.ssh(HOST, "bash", "-s", input=(BENCHMARKS / "plain.sh").read_bytes(), stdout=subprocess.DEVNULL)
         return {}
 
 
@@ -86,8 +79,8 @@ class Collection:
 
     name = "pitcrew.django"
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, lab: Lab, source: Source) -> None:
+        self.lab, self.source = lab, source
 
     def push(self) -> None:
         """Nothing: the control node reads the repository."""
@@ -97,7 +90,7 @@ class Collection:
         process = subprocess.Popen(
             [
                 "ansible-playbook",
-                f"--inventory={INVENTORY}",
+                f"--inventory={self.lab.inventory}",
                 "pitcrew.django.deploy",
                 f"--extra-vars=site_git_url={self.source.directory}",
             ],
@@ -122,6 +115,46 @@ class Collection:
         return tasks
 
 
+CONTENDERS = (Plain, Collection)
+
+
+@dataclass
+class Times:
+    """The seconds of all turns of a setting: of each contender's steps, and of the tasks of each step."""
+
+    deploys: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    tasks: dict[str, list[Tasks]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, contender: str, step: str, seconds: float, tasks: Tasks) -> None:
+        """Take in a deploy."""
+        self.deploys[contender, step].append(seconds)
+        if tasks:
+            self.tasks[step].append(tasks)
+
+    def table(self) -> list[str]:
+        """Lay out the medians, and those of the ratios within a turn."""
+        plain, ours = (contender.name for contender in CONTENDERS)
+        lines = [f"{'':14}{plain:>14}{ours:>16}{'ratio':>8}"]
+        for step in STEPS:
+            both = self.deploys[plain, step], self.deploys[ours, step]
+            ratio = statistics.median(b / a for a, b in zip(*both, strict=True))
+            lines.append(
+                f"{step:14}{statistics.median(both[0]):12.1f} s{statistics.median(both[1]):14.1f} s{ratio:8.2f}"
+            )
+        return lines
+
+    def spent(self) -> list[str]:
+        """List what the collection's time is spent on."""
+        lines = []
+        for step in STEPS:
+            turns = self.tasks[step]
+            names = dict.fromkeys(name for tasks in turns for name in tasks)
+            costs = {name: statistics.median(tasks.get(name, 0.0) for tasks in turns) for name in names}
+            lines += ["", f"{step}: what the time is spent on"]
+            lines += [f"  {cost:6.2f} s  {name}" for name, cost in costs.items() if cost >= WORTH_A_LINE]
+        return lines
+
+
 def timed(deploy: Callable[[], Tasks]) -> tuple[float, Tasks]:
     """Give the seconds a deploy takes, and those of its tasks."""
     start = time.monotonic()
@@ -129,45 +162,53 @@ def timed(deploy: Callable[[], Tasks]) -> tuple[float, Tasks]:
     return time.monotonic() - start, tasks
 
 
-def main() -> None:
-    """Take turns, and print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--turns", type=int, default=3, help="how often both do everything (default: 3)")
-    turns = arguments.parse_args().turns
-    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
-    spent: dict[str, list[Tasks]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as directory:
-        source = Source(Path(directory) / "shop")
-        contenders = [Plain(source), Collection(source)]
-        for turn in range(turns):
-            for contender in contenders[:: 1 if turn % 2 else -1]:
-                lab("create.yml")
-                try:
-                    contender.push()
-                    for step in STEPS:
-                        if step == "code change":
-                            source.commit()
-                            contender.push()
-                        took, tasks = timed(contender.deploy)
-                        seconds[contender.name, step].append(took)
-                        if tasks:
-                            spent[step].append(tasks)
-                        print(f"turn {turn + 1}: {contender.name}, {step}: {took:.1f} s", flush=True)
-                finally:
-                    lab("destroy.yml")
+def measure(name: str, turns: int) -> Times:
+    """Let both deploy in a setting, in turns, each to a fresh host."""
+    setting, times = SETTINGS[name], Times()
+    for turn in range(turns):
+        for contender in CONTENDERS[:: 1 if turn % 2 else -1]:
+            with (
+                tempfile.TemporaryDirectory() as directory,
+                Lab("bench-deploy", BENCHMARKS / "inventory" / "deploy", **setting.variables) as lab,
+            ):
+                if setting.packages:
+                    install(lab, setting.packages)
+                source = Source(Path(directory) / "shop")
+                one = contender(lab, source)
+                one.push()
+                for step in STEPS:
+                    if step == "code change":
+                        source.commit()
+                        one.push()
+                    seconds, tasks = timed(one.deploy)
+                    times.add(one.name, step, seconds, tasks)
+                    print(f"{name}, turn {turn + 1}: {one.name}, {step}: {seconds:.1f} s", flush=True)
+    return times
 
-    print(f"\n{'':14}{'plain script':>14}{'pitcrew.django':>16}{'ratio':>8}   (medians of {turns} turns)")
-    for step in STEPS:
-        plain, ours = seconds["plain script", step], seconds["pitcrew.django", step]
-        ratio = statistics.median(b / a for a, b in zip(plain, ours, strict=True))
-        print(f"{step:14}{statistics.median(plain):12.1f} s{statistics.median(ours):14.1f} s{ratio:8.2f}")
-    for step in STEPS:
-        names = dict.fromkeys(name for tasks in spent[step] for name in tasks)
-        costs = {name: statistics.median(tasks.get(name, 0.0) for tasks in spent[step]) for name in names}
-        print(f"\n{step}: what the time is spent on")
-        for name, cost in costs.items():
-            if cost >= 0.1:
-                print(f"  {cost:6.2f} s  {name}")
+
+def install(lab: Lab, packages: Sequence[str]) -> None:
+    """Install packages of the distribution, as whoever set the host up did."""
+    apt = ("env", "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NOWARNINGS=yes", "apt-get", "-qq")
+    lab.ssh(HOST, *apt, "update")
+    lab.ssh(HOST, *apt, "install", "--no-install-recommends", *packages, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    """Take turns, and print a table for each setting."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmark.deploy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--turns", type=int, default=3, help="how often both do everything (%(default)s)")
+    parser.add_argument("--setting", choices=SETTINGS, help="one of them (both)")
+    options = parser.parse_args()
+    names = [options.setting] if options.setting else list(SETTINGS)
+    found = {name: measure(name, options.turns) for name in names}
+    turns = "1 turn" if options.turns == 1 else f"{options.turns} turns"
+    for name, times in found.items():
+        print(f"\n{name}: {SETTINGS[name].title} (medians of {turns})\n")
+        print("\n".join([*times.table(), *times.spent()]))
 
 
 if __name__ == "__main__":

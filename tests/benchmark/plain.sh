@@ -2,11 +2,13 @@
 # What a plain deploy script does, with nothing of what this collection adds: the measure for `make bench-deploy`.
 # Runs on the host as root; the same script for the first time and for every time after it.
 set -euo pipefail
-export PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 DEBIAN_FRONTEND=noninteractive
+export PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1 DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
 site=/srv/plain
 if [ ! -d $site ]; then
-    apt-get update -qq
-    apt-get install -qq --no-install-recommends git nginx python3-venv >/dev/null
+    if ! dpkg --status git nginx python3-venv >/dev/null 2>&1; then
+        apt-get update -qq
+        apt-get install -qq --no-install-recommends git nginx python3-venv >/dev/null
+    fi
     useradd --system --home $site plain
     git clone --quiet /srv/origin.git $site
     python3 -m venv $site/.venv

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plan a fleet of different hosts on one core and print how long that takes.
@@ -11,10 +10,6 @@ from __future__ import annotations
 import random
 import sys
 import time
-from pathlib import Path
-
-# The collection as users import it: `make` puts it there.
-sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import PROFILES, Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan

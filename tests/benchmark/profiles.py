@@ -23,17 +23,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# The collection as users import it: `make` puts it there.
-sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
-
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import (
     PROFILES,
     SERVER_OVERHEAD_MS,
     Inputs,
 )
-from sizing_cells import Cell
-from sizing_lab import ROOT, Lab, Server, Shape
-from sizing_statistics import Line, fit_line
+
+from .sizing.cells import Cell
+from .sizing.lab import BENCHMARKS, DATABASE, ROOT, Lab, Server, Shape, say
+from .sizing.statistics import Line, fit_line
 
 STATE = ROOT / ".cache" / "bench-profiles"
 WAGTAIL = "wagtail==7.4.2"
@@ -308,11 +306,6 @@ def wagtail_project() -> Path:
     return project
 
 
-def say(sentence: str) -> None:
-    """Print at once, with the time."""
-    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
-
-
 def main() -> int:
     """Deploy, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -327,8 +320,8 @@ def main() -> int:
     say("booting three hosts, deploying one site after the other")
     costs: list[Cost] = []
     weights: dict[str, dict[str, Weight]] = {}
-    with Lab("bench-profiles", **Shape(1.0).variables(), **variables) as lab:
-        lab.play(Path(__file__).parent / "database.yml")
+    with Lab("bench-profiles", BENCHMARKS / "inventory" / "profiles", **Shape(1.0).variables(), **variables) as lab:
+        lab.play(DATABASE)
         for name in options.sites:
             pages = SITES[name]
             lab.play("pitcrew.django.deploy", f"--extra-vars=site_hosts={name}")

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from . import settings
-from .queueing import QUOTA_PERIOD_MS, Layout
-from .site import Site
-from .wording import mb, ms, per_second, rate
+from .choice import Choice
+from .queueing import QUOTA_PERIOD_MS
+from .settings import RECYCLING_COST, Settings
+from .wording import mb, ms, per_second, rate, size
 
 __all__ = ["cautions"]
 
@@ -20,59 +20,54 @@ USUAL_DB_CONNECTIONS: Final = 97
 WORTH_SAYING: Final = 0.01
 
 
-def cautions(site: Site, layout: Layout, overlap: float, unpinned: Layout | None) -> Iterator[str]:
+def cautions(choice: Choice, settings: Settings, unpinned: Choice | None) -> Iterator[str]:
     """Yield one or two sentences for each consequence, the gravest first."""
-    yield from _of_memory(site, layout, overlap)
-    yield from _of_choice(site, layout, unpinned)
-    yield from _of_server(site, layout)
-    yield from _of_surroundings(site, layout, overlap)
+    yield from _of_memory(choice, settings)
+    yield from _of_choice(choice, unpinned)
+    yield from _of_server(choice)
+    yield from _of_surroundings(choice, settings)
 
 
-def _of_memory(site: Site, layout: Layout, overlap: float) -> Iterator[str]:
-    said = site.inputs
-    if overlap < said.reload_overlap:
+def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
+    site, said, recycling = choice.site, choice.site.inputs, settings.recycling
+    if choice.gives_overlap_up:
         yield (
-            f"Memory holds one generation only: {said.reload_overlap:g} x {mb(site.footprint.of(layout))} "
+            f"Memory holds one generation only: {said.reload_overlap:g} x {mb(choice.generation_mb)} "
             f"exceed the {mb(site.available_mb)} there are. "
             f"A switch ends the old one before the new one starts: requests wait, for {said.boot_s:g} s or so."
         )
-    recycle = settings.recycling(said, settings.demand(site.system(layout), said))
-    if recycle.cost > 2 * settings.RECYCLING_COST:
+    if recycling.cost > 2 * RECYCLING_COST:
         yield (
             f"A leak of {said.leak_kb_per_request:g} kB per request fills growth_mb={said.growth_mb:g} "
-            f"after {recycle.max_requests} requests: starting workers takes {100 * recycle.cost:.1f} % of "
+            f"after {recycling.max_requests} requests: starting workers takes {100 * recycling.cost:.1f} % of "
             "their time. Give more growth_mb, or mend the leak."
         )
 
 
-def _of_choice(site: Site, layout: Layout, unpinned: Layout | None) -> Iterator[str]:
-    said, asked = site.inputs, site.asked
+def _of_choice(choice: Choice, unpinned: Choice | None) -> Iterator[str]:
+    site, layout, asked = choice.site, choice.layout, choice.site.asked
     if asked is not None and asked.processes != layout.processes:
-        yield (
-            f"policy={said.policy} asks for {asked.processes} x {asked.threads}; "
-            f"memory and database allow {layout.processes} x {layout.threads}."
-        )
+        yield f"policy={site.inputs.policy} asks for {size(asked)}; memory and database allow {size(layout)}."
     if unpinned is not None:
-        slo = site.slo_p99_ms
-        served, could = site.system(layout).rps_within(slo), site.system(unpinned).rps_within(slo)
+        served, could = choice.rps_at_slo, unpinned.rps_at_slo
         if served < (1 - WORTH_SAYING) * could:
             yield (
-                f"{layout.processes} x {layout.threads} serve {rate(served)} with 99 % of the answers within "
-                f"{ms(slo)}: {100 * (1 - served / could):.0f} % less than the {per_second(could)} "
-                f"of {unpinned.processes} x {unpinned.threads}."
+                f"{size(layout)} serve {rate(served)} with 99 % of the answers within "
+                f"{ms(site.slo_p99_ms)}: {100 * (1 - served / could):.0f} % less than the {per_second(could)} "
+                f"of {size(unpinned.layout)}."
             )
     if layout.processes == 1:
         yield "One worker: while it starts again, nothing is served."
 
 
-def _of_server(site: Site, layout: Layout) -> Iterator[str]:
-    said = site.inputs
+def _of_server(choice: Choice) -> Iterator[str]:
+    said, layout = choice.site.inputs, choice.layout
     if said.server == "uwsgi" and layout.threads > 1:
         yield (
             "uWSGI has one harakiri timer per worker, which other threads keep resetting: it is left out. "
             "Bound requests in the database and in nginx, or say threads=1."
         )
-    if said.interface == "asgi":
+    if said.event_loop:
         yield (
             "gunicorn's asgi worker does not bound its concurrency, so nginx has to "
             f"(max_conns {layout.slots}). The rates take an event loop for one CPU that its requests share; "
@@ -82,9 +77,9 @@ def _of_server(site: Site, layout: Layout) -> Iterator[str]:
         yield "An extension can switch the interpreter lock back on: ask sys._is_gil_enabled() in a worker."
 
 
-def _of_surroundings(site: Site, layout: Layout, overlap: float) -> Iterator[str]:
-    said, system = site.inputs, site.system(layout)
-    connections = settings.database(said, layout, overlap, site.db_slots(overlap)).connections_during_deploy
+def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
+    site, said = choice.site, choice.site.inputs
+    connections = settings.database.connections_during_deploy
     if said.db_connections is None and connections > USUAL_DB_CONNECTIONS:
         yield (
             f"A deploy opens {connections} database connections from this host; PostgreSQL offers "
@@ -95,9 +90,8 @@ def _of_surroundings(site: Site, layout: Layout, overlap: float) -> Iterator[str
             f"{site.host.cpus:g} CPU looks like a quota: once it is spent, the kernel stops everything until "
             f"the next period of {QUOTA_PERIOD_MS} ms. A CPU weight has no such stalls."
         )
-    wanted = settings.wanted_backlog(said, system.saturation_rps)
-    if settings.backlog(said, system.saturation_rps, site.somaxconn) == site.somaxconn < wanted:
-        yield f"A listen queue of {wanted} is wanted; net.core.somaxconn allows {site.somaxconn}."
-    if system.response(0).p99_ms > site.slo_p99_ms:
-        idle = ms(system.response(0).p99_ms)
-        yield f"slo_p99_ms={said.slo_p99_ms:g} can not be met: an idle server needs {idle}."
+    if settings.backlog == site.somaxconn < settings.backlog_wanted:
+        yield f"A listen queue of {settings.backlog_wanted} is wanted; net.core.somaxconn allows {site.somaxconn}."
+    idle_p99_ms = choice.system.response(0).p99_ms
+    if idle_p99_ms > site.slo_p99_ms:
+        yield f"slo_p99_ms={said.slo_p99_ms:g} can not be met: an idle server needs {ms(idle_p99_ms)}."

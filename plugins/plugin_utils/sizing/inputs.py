@@ -10,12 +10,21 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from .policies import RULES
 
-__all__ = ["POLICIES", "PROFILES", "SERVER_OVERHEAD_MS", "Host", "Inputs", "Profile", "SizingError"]
+__all__ = [
+    "DEFAULT_SOMAXCONN",
+    "POLICIES",
+    "PROFILES",
+    "SERVER_OVERHEAD_MS",
+    "Host",
+    "Inputs",
+    "Profile",
+    "SizingError",
+]
 
 T = TypeVar("T")
 
@@ -49,6 +58,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
 
 SERVER_OVERHEAD_MS: Final[Mapping[str, float]] = {"gunicorn": 0.7, "uwsgi": 0.2}
 """CPU time that the server itself spends on one request (section 3)."""
+
+DEFAULT_SOMAXCONN: Final = 4096
+"""Longest listen queue of kernels since 5.4, where nobody said otherwise."""
 
 POLICIES: Final = ("model", *RULES)
 """Who chooses workers and threads: the model, or a rule of thumb."""
@@ -257,3 +269,23 @@ class Inputs:
     def one_request_per_worker(self) -> bool:
         """Whether a worker may serve one request at a time only."""
         return not self.thread_safe and self.interface == "wsgi"
+
+    @property
+    def event_loop(self) -> bool:
+        """Whether a worker serves its requests in one event loop instead of in threads."""
+        return self.interface == "asgi"
+
+    @property
+    def interpreter_lock(self) -> bool:
+        """Whether one thread of a process computes at a time."""
+        return not self.free_threaded
+
+    @property
+    def free(self) -> Inputs:
+        """The same with nothing pinned."""
+        return replace(self, policy="model", workers=None, threads=None)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether anything but the model chooses the layout."""
+        return self != self.free

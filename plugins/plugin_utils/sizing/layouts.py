@@ -7,12 +7,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
-from .queueing import Layout, System, Work
+from .queueing import ROUNDING, Layout, Work
+from .site import Footprint, Limits, Site
 
-__all__ = ["Footprint", "Limits", "choose", "wanted_slots"]
+__all__ = ["CLOSE_ENOUGH", "best_layout"]
 
 CLOSE_ENOUGH: Final = 0.98
 """Layouts within 2 % of the best throughput count as equal: the sweep's plateau is flatter than its noise."""
@@ -28,175 +29,150 @@ ROOMY: Final = 0.5
 LONE_WORKER_THREADS: Final = 4
 """A lone worker never has a single slot: one slow request would stop the site."""
 
-ROUNDING: Final = 1e-9
+
+def best_layout(site: Site, limits: Limits) -> Layout | None:
+    """Choose processes and threads within the limits of one generation; None if they do not allow a single slot."""
+    return _Search(site, limits).best()
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """Memory of one generation: held once, by each worker, and by each thread beyond a worker's first."""
+class _Search:
+    """The layouts of a site within the limits of one generation."""
 
-    base_mb: float
-    worker_mb: float
-    thread_mb: float
+    site: Site
+    limits: Limits
 
-    def of(self, layout: Layout) -> float:
-        """Sum it up for a layout, in MB."""
-        return self.base_mb + layout.processes * self.worker_with_mb(layout.threads)
+    @property
+    def work(self) -> Work:
+        return self.site.work
 
-    def worker_with_mb(self, threads: int) -> float:
-        """Sum it up for one worker of so many threads."""
-        return self.worker_mb + (threads - 1) * self.thread_mb
+    @property
+    def cpus(self) -> float:
+        return self.site.cpus
 
-    def workers_within(self, memory_mb: float, threads: int = 1) -> float:
-        """Count the workers of so many threads that fit; infinite if the memory is."""
-        workers = (memory_mb - self.base_mb) / self.worker_with_mb(threads) + ROUNDING
-        return max(0, math.floor(workers)) if math.isfinite(workers) else workers
+    @property
+    def footprint(self) -> Footprint:
+        return self.site.footprint
 
-    def threads_within(self, memory_mb: float, workers: int) -> float:
-        """Threads that each of so many workers may have; infinite if they weigh nothing, 0 if none fits."""
-        spare = (memory_mb - self.base_mb) / workers - self.worker_mb + ROUNDING
-        if spare < 0:
-            return 0
-        threads = 1 + spare / self.thread_mb if self.thread_mb else math.inf
-        return math.floor(threads) if math.isfinite(threads) else threads
+    @property
+    def lock(self) -> bool:
+        return self.site.inputs.interpreter_lock
 
+    @property
+    def event_loop(self) -> bool:
+        return self.site.inputs.event_loop
 
-@dataclass(frozen=True)
-class Limits:
-    """What one generation may use; math.inf stands for no limit."""
+    @cached_property
+    def slots(self) -> int:
+        """Slots that the CPUs could use and the database has connections for."""
+        return int(min(self.site.wanted_slots, self.limits.slots))
 
-    cpus: float
-    memory_mb: float
-    slots: float
-    threads_per_worker: int
-    lock: bool = True
-    quota: bool = False
-    event_loop: bool = False
-    workers: int | None = None
-    threads: int | None = None
+    @cached_property
+    def most(self) -> float:
+        """Processes that the memory holds."""
+        return self.footprint.workers_within(self.limits.memory_mb, self.limits.threads or 1)
 
-    def system(self, work: Work, layout: Layout) -> System:
-        """Put a layout to this work, on these CPUs."""
-        return System(work, self.cpus, layout, self.lock, self.quota)
+    def best(self) -> Layout | None:
+        """Take what is pinned, one process for each slot, or the best split, in this order."""
+        pinned = self.limits
+        if self.slots < 1 or self.most < 1:
+            return None
+        if pinned.workers and pinned.threads:
+            return self._if_it_fits(Layout(pinned.workers, pinned.threads))
+        if pinned.threads:
+            return self._with_so_many_threads(pinned.threads)
+        if pinned.workers:
+            return self._filled(pinned.workers)
+        sync = Layout(int(min(self.slots, self.most)), 1)
+        if self.limits.threads_per_worker == 1 and not self.event_loop:
+            return sync
+        may_be_sync = self._may_be(sync)
+        if sync.slots == self.slots and may_be_sync:
+            return sync
+        split = self._best_split()
+        if split and split.processes > 1 and may_be_sync and self.most < self.slots:
+            goal = self.site.slo_p99_ms
+            return max(split, sync, key=lambda layout: self.site.system(layout).rps_within(goal))
+        return split
 
+    def _may_be(self, sync: Layout) -> bool:
+        """Whether a process for each slot is affordable.
 
-def wanted_slots(work: Work, cpus: float) -> int:
-    """Count the slots that keep the CPUs busy 98 % of the time.
+        It is the better half of the plateau: one central queue, no shared lock, a request time-out that works,
+        and a crash costs one request. Where memory holds a few processes less than there should be slots, these few
+        may still answer more requests in time than threads that take turns.
+        """
+        if self.event_loop or not self.lock:
+            return False
+        if sync.slots <= SYNC_SLOTS_PER_CPU * self.cpus + 2:
+            return True
+        roomy = self.footprint.of(sync) <= ROOMY * self.limits.memory_mb
+        return sync.slots <= SYNC_SLOTS_PER_CPU_IF_ROOMY * self.cpus and roomy
 
-    While C requests compute, C x r others wait on average (r = wait / CPU); the number that waits is
-    Poisson distributed, and two standard deviations more cover its swings.
-    """
-    waiting = cpus * work.wait_cpu_ratio
-    return max(2, math.ceil(cpus + waiting + 2 * math.sqrt(waiting) - ROUNDING))
+    def _splits(self) -> Iterator[Layout]:
+        """Yield a split for every number of processes worth a look, the most processes first."""
+        for processes in range(int(min(self._most_useful(), self.most, self.slots)), 0, -1):
+            layout = self._filled(processes)
+            if layout:
+                yield layout
 
+    def _most_useful(self) -> int:
+        """Count the processes beyond which more are no use; two at least, for one of them may crash."""
+        if self.event_loop:
+            return max(2, math.ceil(self.cpus))
+        for_threads = max(2, math.ceil(self.slots / self.limits.threads_per_worker))
+        return max(for_threads, math.ceil(PROCESSES_PER_CPU * self.cpus)) if self.lock else for_threads
 
-def choose(work: Work, limits: Limits, footprint: Footprint, goal_p99_ms: float) -> Layout | None:
-    """Choose processes and threads; None if not a single slot fits."""
-    slots = int(min(wanted_slots(work, limits.cpus), limits.slots))
-    most = footprint.workers_within(limits.memory_mb, limits.threads or 1)
-    if slots < 1 or most < 1:
-        return None
-    if limits.workers and limits.threads:
-        return _if_it_fits(Layout(limits.workers, limits.threads), limits, footprint)
-    if limits.threads:
-        return _with_so_many_threads(limits.threads, slots, most, limits)
-    if limits.workers:
-        return _fill(limits.workers, work, slots, limits, footprint)
-    sync = Layout(int(min(slots, most)), 1)
-    if limits.threads_per_worker == 1 and not limits.event_loop:
-        return sync
-    may_be_sync = _may_be_sync(sync, limits, footprint)
-    if sync.slots == slots and may_be_sync:
-        return sync
-    split = _best(work, _splits(work, slots, most, limits, footprint), limits)
-    if split and split.processes > 1 and may_be_sync and most < slots:
-        return max(split, sync, key=lambda layout: limits.system(work, layout).rps_within(goal_p99_ms))
-    return split
+    def _filled(self, processes: int) -> Layout | None:
+        """Give the processes as many threads as the CPUs they can use ask for, and as the limits allow."""
+        cpus = min(self.cpus, processes) if self.lock else self.cpus
+        least = LONE_WORKER_THREADS if processes == 1 else 1
+        threads = min(
+            max(least, math.ceil(min(self.slots, self.work.wanted_slots(cpus)) / processes)),
+            math.inf if self.event_loop else self.limits.threads_per_worker,
+            self.footprint.threads_within(self.limits.memory_mb, processes),
+            self.limits.slots / processes,
+        )
+        return Layout(processes, int(threads)) if threads >= 1 else None
 
+    def _best_split(self) -> Layout | None:
+        """Take the largest throughput; of those that come close, the one with the most processes.
 
-def _may_be_sync(sync: Layout, limits: Limits, footprint: Footprint) -> bool:
-    """Whether a process for each slot is affordable.
+        Only what can make a difference is solved: a layout is no better than one with as many CPUs and slots, and
+        serves no more than its CPUs or its slots allow.
+        """
+        work, layouts = self.work, self._splits()
+        first = next(layouts, None)
+        if first is None:
+            return None
 
-    It is the better half of the plateau: one central queue, no shared lock, a request time-out that works,
-    and a crash costs one request. Where memory holds a few processes less than there should be slots, these few
-    may still answer more requests in time than threads that take turns.
-    """
-    if limits.event_loop or not limits.lock:
-        return False
-    if sync.slots <= SYNC_SLOTS_PER_CPU * limits.cpus + 2:
-        return True
-    roomy = footprint.of(sync) <= ROOMY * limits.memory_mb
-    return sync.slots <= SYNC_SLOTS_PER_CPU_IF_ROOMY * limits.cpus and roomy
+        def usable(layout: Layout) -> float:
+            return self.site.system(layout).usable_cpus
 
+        def bound(layout: Layout) -> float:
+            return 1000 * min(usable(layout) / work.cpu_ms, layout.slots / (work.cpu_ms + work.wait_ms))
 
-def _splits(work: Work, slots: int, most: float, limits: Limits, footprint: Footprint) -> Iterator[Layout]:
-    """Yield a split for every number of processes worth a look, the most processes first."""
-    for processes in range(int(min(_most_useful(slots, limits), most, slots)), 0, -1):
-        layout = _fill(processes, work, slots, limits, footprint)
-        if layout:
-            yield layout
+        @cache
+        def rps(layout: Layout) -> float:
+            return self.site.system(layout).saturation_rps
 
+        best = rps(first)
+        if best >= CLOSE_ENOUGH * 1000 * self.cpus / work.cpu_ms:
+            return first
+        found, slots = [first, *layouts], 0
+        for layout in sorted(found, key=lambda layout: (usable(layout), layout.slots), reverse=True):
+            if layout.slots > slots and bound(layout) > best:
+                best = max(best, rps(layout))
+            slots = max(slots, layout.slots)
+        good = CLOSE_ENOUGH * best
+        return next(layout for layout in found if bound(layout) >= good and rps(layout) >= good)
 
-def _most_useful(slots: int, limits: Limits) -> int:
-    """Count the processes beyond which more are no use; two at least, for one of them may crash."""
-    if limits.event_loop:
-        return max(2, math.ceil(limits.cpus))
-    for_threads = max(2, math.ceil(slots / limits.threads_per_worker))
-    return max(for_threads, math.ceil(PROCESSES_PER_CPU * limits.cpus)) if limits.lock else for_threads
+    def _if_it_fits(self, layout: Layout) -> Layout | None:
+        fits = self.footprint.of(layout) <= self.limits.memory_mb + ROUNDING and layout.slots <= self.limits.slots
+        return layout if fits else None
 
-
-def _fill(processes: int, work: Work, slots: int, limits: Limits, footprint: Footprint) -> Layout | None:
-    """Give the processes as many threads as the CPUs they can use ask for, and as the limits allow."""
-    cpus = min(limits.cpus, processes) if limits.lock else limits.cpus
-    least = LONE_WORKER_THREADS if processes == 1 else 1
-    threads = min(
-        max(least, math.ceil(min(slots, wanted_slots(work, cpus)) / processes)),
-        math.inf if limits.event_loop else limits.threads_per_worker,
-        footprint.threads_within(limits.memory_mb, processes),
-        limits.slots / processes,
-    )
-    return Layout(processes, int(threads)) if threads >= 1 else None
-
-
-def _best(work: Work, layouts: Iterator[Layout], limits: Limits) -> Layout | None:
-    """Take the largest throughput; of those that come close, the one with the most processes.
-
-    Only what can make a difference is solved: a layout is no better than one with as many CPUs and slots, and serves no
-    more than its CPUs or its slots allow.
-    """
-    first = next(layouts, None)
-    if first is None:
-        return None
-
-    def usable(layout: Layout) -> float:
-        return limits.system(work, layout).usable_cpus
-
-    def bound(layout: Layout) -> float:
-        return 1000 * min(usable(layout) / work.cpu_ms, layout.slots / (work.cpu_ms + work.wait_ms))
-
-    @cache
-    def rps(layout: Layout) -> float:
-        return limits.system(work, layout).saturation_rps
-
-    best = rps(first)
-    if best >= CLOSE_ENOUGH * 1000 * limits.cpus / work.cpu_ms:
-        return first
-    found, slots = [first, *layouts], 0
-    for layout in sorted(found, key=lambda layout: (usable(layout), layout.slots), reverse=True):
-        if layout.slots > slots and bound(layout) > best:
-            best = max(best, rps(layout))
-        slots = max(slots, layout.slots)
-    good = CLOSE_ENOUGH * best
-    return next(layout for layout in found if bound(layout) >= good and rps(layout) >= good)
-
-
-def _if_it_fits(layout: Layout, limits: Limits, footprint: Footprint) -> Layout | None:
-    fits = footprint.of(layout) <= limits.memory_mb + ROUNDING and layout.slots <= limits.slots
-    return layout if fits else None
-
-
-def _with_so_many_threads(threads: int, slots: int, most: float, limits: Limits) -> Layout | None:
-    """Enough processes for the slots, and one per CPU at least, since each of them is one CPU."""
-    processes = max(math.ceil(slots / threads), math.ceil(limits.cpus) if limits.lock else 2)
-    processes = int(min(processes, most, limits.slots / threads))
-    return Layout(processes, threads) if processes >= 1 else None
+    def _with_so_many_threads(self, threads: int) -> Layout | None:
+        """Enough processes for the slots, and one per CPU at least, since each of them is one CPU."""
+        processes = max(math.ceil(self.slots / threads), math.ceil(self.cpus) if self.lock else 2)
+        processes = int(min(processes, self.most, self.limits.slots / threads))
+        return Layout(processes, threads) if processes >= 1 else None

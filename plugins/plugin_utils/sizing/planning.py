@@ -4,23 +4,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
-from . import settings
 from .cautions import cautions
-from .inputs import Host, Inputs
-from .queueing import Layout
+from .choice import Choice, choose
+from .explanation import explain, limiting_factor
+from .inputs import Host, Inputs, SizingError
+from .settings import Database, Nginx, Systemd, settings_of
 from .site import Site
-from .wording import explain, refuse
 
 __all__ = ["Alternative", "Capacity", "Memory", "Plan", "PlannedHost", "make_plan"]
-
-MEMORY_HIGH: Final = 1.1
-MEMORY_MAX: Final = 1.3
-RSS: Final = 1.5
-"""How far above its expected memory a generation is throttled, is stopped, and a worker is replaced."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +89,9 @@ class Plan:
     kept_running: bool
     capacity: Capacity
     memory: Memory
-    systemd: settings.Systemd
-    database: settings.Database
-    nginx: settings.Nginx
+    systemd: Systemd
+    database: Database
+    nginx: Nginx
     gunicorn: dict[str, Any]
     uwsgi: dict[str, Any]
     host: PlannedHost
@@ -108,65 +102,68 @@ class Plan:
 def make_plan(host: Host, inputs: Inputs) -> Plan:
     """Plan a site on a host. Raises SizingError where not even one worker fits, or a pin does not."""
     site = Site(host, inputs)
-    layout, overlap = site.layout()
-    if layout is None:
-        raise refuse(site, overlap)
-    unpinned = site.free.layout()[0] if site.is_pinned else None
-    factor = site.limiting_factor(layout, overlap)
-    demand = settings.demand(site.system(layout), inputs)
-    backlog = settings.backlog(inputs, demand.saturation_rps, site.somaxconn)
-    gunicorn, uwsgi = _server(site, demand, backlog)
-    capacity = _capacity(site, layout)
+    choice, unpinned = choose(site), _unpinned(site)
+    factor = limiting_factor(choice)
+    settings = settings_of(choice)
+    capacity = _capacity(choice)
     return Plan(
         server=inputs.server,
         policy=inputs.policy,
-        worker_class=settings.worker_class(inputs, layout),
-        workers=layout.processes,
-        threads=settings.threads(inputs, layout),
-        concurrency=layout.slots,
+        worker_class=settings.worker_class,
+        workers=choice.layout.processes,
+        threads=choice.threads,
+        concurrency=choice.layout.slots,
         concurrency_wanted=site.wanted_slots,
         wait_cpu_ratio=round(site.work.wait_cpu_ratio, 3),
         limiting_factor=factor,
-        explanation=explain(site, layout, overlap, factor, unpinned),
-        warnings=list(cautions(site, layout, overlap, unpinned)),
+        explanation=explain(choice, factor, unpinned),
+        warnings=list(cautions(choice, settings, unpinned)),
         input_source=inputs.source,
-        kept_running=(layout.processes, layout.threads) == (inputs.running_workers, inputs.running_threads),
+        kept_running=choice.is_running,
         capacity=capacity,
-        memory=_memory(site, layout, overlap),
-        systemd=_systemd(site, layout, overlap, backlog),
-        database=settings.database(inputs, layout, overlap, site.db_slots(overlap)),
-        nginx=settings.nginx(inputs, demand, host, backlog),
-        gunicorn=gunicorn,
-        uwsgi=uwsgi,
+        memory=_memory(choice),
+        systemd=settings.systemd,
+        database=settings.database,
+        nginx=settings.nginx,
+        gunicorn=asdict(settings.gunicorn) if settings.gunicorn else {},
+        uwsgi=settings.uwsgi or {},
         host=_planned_host(site),
-        unpinned=_alternative(site, capacity, unpinned) if unpinned else None,
+        unpinned=_alternative(capacity, unpinned) if unpinned else None,
         inputs=asdict(inputs),
     )
 
 
-def _capacity(site: Site, layout: Layout) -> Capacity:
-    system = site.system(layout)
-    target = site.inputs.target_utilisation * system.saturation_rps
-    response = system.response(target)
+def _unpinned(site: Site) -> Choice | None:
+    """Choose with nothing pinned; None if nothing is, or if it was a pin that made the layout fit."""
+    if not site.inputs.is_pinned:
+        return None
+    try:
+        return choose(site.free)
+    except SizingError:
+        return None
+
+
+def _capacity(choice: Choice) -> Capacity:
+    response = choice.response
     return Capacity(
-        rps_saturation=round(system.saturation_rps, 1),
-        rps_at_target=round(target, 1),
-        target_utilisation=site.inputs.target_utilisation,
+        rps_saturation=round(choice.saturation_rps, 1),
+        rps_at_target=round(choice.target_rps, 1),
+        target_utilisation=choice.site.inputs.target_utilisation,
         mean_ms=round(response.mean_ms, 1),
         p50_ms=round(response.p50_ms, 1),
         p95_ms=round(response.p95_ms, 1),
         p99_ms=round(response.p99_ms, 1),
-        slo_p99_ms=round(site.slo_p99_ms, 1),
-        rps_at_slo=round(system.rps_within(site.slo_p99_ms), 1),
+        slo_p99_ms=round(choice.site.slo_p99_ms, 1),
+        rps_at_slo=round(choice.rps_at_slo, 1),
     )
 
 
-def _alternative(site: Site, capacity: Capacity, unpinned: Layout) -> Alternative:
-    best = _capacity(site, unpinned)
+def _alternative(capacity: Capacity, unpinned: Choice) -> Alternative:
+    best = _capacity(unpinned)
     cost = 1 - capacity.rps_at_slo / best.rps_at_slo if best.rps_at_slo else 0.0
     return Alternative(
-        workers=unpinned.processes,
-        threads=settings.threads(site.inputs, unpinned),
+        workers=unpinned.layout.processes,
+        threads=unpinned.threads,
         rps_saturation=best.rps_saturation,
         p99_ms=best.p99_ms,
         rps_at_slo=best.rps_at_slo,
@@ -174,53 +171,22 @@ def _alternative(site: Site, capacity: Capacity, unpinned: Layout) -> Alternativ
     )
 
 
-def _memory(site: Site, layout: Layout, overlap: float) -> Memory:
-    steady = site.footprint.of(layout)
+def _memory(choice: Choice) -> Memory:
     return Memory(
-        worker_mb=round(site.footprint.worker_with_mb(layout.threads), 1),
-        steady_mb=round(steady, 1),
-        reload_peak_mb=round(overlap * steady, 1),
-        available_mb=round(site.available_mb, 1),
-        reserve_mb=round(site.reserve_mb, 1),
-        reload_overlap=overlap,
-        overlap_given_up=overlap < site.inputs.reload_overlap,
+        worker_mb=round(choice.worker_mb, 1),
+        steady_mb=round(choice.generation_mb, 1),
+        reload_peak_mb=round(choice.peak_mb, 1),
+        available_mb=round(choice.site.available_mb, 1),
+        reserve_mb=round(choice.site.reserve_mb, 1),
+        reload_overlap=choice.overlap,
+        overlap_given_up=choice.gives_overlap_up,
     )
-
-
-def _systemd(site: Site, layout: Layout, overlap: float, backlog: int) -> settings.Systemd:
-    """Limit the unit of a slot.
-
-    The memory limits catch a runaway; they must not punish an estimate. So a slot may always use its part of
-    the memory, even where the plan expects far less, and eat into half (a quarter) of the reserve, but no
-    further.
-    """
-    expected = overlap * site.footprint.of(layout)
-    part = site.available_mb / overlap
-    high = max(MEMORY_HIGH * expected, part)
-    most = max(MEMORY_MAX * expected, MEMORY_MAX / MEMORY_HIGH * part)
-    return settings.Systemd(
-        memory_high_mb=math.floor(min(high, site.memory_beyond(site.reserve_mb / 2))),
-        memory_max_mb=math.floor(min(most, site.memory_beyond(site.reserve_mb / 4))),
-        tasks_max=settings.tasks_max(site.inputs, layout),
-        limit_nofile=settings.limit_nofile(layout, backlog, site.host.nofile_max),
-        timeout_start_s=settings.timeout_start_s(site.inputs),
-        timeout_stop_s=settings.timeout_stop_s(site.inputs),
-        backlog=backlog,
-    )
-
-
-def _server(site: Site, demand: settings.Demand, backlog: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings of gunicorn and of uWSGI; one of the two is empty."""
-    if site.inputs.server == "gunicorn":
-        return asdict(settings.gunicorn(site.inputs, demand, backlog)), {}
-    rss_mb = site.inputs.worker_shared_mb + RSS * site.footprint.worker_with_mb(demand.layout.threads)
-    return {}, settings.uwsgi(site.inputs, demand, backlog, rss_mb)
 
 
 def _planned_host(site: Site) -> PlannedHost:
     return PlannedHost(
         cpus=round(site.cpus, 3),
-        memory_mb=round(site.host.memory_mb * site.inputs.capacity_share, 1),
+        memory_mb=round(site.memory_mb, 1),
         cpus_total=site.host.cpus,
         memory_total_mb=site.host.memory_mb,
         cpus_source=site.host.cpus_source,

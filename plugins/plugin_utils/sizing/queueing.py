@@ -16,9 +16,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-__all__ = ["QUOTA_PERIOD_MS", "Layout", "Response", "System", "Work", "erlang_c"]
+__all__ = ["QUOTA_PERIOD_MS", "ROUNDING", "Layout", "Response", "System", "Work", "erlang_c"]
 
 NEGLIGIBLE: Final = 1e-15
+ROUNDING: Final = 1e-9
+"""What a sum may be off by, before it is rounded to a whole number."""
+
 MOST_CV: Final = 3
 """Beyond that a quantile of a Gamma distribution is no longer approximated; no input varies more either."""
 
@@ -42,6 +45,15 @@ class Work:
     def wait_cpu_ratio(self) -> float:
         """Milliseconds of waiting for each of CPU, the r of the formulas."""
         return self.wait_ms / self.cpu_ms
+
+    def wanted_slots(self, cpus: float) -> int:
+        """Count the slots that keep the CPUs busy 98 % of the time.
+
+        While C requests compute, C x r others wait on average (r = wait / CPU); the number that waits is
+        Poisson distributed, and two standard deviations more cover its swings.
+        """
+        waiting = cpus * self.wait_cpu_ratio
+        return max(2, math.ceil(cpus + waiting + 2 * math.sqrt(waiting) - ROUNDING))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from .inputs import Host, Inputs, SizingError
@@ -23,12 +23,21 @@ WORTH_SAYING: Final = 1.05
 
 def report(planned: Mapping[str, Any]) -> str:
     """Tell the story of a plan, as returned by the filter capacity_plan. Raises SizingError if it is none."""
-    plan = _again(planned)
-    sections = (_summary(plan), _rules(plan), _changes(plan), _warnings(plan))
+    case = _case_of(planned)
+    sections = (_summary(case.plan), _rules(case), _changes(case), _warnings(case.plan))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def _again(planned: Mapping[str, Any]) -> Plan:
+@dataclass(frozen=True)
+class _Case:
+    """A plan with what it was made from, to make others of."""
+
+    host: Host
+    inputs: Inputs
+    plan: Plan
+
+
+def _case_of(planned: Mapping[str, Any]) -> _Case:
     """Plan again from what the plan says it was made from; the model is a pure function."""
     try:
         host, said = planned["host"], planned["inputs"]
@@ -37,20 +46,10 @@ def _again(planned: Mapping[str, Any]) -> Plan:
             "memory_mb": host["memory_total_mb"],
             "somaxconn": host["somaxconn"],
         }
-        return make_plan(Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(said))
+        found, inputs = Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(said)
+        return _Case(found, inputs, make_plan(found, inputs))
     except (KeyError, TypeError, AttributeError):
         raise SizingError("plan: expected the answer of capacity_plan, whole and unchanged") from None
-
-
-def _host_of(plan: Plan) -> Host:
-    host = plan.host
-    return Host(
-        cpus=host.cpus_total,
-        memory_mb=host.memory_total_mb,
-        somaxconn=host.somaxconn,
-        cpus_source=host.cpus_source,
-        memory_source=host.memory_source,
-    )
 
 
 def _shape(plan: Plan) -> str:
@@ -92,17 +91,17 @@ def _origin(plan: Plan) -> str:
     return f"profile {plan.inputs['profile']}, no site's own: measure cpu_ms and wait_ms before you trust the rates"
 
 
-def _rules(plan: Plan) -> Iterator[str]:
+def _rules(case: _Case) -> Iterator[str]:
     """Yield what each rule of thumb would choose here, clipped to what fits, and what it would serve."""
-    inputs = Inputs(**plan.inputs)
-    free = make_plan(_host_of(plan), replace(inputs, policy="model", workers=None, threads=None))
+    plan, inputs = case.plan, case.inputs.free
+    free = make_plan(case.host, inputs) if case.inputs.is_pinned else plan
     slo = f"p99 within {ms(plan.capacity.slo_p99_ms)}"
     yield f"{'Common rules on this host':<{LABEL + 2}}{'layout':>9}  requests/s with {slo}"
     rows = [("the model", free)]
     if plan != free and plan.policy == "model":
         rows.append(("this plan", plan))
     for name, rule in RULES.items():
-        rows.append((rule.says, make_plan(_host_of(plan), replace(inputs, policy=name, workers=None, threads=None))))
+        rows.append((rule.says, make_plan(case.host, replace(inputs, policy=name))))
     best = free.capacity.rps_at_slo
     for label, row in rows:
         change = "" if row is free or not best else f"{100 * (row.capacity.rps_at_slo / best - 1):+8.0f} %"
@@ -110,12 +109,12 @@ def _rules(plan: Plan) -> Iterator[str]:
     yield "  Each is clipped to what fits, and its threads take no more connections than they can serve."
 
 
-def _changes(plan: Plan) -> Iterator[str]:
+def _changes(case: _Case) -> Iterator[str]:
     """Yield the single changes that would serve more, the best first."""
     found = [
         (changed.capacity.rps_at_slo, f"  {label}: {_shape(changed)}, {rate(changed.capacity.rps_at_slo)}")
-        for label, changed in _changed(plan)
-        if changed.capacity.rps_at_slo >= WORTH_SAYING * plan.capacity.rps_at_slo
+        for label, changed in _changed(case)
+        if changed.capacity.rps_at_slo >= WORTH_SAYING * case.plan.capacity.rps_at_slo
     ]
     if found:
         yield "What would lift the limit"
@@ -123,22 +122,21 @@ def _changes(plan: Plan) -> Iterator[str]:
             yield line
 
 
-def _changed(plan: Plan) -> Iterator[tuple[str, Plan]]:
-    host, inputs = _host_of(plan), Inputs(**plan.inputs)
-    slo = replace(inputs, slo_p99_ms=plan.capacity.slo_p99_ms)
-    yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", make_plan(replace(host, cpus=2 * host.cpus), slo)
+def _changed(case: _Case) -> Iterator[tuple[str, Plan]]:
+    host, inputs = case.host, replace(case.inputs, slo_p99_ms=case.plan.capacity.slo_p99_ms)
+    yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", make_plan(replace(host, cpus=2 * host.cpus), inputs)
     more = replace(host, memory_mb=2 * host.memory_mb)
-    yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", make_plan(more, slo)
+    yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", make_plan(more, inputs)
     if inputs.db_connections:
         doubled = 2 * inputs.db_connections
         yield (
             f"db_connections={doubled} instead of {inputs.db_connections}",
-            make_plan(host, replace(slo, db_connections=doubled)),
+            make_plan(host, replace(inputs, db_connections=doubled)),
         )
     if not inputs.thread_safe:
-        yield "thread_safe=true, once the code is", make_plan(host, replace(slo, thread_safe=True))
-    if inputs.policy != "model" or inputs.workers or inputs.threads:
-        yield "nothing pinned", make_plan(host, replace(slo, policy="model", workers=None, threads=None))
+        yield "thread_safe=true, once the code is", make_plan(host, replace(inputs, thread_safe=True))
+    if inputs.is_pinned:
+        yield "nothing pinned", make_plan(host, inputs.free)
 
 
 def _warnings(plan: Plan) -> Iterator[str]:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings that follow from a layout and its throughput (docs/sizing.md, section 7)."""
+"""The settings that follow from the layout chosen and its throughput (docs/sizing.md, section 7)."""
 
 from __future__ import annotations
 
@@ -8,31 +8,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from .inputs import Host, Inputs
-from .queueing import Layout, System
+from .choice import Choice
+from .inputs import Inputs
 
-__all__ = [
-    "Database",
-    "Demand",
-    "Gunicorn",
-    "Nginx",
-    "Recycling",
-    "Systemd",
-    "backlog",
-    "database",
-    "demand",
-    "gunicorn",
-    "limit_nofile",
-    "nginx",
-    "recycling",
-    "tasks_max",
-    "threads",
-    "timeout_start_s",
-    "timeout_stop_s",
-    "uwsgi",
-    "wanted_backlog",
-    "worker_class",
-]
+__all__ = ["RECYCLING_COST", "Database", "Gunicorn", "Nginx", "Recycling", "Settings", "Systemd", "settings_of"]
 
 RECYCLING_COST: Final = 0.005
 """Part of a worker's time that may go into starting its successors."""
@@ -50,7 +29,11 @@ BOOTS_PER_START: Final = 10
 
 LEAST_BACKLOG: Final = 64
 GUNICORN_BACKLOG: Final = 2048
-DEFAULT_SOMAXCONN: Final = 4096
+
+MEMORY_HIGH: Final = 1.1
+MEMORY_MAX: Final = 1.3
+RSS: Final = 1.5
+"""How far above its expected memory a generation is throttled, is stopped, and a worker is replaced."""
 
 LEAST_NOFILE: Final = 4096
 LEAST_TASKS: Final = 64
@@ -62,21 +45,6 @@ CLIENT_KEEPALIVE_S: Final = 10
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What the settings answer to: the layout, its rates, and the time to an answer."""
-
-    layout: Layout
-    saturation_rps: float
-    target_rps: float
-    mean_ms: float
-
-    @property
-    def rps_per_worker(self) -> float:
-        """Requests that one worker serves at the target."""
-        return self.target_rps / self.layout.processes
-
-
-@dataclass(frozen=True)
 class Recycling:
     """After how many requests a worker is replaced, and over how many more this is spread."""
 
@@ -84,6 +52,18 @@ class Recycling:
     jitter: int
     delta: int
     cost: float
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Whole seconds: for a silent worker, for the requests under way when a worker ends, for the unit, for nginx."""
+
+    worker_s: int
+    graceful_s: int
+    start_s: int
+    stop_s: int
+    proxy_read_s: int
+    balancer_read_s: int
 
 
 @dataclass(frozen=True)
@@ -139,45 +119,78 @@ class Nginx:
     max_conns: int
 
 
-def demand(system: System, inputs: Inputs) -> Demand:
-    """Take the rates of a system, and its answers at the target."""
-    target = inputs.target_utilisation * system.saturation_rps
-    return Demand(system.layout, system.saturation_rps, target, system.response(target).mean_ms)
+@dataclass(frozen=True)
+class Settings:
+    """All that is set for a layout; of `gunicorn` and `uwsgi`, one is None.
+
+    `backlog` is the listen queue, `backlog_wanted` what it would be if nothing bounded it.
+    """
+
+    worker_class: str
+    backlog_wanted: int
+    backlog: int
+    recycling: Recycling
+    systemd: Systemd
+    database: Database
+    nginx: Nginx
+    gunicorn: Gunicorn | None
+    uwsgi: dict[str, int | bool] | None
 
 
-def threads(inputs: Inputs, layout: Layout) -> int:
-    """Threads to configure: an event loop serves its slots in one."""
-    return 1 if inputs.interface == "asgi" else layout.threads
+def settings_of(choice: Choice) -> Settings:
+    """Set the server, systemd, nginx and the use of the database for a layout."""
+    inputs = choice.site.inputs
+    worker_class = "asgi" if inputs.event_loop else "sync" if choice.layout.threads == 1 else "gthread"
+    timeouts = _timeouts(inputs, worker_class)
+    recycling = _recycling(choice)
+    wanted = _wanted_backlog(choice)
+    backlog = _backlog(choice, wanted)
+    is_gunicorn = inputs.server == "gunicorn"
+    return Settings(
+        worker_class=worker_class,
+        backlog_wanted=wanted,
+        backlog=backlog,
+        recycling=recycling,
+        systemd=_systemd(choice, timeouts, backlog),
+        database=_database(choice),
+        nginx=_nginx(choice, timeouts, backlog),
+        gunicorn=_gunicorn(choice, worker_class, timeouts, recycling, backlog) if is_gunicorn else None,
+        uwsgi=None if is_gunicorn else _uwsgi(choice, timeouts, recycling, backlog),
+    )
 
 
-def worker_class(inputs: Inputs, layout: Layout) -> str:
-    """Name the worker in gunicorn's words."""
-    if inputs.interface == "asgi":
-        return "asgi"
-    return "sync" if layout.threads == 1 else "gthread"
+def _timeouts(inputs: Inputs, worker_class: str) -> Timeouts:
+    """Let the inner give up before the outer does: worker, unit, nginx, balancer.
+
+    Only a sync worker is silent while it serves. An application that takes ten times as long as usual has failed to
+    start.
+    """
+    longest_s = math.ceil(inputs.max_request_s)
+    worker_s = LIVENESS_TIMEOUT_S
+    if worker_class == "sync":
+        worker_s = math.ceil(max(SYNC_TIMEOUT_S, 2 * inputs.max_request_s))
+    answered_s = max(worker_s, longest_s)
+    return Timeouts(
+        worker_s=worker_s,
+        graceful_s=longest_s + GRACE_S,
+        start_s=math.ceil(max(LEAST_START_S, BOOTS_PER_START * inputs.boot_s)),
+        stop_s=longest_s + GRACE_S + STOP_MARGIN_S,
+        proxy_read_s=answered_s + GRACE_S,
+        balancer_read_s=answered_s + 2 * GRACE_S,
+    )
 
 
-def wanted_backlog(inputs: Inputs, saturation_rps: float) -> int:
-    """Count the requests that may queue: they are answered in time, or arrive while the server boots."""
-    return _power_of_two(saturation_rps * max(inputs.max_queue_s, inputs.boot_s))
-
-
-def backlog(inputs: Inputs, saturation_rps: float, somaxconn: int) -> int:
-    """Bound the listen queue: uWSGI does not start with more than somaxconn, gunicorn is silently clipped."""
-    most = min(somaxconn, GUNICORN_BACKLOG) if inputs.server == "gunicorn" else somaxconn
-    return min(most, max(LEAST_BACKLOG, wanted_backlog(inputs, saturation_rps)))
-
-
-def recycling(inputs: Inputs, demand: Demand) -> Recycling:
+def _recycling(choice: Choice) -> Recycling:
     """Recycle rarely enough to cost little, or early enough for a measured leak.
 
     With less than `delta` between two workers, more than one of them would be starting at a time.
     """
-    started = inputs.boot_s * demand.rps_per_worker
+    inputs, workers = choice.site.inputs, choice.layout.processes
+    started = inputs.boot_s * (choice.target_rps / workers)
     requests = max(LEAST_MAX_REQUESTS, started / RECYCLING_COST)
     if inputs.leak_kb_per_request:
         requests = min(requests, max(1, 1024 * inputs.growth_mb / inputs.leak_kb_per_request))
-    spread = started * min(demand.layout.processes, RECYCLED_TOGETHER)
+    spread = started * min(workers, RECYCLED_TOGETHER)
     return Recycling(
         max_requests=math.ceil(requests),
         jitter=math.ceil(max(0.1 * requests, spread)),
@@ -186,116 +199,117 @@ def recycling(inputs: Inputs, demand: Demand) -> Recycling:
     )
 
 
-def timeout_s(inputs: Inputs, kind: str) -> int:
-    """Seconds after which a silent worker is killed. Only a sync worker is silent while it serves."""
-    if kind == "sync":
-        return math.ceil(max(SYNC_TIMEOUT_S, 2 * inputs.max_request_s))
-    return LIVENESS_TIMEOUT_S
+def _wanted_backlog(choice: Choice) -> int:
+    """Count the requests that may queue: they are answered in time, or arrive while the server boots."""
+    inputs = choice.site.inputs
+    return _power_of_two(choice.saturation_rps * max(inputs.max_queue_s, inputs.boot_s))
 
 
-def graceful_timeout_s(inputs: Inputs) -> int:
-    """Leave the longest legitimate request time to end."""
-    return math.ceil(inputs.max_request_s) + GRACE_S
+def _backlog(choice: Choice, wanted: int) -> int:
+    """Bound the listen queue: uWSGI does not start with more than somaxconn, gunicorn is silently clipped."""
+    most = choice.site.somaxconn
+    if choice.site.inputs.server == "gunicorn":
+        most = min(most, GUNICORN_BACKLOG)
+    return min(most, max(LEAST_BACKLOG, wanted))
 
 
-def timeout_stop_s(inputs: Inputs) -> int:
-    """Leave the server time to kill its own workers first."""
-    return graceful_timeout_s(inputs) + STOP_MARGIN_S
-
-
-def timeout_start_s(inputs: Inputs) -> int:
-    """Ten times the usual: an application that takes longer has failed to start."""
-    return math.ceil(max(LEAST_START_S, BOOTS_PER_START * inputs.boot_s))
-
-
-def gunicorn(inputs: Inputs, demand: Demand, backlog: int) -> Gunicorn:
+def _gunicorn(choice: Choice, worker_class: str, timeouts: Timeouts, recycling: Recycling, backlog: int) -> Gunicorn:
     """Set gunicorn.
 
     A gthread worker takes connections that it has no thread for, up to `worker_connections`, while other
     workers idle; as many connections as threads, no keep-alive and one shared listening socket keep the queue
     in the kernel.
     """
-    layout = demand.layout
-    kind = worker_class(inputs, layout)
-    recycle = recycling(inputs, demand)
     return Gunicorn(
-        worker_class=kind,
-        workers=layout.processes,
-        threads=threads(inputs, layout),
-        worker_connections=layout.threads,
+        worker_class=worker_class,
+        workers=choice.layout.processes,
+        threads=choice.threads,
+        worker_connections=choice.layout.threads,
         keepalive=0,
         reuse_port=False,
-        preload_app=inputs.preload,
+        preload_app=choice.site.inputs.preload,
         backlog=backlog,
-        timeout=timeout_s(inputs, kind),
-        graceful_timeout=graceful_timeout_s(inputs),
-        max_requests=recycle.max_requests,
-        max_requests_jitter=recycle.jitter,
+        timeout=timeouts.worker_s,
+        graceful_timeout=timeouts.graceful_s,
+        max_requests=recycling.max_requests,
+        max_requests_jitter=recycling.jitter,
         worker_tmp_dir="/dev/shm",
     )
 
 
-def uwsgi(inputs: Inputs, demand: Demand, backlog: int, worker_rss_mb: float) -> dict[str, int | bool]:
+def _uwsgi(choice: Choice, timeouts: Timeouts, recycling: Recycling, backlog: int) -> dict[str, int | bool]:
     """Set uWSGI. Its harakiri is one timer per worker, which the other threads keep resetting."""
-    layout = demand.layout
-    recycle = recycling(inputs, demand)
+    inputs, layout = choice.site.inputs, choice.layout
     options: dict[str, int | bool] = {
         "processes": layout.processes,
         "threads": layout.threads,
         "enable-threads": True,
         "lazy-apps": not inputs.preload,
         "listen": backlog,
-        "max-requests": recycle.max_requests,
-        "max-requests-delta": recycle.delta,
-        "reload-on-rss": math.ceil(worker_rss_mb),
-        "worker-reload-mercy": graceful_timeout_s(inputs),
+        "max-requests": recycling.max_requests,
+        "max-requests-delta": recycling.delta,
+        "reload-on-rss": math.ceil(inputs.worker_shared_mb + RSS * choice.worker_mb),
+        "worker-reload-mercy": timeouts.graceful_s,
     }
     if layout.threads == 1:
-        options["harakiri"] = timeout_s(inputs, "sync")
+        options["harakiri"] = timeouts.worker_s
     return options
 
 
-def tasks_max(inputs: Inputs, layout: Layout) -> int:
-    """Count threads and processes: a main thread, a pool and two helpers per worker, and room to reload."""
+def _systemd(choice: Choice, timeouts: Timeouts, backlog: int) -> Systemd:
+    """Limit the unit of a slot.
+
+    The memory limits catch a runaway; they must not punish an estimate. So a slot may always use its part of
+    the memory, even where the plan expects far less, and eat into half (a quarter) of the reserve, but no
+    further. The limit of files is generous, but no more than the host can grant.
+    """
+    site, layout, part = choice.site, choice.layout, choice.limits.memory_mb
+    high = max(MEMORY_HIGH * choice.peak_mb, part)
+    most = max(MEMORY_MAX * choice.peak_mb, MEMORY_MAX / MEMORY_HIGH * part)
+    files = max(LEAST_NOFILE, _power_of_two(4 * (64 + 8 * layout.threads + 2 * backlog)))
+    # A main thread, a pool and two helpers per worker, and room to reload.
     generation = 1 + layout.processes * (layout.threads + 3)
-    return max(LEAST_TASKS, math.ceil(1.5 * inputs.reload_overlap * generation) + 16)
+    return Systemd(
+        memory_high_mb=math.floor(min(high, site.memory_beyond(site.reserve_mb / 2))),
+        memory_max_mb=math.floor(min(most, site.memory_beyond(site.reserve_mb / 4))),
+        tasks_max=max(LEAST_TASKS, math.ceil(1.5 * site.inputs.reload_overlap * generation) + 16),
+        limit_nofile=files if site.host.nofile_max is None else min(files, site.host.nofile_max),
+        timeout_start_s=timeouts.start_s,
+        timeout_stop_s=timeouts.stop_s,
+        backlog=backlog,
+    )
 
 
-def limit_nofile(layout: Layout, backlog: int, most: int | None) -> int:
-    """Bound open files generously, but not above what the host can grant."""
-    wanted = max(LEAST_NOFILE, _power_of_two(4 * (64 + 8 * layout.threads + 2 * backlog)))
-    return wanted if most is None else min(wanted, most)
-
-
-def nginx(inputs: Inputs, demand: Demand, host: Host, backlog: int) -> Nginx:
+def _nginx(choice: Choice, timeouts: Timeouts, backlog: int) -> Nginx:
     """Two descriptors for each request that is served or queued, one for each client between two requests."""
+    host, rate = choice.site.host, choice.saturation_rps
     processes = math.ceil(host.cpus)
-    rate = demand.saturation_rps
-    open_at_once = 2 * (rate * demand.mean_ms / 1000 + backlog + CLIENT_KEEPALIVE_S * rate)
+    open_at_once = 2 * (rate * choice.response.mean_ms / 1000 + backlog + CLIENT_KEEPALIVE_S * rate)
     least, most = NGINX_CONNECTIONS
     connections = min(most, max(least, _power_of_two(open_at_once / processes)))
     files = 2 * connections
     if host.nofile_max is not None:
         files = min(files, host.nofile_max)
         connections = max(1, min(connections, files - NGINX_OWN_FILES))
-    answer_within = max(timeout_s(inputs, worker_class(inputs, demand.layout)), math.ceil(inputs.max_request_s))
     return Nginx(
         worker_processes=processes if processes <= NGINX_COUNTED_WORKERS else "auto",
         worker_connections=connections,
         worker_rlimit_nofile=files,
-        proxy_read_timeout_s=answer_within + GRACE_S,
-        balancer_read_timeout_s=answer_within + 2 * GRACE_S,
-        max_conns=demand.layout.slots if inputs.interface == "asgi" else 0,
+        proxy_read_timeout_s=timeouts.proxy_read_s,
+        balancer_read_timeout_s=timeouts.balancer_read_s,
+        max_conns=choice.layout.slots if choice.site.inputs.event_loop else 0,
     )
 
 
-def database(inputs: Inputs, layout: Layout, overlap: float, budget: float) -> Database:
+def _database(choice: Choice) -> Database:
     """Count the connections: every thread that serves holds one per alias."""
-    pooled = layout.threads > 1
+    layout = choice.layout
+    connections = layout.slots * choice.site.inputs.db_aliases
+    pool = int(max(1, min(layout.threads, choice.limits.slots / layout.processes)))
     return Database(
-        connections_max=layout.slots * inputs.db_aliases,
-        connections_during_deploy=math.ceil(layout.slots * inputs.db_aliases * overlap),
-        pool_max_size=int(max(1, min(layout.threads, budget / layout.processes))) if pooled else 0,
+        connections_max=connections,
+        connections_during_deploy=math.ceil(connections * choice.overlap),
+        pool_max_size=pool if layout.threads > 1 else 0,
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-from profiles import Cost, Weight, cost_of, suggest_memory, suggest_profiles, weigh
+from ansible_collections.pitcrew.django.tests.benchmark.profiles import (
+    Cost,
+    Weight,
+    cost_of,
+    suggest_memory,
+    suggest_profiles,
+    weigh,
+)
 
 
 def test_weigh_counts_what_is_shared_once() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.choice import choose
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.site import Site
@@ -31,9 +32,7 @@ class Scenario:
 
     def plan(self, policy: str = "model") -> Layout:
         """Choose by the model or by a rule of thumb."""
-        layout, _overlap = replace(self.site, inputs=replace(self.site.inputs, policy=policy)).layout()
-        assert layout is not None
-        return layout
+        return choose(replace(self.site, inputs=replace(self.site.inputs, policy=policy))).layout
 
     def rate(self, layout: Layout, seed: int) -> float:
         """Find the largest good rate of a layout, to 1 % of what it could ever serve."""

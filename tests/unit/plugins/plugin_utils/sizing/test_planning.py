@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, SizingError
-from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.layouts import wanted_slots
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Work
 from sites import ORM, planned, said_of
@@ -31,7 +30,7 @@ def shape(plan: Plan) -> tuple[str, int, int]:
 )
 def test_wanted_slots(cpu_ms: float, wait_ms: float, slots: dict[int, int]) -> None:
     """5.1: N* for five workloads on 1, 2, 4 and 8 CPUs."""
-    assert {cpus: wanted_slots(Work(cpu_ms, wait_ms), cpus) for cpus in slots} == slots
+    assert {cpus: Work(cpu_ms, wait_ms).wanted_slots(cpus) for cpus in slots} == slots
 
 
 @pytest.mark.parametrize(
@@ -117,6 +116,14 @@ def test_a_pin_says_what_it_costs() -> None:
         "1 x 6 serve 53 requests/s with 99 % of the answers within 475 ms: 55 % less than the 118 of 10 x 1."
         in plan.warnings
     )
+
+
+def test_where_nothing_fits_without_the_pin_there_is_nothing_to_compare_with() -> None:
+    """A second thread is too heavy for three generations: there will be one, and it has both connections."""
+    said = {"cpus": 1, "memory_mb": 1450, "thread_mb": 40, "db_connections": 2, "reload_overlap": 3}
+    assert planned(**said, threads=2).unpinned is None
+    with pytest.raises(SizingError, match="overlap 3 / 1 alias leave 0 for one generation and not one"):
+        planned(**said)
 
 
 def test_a_pin_that_costs_nothing_is_not_blamed() -> None:

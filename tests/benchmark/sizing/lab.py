@@ -15,29 +15,41 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from sizing_cells import Cell
+
+from .cells import Cell
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+BENCHMARKS = HERE.parent
+ROOT = BENCHMARKS.parents[1]
+DATABASE = BENCHMARKS / "database.yml"
 
-__all__ = ["ROOT", "Agent", "Lab", "Server", "Shape"]
+__all__ = ["BENCHMARKS", "DATABASE", "ROOT", "Agent", "Lab", "Server", "Shape", "say"]
+
+
+def say(sentence: str) -> None:
+    """Print at once, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+
+
+def login(variables: Mapping[str, Any]) -> list[str]:
+    """Give the words that log in to a host by SSH; a command is to follow."""
+    return [
+        "ssh",
+        *variables["ansible_ssh_common_args"].split(),
+        "-oControlMaster=no",
+        f"-i{variables['ansible_ssh_private_key_file']}",
+        f"-p{variables['ansible_port']}",
+        f"{variables['ansible_user']}@{variables['ansible_host']}",
+    ]
 
 
 class Agent:
-    """sizing_agent.py at work on a host, as root."""
+    """agent.py at work on a host, as root."""
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        program = (HERE / "sizing_agent.py").read_text(encoding="utf-8")
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        program = (HERE / "agent.py").read_text(encoding="utf-8")
         self.process = subprocess.Popen(
-            [
-                "ssh",
-                *variables["ansible_ssh_common_args"].split(),
-                "-oControlMaster=no",
-                f"-i{variables['ansible_ssh_private_key_file']}",
-                f"-p{variables['ansible_port']}",
-                f"{variables['ansible_user']}@{variables['ansible_host']}",
-                f"sudo python3 -u -c {shlex.quote(program)}",
-            ],
+            [*login(variables), f"sudo python3 -u -c {shlex.quote(program)}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -65,13 +77,13 @@ class Agent:
 
 
 class Lab:
-    """The hosts of an inventory beside this file, made at the start and removed at the end."""
+    """The hosts of an inventory, made at the start and removed at the end; `variables` are those of this run."""
 
-    def __init__(self, name: str, **variables: Any) -> None:
+    def __init__(self, name: str, inventory: Path, **variables: Any) -> None:
         self.inventory = ROOT / ".cache" / name / "inventory"
         self.inventory.mkdir(parents=True, exist_ok=True)
         # create.yml writes beside the inventory, which must not be the sources.
-        for part in (HERE / name.removeprefix("bench-")).glob("[hg]*"):
+        for part in inventory.iterdir():
             link = self.inventory / part.name
             link.unlink(missing_ok=True)
             link.symlink_to(part)
@@ -120,15 +132,20 @@ class Lab:
             self.agents[host] = Agent(self.hosts[host])
         return self.agents[host]
 
+    def ssh(self, host: str, *command: str, **options: Any) -> None:
+        """Run a command on a host as root; `options` are those of subprocess.run. Raises CalledProcessError."""
+        subprocess.run([*login(self.hosts[host]), "sudo", *command], check=True, **options)
+
     def address(self, host: str) -> str:
         """Return the host's own address."""
         return str(self.hosts[host]["lab_address"])
 
 
 def ask(**task: Any) -> dict[str, Any]:
-    """Let sizing_load.py do a task; return the outcome."""
+    """Let load.py do a task, in a process of its own; return the outcome."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "sizing_load.py")],
+        [sys.executable, "-m", "tests.benchmark.sizing.load"],
+        cwd=ROOT,
         input=json.dumps(task),
         capture_output=True,
         text=True,

@@ -2,7 +2,7 @@
 
 A process of its own, lighter than the client of tests/lab/load.py, which watches every single request.
 
-Run by sizing.py with a task as JSON on standard input; answers with JSON. Three ways to ask:
+Run by lab.py with a task as JSON on standard input; answers with JSON. Three ways to ask:
 
 open    at random times (Poisson) at a rate, whether or not earlier requests are answered. A latency counts from the
         time at which the request was due, so that a server that stalls pays for all who came meanwhile.
@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 
-from sizing_statistics import p99
-from sizing_workloads import MIXES, Draw
+from .statistics import p99
+from .workloads import MIXES, Draw
 
 __all__ = ["Outcome", "Task", "run"]
 

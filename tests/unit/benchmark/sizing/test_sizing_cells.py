@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-from sizing_cells import (
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.cells import (
     LEVELS,
     Cell,
     Level,
@@ -21,7 +15,7 @@ from sizing_cells import (
     site_of,
     spread,
 )
-from sizing_workloads import MIXES, Mix, Part
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.workloads import MIXES, Mix, Part
 
 ORM = {"cpu_ms": 12.0, "wait_ms": 18.0}
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-from sizing_cells import Cell
-from sizing_report import Results, disturbed, findings, summary
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.cells import Cell
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.report import Results, disturbed, findings, summary
 
 PLAN = {"server": "gunicorn", "processes": 5, "threads": 1, "connections": 0}
 RULE = {"server": "gunicorn", "processes": 3, "threads": 1, "connections": 0}

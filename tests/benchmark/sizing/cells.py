@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.choice import choose
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.policies import RULES
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Layout
@@ -20,7 +21,6 @@ __all__ = [
     "contenders",
     "first_rate",
     "fixed_cells",
-    "plan_of",
     "predicted_rps",
     "screened",
     "shuffled",
@@ -80,14 +80,6 @@ def site_of(cpus: float, said: Mapping[str, float], server: str = "gunicorn") ->
     return Site(Host(cpus=cpus, memory_mb=MEMORY_MB), Inputs.of({**said, "server": server}))
 
 
-def plan_of(site: Site) -> Layout:
-    """Take the model's layout. Raises ValueError where there is none."""
-    layout, _overlap = site.layout()
-    if layout is None:
-        raise ValueError(f"There is no plan for {site!r}.")
-    return layout
-
-
 def predicted_rps(cpus: float, said: Mapping[str, float], cell: Cell) -> float:
     """Ask the model, as it is today, for the rate within the goal."""
     site = site_of(cpus, said)
@@ -103,13 +95,13 @@ def fixed_cells(cpus: float, said: Mapping[str, float], uwsgi: bool) -> dict[str
 
     threads = rule("two_n_plus_one_threads_4")
     cells = {
-        "plan": Cell.of("gunicorn", plan_of(site_of(cpus, said))),
+        "plan": Cell.of("gunicorn", choose(site_of(cpus, said)).layout),
         "two_n_plus_one": rule("two_n_plus_one"),
         "two_n_plus_one_threads_4": replace(threads, connections=GTHREAD_DEFAULT_CONNECTIONS),
         "one_worker": rule("one_worker"),
     }
     if uwsgi:
-        cells["uwsgi"] = Cell.of("uwsgi", plan_of(site_of(cpus, said, "uwsgi")))
+        cells["uwsgi"] = Cell.of("uwsgi", choose(site_of(cpus, said, "uwsgi")).layout)
     return cells
 
 

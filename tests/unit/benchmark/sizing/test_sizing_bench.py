@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-from sizing import cells_of, probe_seconds, study_from, study_seconds
-from sizing_cells import Cell, Level
-from sizing_report import Results
-from sizing_workloads import MIXES
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.bench import (
+    Study,
+    cells_of,
+    probe_seconds,
+    study_seconds,
+)
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.cells import Cell, Level
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.report import Results
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.workloads import MIXES
 
 PLAN, RULE, GOOD, BAD = (Cell("gunicorn", processes, 1) for processes in (5, 3, 8, 12))
 STUDY: dict[str, Any] = {
@@ -51,7 +52,7 @@ def test_a_probe_lasts_for_its_requests_and_long_enough_for_a_queue_to_grow() ->
 
 def test_after_two_repeats_only_the_plan_and_the_best_contender_go_on() -> None:
     known = [sweep(cell, n, rate) for n in range(2) for cell, rate in ((PLAN, 40), (RULE, 20), (GOOD, 42), (BAD, 30))]
-    study = study_from(STUDY)
+    study = Study.of(STUDY)
     assert cells_of(study, Results([STUDY]), repeat=0) == [PLAN, RULE, GOOD, BAD]
     assert cells_of(study, Results([STUDY, *known]), repeat=2) == [PLAN, GOOD]
 

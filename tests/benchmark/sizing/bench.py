@@ -1,64 +1,28 @@
-"""Does the plan sustain more requests than other layouts? Real servers on lab hosts, against real PostgreSQL.
-
-    make bench-sizing-short      # one mix, three layouts, one look at each: does it all work?
-    make bench-sizing            # the whole comparison, in as many minutes as --minutes allows
-    python tests/benchmark/sizing.py --report
-
-A *study* is a mix of requests on a shape of host. Its *cells* are servers of different sizes: the plan, the rules of
-thumb, one worker, the plan for uWSGI, and contenders from a grid around the plan. What counts is the rate that a cell
-sustains: the largest at which 99 % of the answers to requests at random times come within three times the 99th
-percentile of an idle server. Every repeat visits all cells in an order of its own, restarts the server for each, and
-sends all of them the same requests. Results are added to a file, --results, so that several runs add up; each begins
-where the last one stopped.
-
-On hosts of up to one CPU the site has CPU 0 for itself, and the database and the client of the test run on CPU 1. With
-two CPUs all share both, which the report says.
-"""
+"""A study: what a request costs on a host, which layouts are compared for it, and the rate that each sustains."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-# The collection as users import it: `make` puts it there.
-sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
+from typing import Any, Self
 
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import SERVER_OVERHEAD_MS
-from sizing_cells import (
-    LEVELS,
-    Cell,
-    Level,
-    allot,
-    contenders,
-    first_rate,
-    fixed_cells,
-    predicted_rps,
-    screened,
-    shuffled,
-    site_of,
-    spread,
-)
-from sizing_lab import ROOT, Lab, Server, Shape
-from sizing_report import PLANS, Results, disturbed, probe_of, summary, write_report
-from sizing_statistics import SELECTING_REPEATS, Search, choose_oracle, sustained
-from sizing_workloads import MIXES, SHAPES, Mix
 
-STATE = ROOT / ".cache" / "bench-sizing"
-UWSGI = "pyuwsgi==2.0.30.post1"
+from .cells import Cell, Level, contenders, first_rate, fixed_cells, predicted_rps, screened, shuffled, site_of, spread
+from .lab import Lab, Server, Shape
+from .report import PLANS, Results, disturbed, probe_of
+from .statistics import SELECTING_REPEATS, Search, choose_oracle, sustained
+from .workloads import MIXES, Mix, study_name
+
+__all__ = ["Bench", "Record", "Study", "cells_of", "study_seconds", "sweep_seconds"]
 
 GOAL = 3.0
 """How much longer than on an idle server 99 % of the answers may take."""
-REQUESTS = 250
-"""Asked for in a probe, as far as its shortest and longest time allow."""
 PROBE_SECONDS = (5.0, 18.0)
 SHORT_PROBE_SECONDS = (4.0, 6.0)
 GOALS_PER_PROBE = 6.0
@@ -68,7 +32,6 @@ WARM_UP = 0.1
 PROBES_PER_SWEEP = 2.6
 RESTART_SECONDS = 4.5
 """For estimates only: what a sweep has of probes, and takes besides them (restart, warm-up)."""
-LAB_SECONDS = 150.0
 SCREEN_SECONDS = 3.0
 JITTER = (1.0, 0.93, 1.07)
 """Where a repeat begins to search, as a part of what is known so far: no two look at the same rates."""
@@ -98,10 +61,25 @@ class Study:
         """As in "b on 1 CPU"."""
         return study_name(self.mix, self.cpus)
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read a study from its record."""
+        names = {"mix", "cpus", "said", "goal_ms", "measured"}
+        return cls(
+            **{name: record[name] for name in names},
+            fixed={role: Cell(**cell) for role, cell in record["fixed"].items()},
+            contenders=[Cell(**cell) for cell in record["contenders"]],
+        )
 
-def study_name(mix: str, cpus: float) -> str:
-    """Name a study."""
-    return f"{mix} on {cpus:g} CPU"
+    def __str__(self) -> str:
+        """Say what it compares."""
+        fixed = ", ".join(f"{role} {cell.name}" for role, cell in self.fixed.items())
+        predicted = predicted_rps(self.cpus, self.said, self.fixed["plan"])
+        return (
+            f"{self.name}: {self.measured['cpu_ms']:.1f} ms CPU + {self.measured['wait_ms']:.1f} ms waiting, goal "
+            f"{self.goal_ms:.0f} ms, predicted {predicted:.0f}/s\n  {fixed}\n"
+            f"  contenders: {', '.join(cell.name for cell in self.contenders) or 'none'}"
+        )
 
 
 class Record:
@@ -304,191 +282,3 @@ def cells_of(study: Study, results: Results, repeat: int) -> list[Cell]:
         {cell: {**seen, repeat: 1.0} for cell, seen in rates.items()}, study.fixed["plan"], selectable
     )
     return [*plans, *([found[0]] if found else [])]
-
-
-def run(options: argparse.Namespace, record: Record) -> None:
-    """Make the studies that fit into the time, one shape of host after the other."""
-    end = time.monotonic() + 60 * options.minutes
-    results = Results.read(record.path)
-    record("machine", **about_machine(), requests=options.requests)
-    names = {study_name(mix, cpus): (MIXES[mix], cpus) for cpus in options.shapes for mix in options.mixes}
-    # Studies with the fewest repeats come first.
-    order = sorted(names, key=lambda name: results.repeats(name))
-    cost = {
-        name: {
-            level: study_seconds(mix, cpus, level, results.repeats(name), options.requests, not results.has(name))
-            for level in LEVELS
-        }
-        for name, (mix, cpus) in ((name, names[name]) for name in order)
-    }
-    levels = allot(60 * options.minutes - LAB_SECONDS * len(options.shapes), cost)
-    left = {name: cost[name][level] for name, level in levels.items() if cost[name][level] > 0}
-    print_allotment(levels, left, set(names))
-    shapes = [cpus for cpus in options.shapes if any(names[name][1] == cpus for name in left)]
-    for number, cpus in enumerate(shapes):
-        mine = [name for name in left if names[name][1] == cpus]
-        later = sum(left[name] for name in left if names[name][1] in shapes[number:])
-        share = sum(left[name] for name in mine) / later
-        deadline = time.monotonic() + share * (end - time.monotonic())
-        mixes = {name: names[name][0] for name in mine}
-        run_shape(Shape(cpus), mixes, levels, deadline, options, record)
-
-
-def run_shape(
-    shape: Shape,
-    mixes: Mapping[str, Mix],
-    levels: Mapping[str, Level],
-    deadline: float,
-    options: argparse.Namespace,
-    record: Record,
-) -> None:
-    """Make the studies of one shape of host; their repeats take turns."""
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    say(f"{shape.cpus:g} CPU: booting two hosts and deploying the site")
-    packages = [UWSGI] if options.uwsgi else []
-    said = {"benchmark_example": str(ROOT / "tests" / "example"), "benchmark_packages": packages}
-    with Lab("bench-sizing", **shape.variables(), **said) as lab:
-        lab.play(Path(__file__).parent / "database.yml")
-        lab.play("pitcrew.django.deploy")
-        # From here on, nothing of this process is on the CPUs of the site, where they are the site's own.
-        os.sched_setaffinity(0, shape.other_cpus)
-        bench = Bench(shape, lab, record, options)
-        record("software", cpus=shape.cpus, **about_site(bench))
-        results = Results.read(record.path)
-        calibrations = results.of("calibration")
-        bench.calibrate(calibrations[0]["rounds_per_ms"] if calibrations else None)
-        studies: dict[str, Study] = {}
-        for name, mix in mixes.items():
-            if time.monotonic() > deadline:
-                break
-            known = results.study(name)
-            studies[name] = study_from(known) if known else bench.study(mix, levels[name], screen=not options.short)
-            say(describe(studies[name]))
-        most = max(levels[name].repeats for name in mixes)
-        for repeat in range(most):
-            for name, study in studies.items():
-                if repeat >= levels[name].repeats:
-                    continue
-                results = Results.read(record.path)
-                cells = cells_of(study, results, repeat)
-                if options.short:
-                    cells = [study.fixed[role] for role in ("plan", "two_n_plus_one", "one_worker")]
-                for cell in shuffled(cells, seed=repeat):
-                    rates = results.rates(study.name).get(cell, {})
-                    if repeat in rates:
-                        continue
-                    if time.monotonic() + sweep_seconds(mixes[name], shape.cpus, options.requests) > deadline:
-                        say("the time is over")
-                        return
-                    known = [rate for rate in rates.values() if rate]
-                    bench.sweep(study, cell, repeat, known, most_probes=2 if options.short else 99)
-                    say(f"{name}, repeat {repeat + 1}: {results.last(record.path)}")
-
-
-def study_from(said: Mapping[str, Any]) -> Study:
-    """Read a study from its record."""
-    names = {"mix", "cpus", "said", "goal_ms", "measured"}
-    return Study(
-        **{name: said[name] for name in names},
-        fixed={role: Cell(**cell) for role, cell in said["fixed"].items()},
-        contenders=[Cell(**cell) for cell in said["contenders"]],
-    )
-
-
-def describe(study: Study) -> str:
-    """Say in a line what a study compares."""
-    fixed = ", ".join(f"{role} {cell.name}" for role, cell in study.fixed.items())
-    predicted = predicted_rps(study.cpus, study.said, study.fixed["plan"])
-    return (
-        f"{study.name}: {study.measured['cpu_ms']:.1f} ms CPU + {study.measured['wait_ms']:.1f} ms waiting, goal "
-        f"{study.goal_ms:.0f} ms, predicted {predicted:.0f}/s\n  {fixed}\n"
-        f"  contenders: {', '.join(cell.name for cell in study.contenders) or 'none'}"
-    )
-
-
-def about_machine() -> dict[str, Any]:
-    """Describe the machine."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), "")
-    return {"cpu": model, "count": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d")}
-
-
-def about_site(bench: Bench) -> dict[str, str]:
-    """Describe what was installed."""
-    python = f"{bench.server.site['release']}/venv/bin/python"
-    program = "import sys, django, gunicorn; print(sys.version.split()[0], django.__version__, gunicorn.__version__)"
-    versions = bench.server.web("run", python, "-c", program).split()
-    postgresql = bench.server.db("run", "sh", "-c", "ls /usr/lib/postgresql")
-    nginx = bench.server.web("run", "sh", "-c", "nginx -v 2>&1 | sed 's/.*nginx.//'")
-    return {
-        "python": versions[0],
-        "django": versions[1],
-        "gunicorn": versions[2],
-        "postgresql": postgresql,
-        "nginx": nginx,
-        "uwsgi": UWSGI.split("==")[1] if bench.uwsgi else "",
-    }
-
-
-def print_allotment(levels: Mapping[str, Level], left: Mapping[str, float], names: set[str]) -> None:
-    """Say what fits into the time."""
-    for name, seconds in left.items():
-        level = levels[name]
-        say(f"{name}: up to {level.contenders} contenders, {level.repeats} repeats, {seconds / 60:.0f} min")
-    if not left:
-        say("nothing is left to do in so many minutes")
-    if missing := sorted(names - set(levels)):
-        say(f"no time for: {', '.join(missing)}; another run with the same command begins with them")
-
-
-def say(sentence: str) -> None:
-    """Print at once, with the time."""
-    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
-
-
-def numbers(text: str) -> list[float]:
-    """Read a list with commas."""
-    return [float(part) for part in text.split(",")]
-
-
-def words(text: str) -> list[str]:
-    """Read names of mixes with commas."""
-    found = text.split(",")
-    if unknown := set(found) - set(MIXES):
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: the mixes are {', '.join(MIXES)}")
-    return found
-
-
-def main() -> int:
-    """Run, or report what earlier runs found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=240, help="how long all may take (%(default)g)")
-    parser.add_argument("--mixes", type=words, default=list(MIXES), help=f"some of {','.join(MIXES)}")
-    parser.add_argument("--shapes", type=numbers, default=list(SHAPES), help="CPUs of the hosts (1,0.5,2)")
-    parser.add_argument("--requests", type=int, default=REQUESTS, help="requests of a probe (%(default)s)")
-    parser.add_argument("--no-uwsgi", dest="uwsgi", action="store_false", help="without uWSGI")
-    parser.add_argument("--short", action="store_true", help="one mix, three layouts, below three minutes")
-    parser.add_argument("--results", type=Path, default=STATE / "results.jsonl", help="the file that results add to")
-    parser.add_argument("--report", action="store_true", help="write docs/sizing-benchmark.md from the results so far")
-    options = parser.parse_args()
-    record = Record(STATE / "short.jsonl" if options.short else options.results)
-    if options.report:
-        write_report(Results.read(record.path), ROOT / "docs")
-        return 0
-    if options.short:
-        record.path.unlink(missing_ok=True)
-        options.uwsgi = False
-        options.requests = 120
-        options.mixes, options.shapes, options.minutes = ["b"], [1.0], 3
-        record("machine", **about_machine(), requests=options.requests)
-        deadline = time.monotonic() + 420
-        name = study_name("b", 1.0)
-        run_shape(Shape(1.0), {name: MIXES["b"]}, {name: Level(0, 1)}, deadline, options, record)
-    else:
-        run(options, record)
-    print(summary(Results.read(record.path)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

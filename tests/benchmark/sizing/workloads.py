@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["DB_BUDGET", "MIXES", "SHAPES", "Draw", "Mix", "Part"]
+__all__ = ["DB_BUDGET", "MIXES", "SHAPES", "Draw", "Mix", "Part", "study_name"]
 
 DB_BUDGET = 8
 """Connections that the role of the site may open in mix h; a deploy needs them twice."""
@@ -101,3 +101,8 @@ MIXES = {
 
 SHAPES = (1.0, 0.5, 2.0)
 """CPUs of the host, the order in which a run takes them."""
+
+
+def study_name(mix: str, cpus: float) -> str:
+    """Name a mix on a host, as in "b on 1 CPU"."""
+    return f"{mix} on {cpus:g} CPU"

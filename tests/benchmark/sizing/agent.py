@@ -1,6 +1,6 @@
 """Works on a lab host for a benchmark: sizes and restarts a slot's server, and reads what it uses.
 
-Sent there by sizing_lab.py and run as root. Reads one JSON object a line, [name, arguments], and answers each with one.
+Sent there by lab.py and run as root. Reads one JSON object a line, [name, arguments], and answers each with one.
 """
 
 from __future__ import annotations

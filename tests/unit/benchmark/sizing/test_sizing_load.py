@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-import sizing_load
-from sizing_load import Outcome, Task
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.load import Outcome, Task, run
 
 
 def load(status: str = "200 OK", takes: float = 0.0, **said: Any) -> tuple[Outcome, list[bytes]]:
@@ -26,14 +20,14 @@ def load(status: str = "200 OK", takes: float = 0.0, **said: Any) -> tuple[Outco
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode() if status else b"")
         writer.close()
 
-    async def run() -> Outcome:
+    async def offered() -> Outcome:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
             task = Task(address="127.0.0.1", port=port, host="shop.test", paths=("/x/",), **said)
-            return await sizing_load.run(task)
+            return await run(task)
 
-    return asyncio.run(run()), asked
+    return asyncio.run(offered()), asked
 
 
 def test_open_offers_its_rate_and_counts_what_comes_after_the_warm_up() -> None:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmark"))
-
-from sizing_statistics import (
+from ansible_collections.pitcrew.django.tests.benchmark.sizing.statistics import (
     Probe,
     Search,
     bootstrap,

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sizing_cells import Cell, predicted_rps
-from sizing_statistics import Estimate, Line, Probe, choose_oracle, fit_line, ratio, sustained
-from sizing_workloads import DB_BUDGET, MIXES
+from .cells import Cell, predicted_rps
+from .statistics import Estimate, Line, Probe, choose_oracle, fit_line, ratio, sustained
+from .workloads import DB_BUDGET, MIXES, study_name
 
 __all__ = ["Finding", "Results", "disturbed", "findings", "probe_of", "summary", "write_report"]
 
@@ -236,7 +236,7 @@ class Results:
 
 
 def _name(line: Mapping[str, Any]) -> str:
-    return f"{line['mix']} on {line['cpus']:g} CPU"
+    return study_name(line["mix"], line["cpus"])
 
 
 def findings(results: Results) -> list[Finding]:

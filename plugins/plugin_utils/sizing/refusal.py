@@ -1,0 +1,43 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why there can be no plan: the sum that does not come out, with all its terms."""
+
+from __future__ import annotations
+
+from .inputs import SizingError
+from .queueing import Layout
+from .site import Site
+from .wording import count, db_sum, mb, pins
+
+__all__ = ["refusal"]
+
+
+def refusal(site: Site, overlap: float) -> SizingError:
+    """Say which sum can not fit."""
+    said, footprint = site.inputs, site.footprint
+    least = Layout(said.workers or 1, said.threads or 1)
+    pinned = pins(site)
+    if least.slots > site.db_slots(overlap):
+        needs = f", and {pinned} take {least.slots}; pin less," if pinned else " and not one;"
+        return SizingError(
+            f"db_connections: {db_sum(site, overlap)} for one generation{needs} give more connections, "
+            "or say reload_overlap=1 if a deploy may stop the old slot first"
+        )
+    share = f" x share {said.capacity_share:g}" if said.capacity_share < 1 else ""
+    if said.preload:
+        base, copied = f"{said.master_mb:g} MB master + {said.worker_shared_mb:g} MB shared", ""
+    else:
+        base, copied = (
+            f"{said.master_mb:g} MB master",
+            f" + {said.worker_shared_mb:g} not shared without preload",
+        )
+    threads = f" + {least.threads - 1} x {said.thread_mb:g} for threads" if least.threads > 1 else ""
+    return SizingError(
+        f"{'workers' if said.workers else 'threads' if said.threads else 'memory_mb'}: "
+        f"({mb(site.host.memory_mb)} - {mb(site.reserve_mb)} reserve){share} = {mb(site.available_mb)} "
+        f"can not hold {base} + {count(least.processes, 'worker')} "
+        f"x {footprint.worker_with_mb(least.threads):g} MB "
+        f"({said.worker_unique_mb:g} unique{copied} + {said.growth_mb:g} growth{threads}) "
+        f"= {mb(footprint.of(least))}; {f'pin less than {pinned}, ' if pinned else ''}give the site more memory, "
+        "or say what its workers really take (worker_unique_mb, growth_mb)"
+    )

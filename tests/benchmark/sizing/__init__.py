@@ -1,0 +1,1 @@
+"""Does the sizing model plan well? `python -m tests.benchmark.sizing` asks real servers."""
