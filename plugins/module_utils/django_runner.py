@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.pitcrew.django.plugins.module_utils.backup import Unsaved, backup
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import public_paths
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import Refusal, compare, migrate, pending
+from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
 
 
 class Objection(Exception):

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot, replace_link, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.files import replace_link, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["WaitingRoom"]

@@ -129,7 +129,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 PROC = Path("/proc")
@@ -223,19 +224,17 @@ def main() -> None:
     live = layout.live
     group = members(module.params["name"])
     packages = installed(read_text(DPKG_STATUS) or "")
-    descriptions = {release.id: release.description for release in layout.releases()}
+    descriptions = {release.id: release.description for release in layout.releases}
     finished = {release: text for release, text in descriptions.items() if text is not None}
-    first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
-    served = [release for release in first_served if release in finished]
-    before = [entry["release"] for entry in layout.live_history() if entry["release"] in finished]
-    before = [release for release in before if live and release != live.release]
+    lived = [entry["release"] for entry in layout.releases.history() if entry["release"] in finished]
+    before = [release for release in lived if live and release != live.release]
     site = {
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
-        "serves": layout.release(live.release).recorded if live and live.release else None,
-        "outdated": [release.id for release in layout.releases() if release.outdated],
-        "served": served,
+        "serves": layout.releases.named(live.release).recorded if live and live.release else None,
+        "outdated": [release.id for release in layout.releases if release.outdated],
+        "served": list(dict.fromkeys(lived)),
         "previous": before[-1] if before else None,
         "packages": sorted(packages),
         "home": home(module.params["name"]),

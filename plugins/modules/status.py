@@ -168,7 +168,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot, read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
@@ -253,7 +254,7 @@ class Examination:
     def of(self, live: Slot) -> dict[str, Any]:
         """Of the slot that serves, or should."""
         unit = self.systemd.properties(live.unit, *PROPERTIES)
-        entries = [entry for entry in self.layout.live_history() if entry["release"] == live.release]
+        entries = [entry for entry in self.layout.releases.history() if entry["release"] == live.release]
         last = entries[-1] if entries else {}
         state, restarts, killed = state_of(unit), int(unit["NRestarts"] or 0), oom_kills(unit["ControlGroup"])
         self.see_unit(live, state, restarts, killed)
@@ -263,8 +264,8 @@ class Examination:
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
         self.see_database()
-        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
-        kept = {release.id for release in self.layout.releases() if release.description is not None}
+        served = self.layout.releases.served()
+        kept = {release.id for release in self.layout.releases if release.description is not None}
         return {
             "slot": live.name,
             "release": live.release,

@@ -139,7 +139,6 @@ seconds:
 """
 
 import http.client
-import json
 import os
 import signal
 import time
@@ -152,21 +151,19 @@ from ansible_collections.pitcrew.django.plugins.module_utils.environment import 
     environment_file,
     environment_values,
 )
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Layout,
-    Slot,
+from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     read_text,
     remove_tree,
     replace_link,
-    timed,
     write_file,
 )
+from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, alone
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
 POLL_S = 0.1
-UNSERVED_KEPT_S = 24 * 3600
 # systemd reads the environment as root before it becomes the site's user.
 MODES = {"environment": 0o600, "secrets": 0o600}
 
@@ -184,7 +181,7 @@ class Switch:
         self.layout = Layout(params["name"], params["root"])
         self.live = self.layout.live
         self.candidate = self.layout.idle
-        self.release = self.layout.release(params["release"])
+        self.release = self.layout.releases.named(params["release"])
         self.wanted: dict[str, str] = {
             "unit": params["unit"],
             "environment": environment_file(environment_values(params["environment"], "site_environment")),
@@ -200,7 +197,7 @@ class Switch:
     def judge(self) -> None:
         """Raise Refused where there is no such release to run."""
         if self.release.description is None:
-            kept = [release.id for release in self.layout.releases() if release.description is not None]
+            kept = [release.id for release in self.layout.releases if release.description is not None]
             raise Refused(
                 f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
                 f"{', '.join(kept) or 'none'}; name one of these, or deploy"
@@ -316,18 +313,9 @@ class Switch:
 
     def record(self, slot: Slot) -> None:
         """Write down that the slot serves, unless the last entry says so."""
-        entries = self.layout.live_history()
-        if entries and (entries[-1]["release"], entries[-1]["slot"]) == (slot.release, slot.name):
-            return
-        entry = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "release": slot.release,
-            "slot": slot.name,
-        }
-        if holder := DeployLock(self.layout.root).holder:
-            entry["by"] = f"{holder.operator} on {holder.node}"
-        with open(self.layout.history, "a", encoding="utf-8") as history:
-            history.write(json.dumps(entry) + "\n")
+        holder = DeployLock(self.layout.root).holder
+        by = f"{holder.operator} on {holder.node}" if holder else None
+        self.layout.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
         """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
@@ -352,8 +340,7 @@ class Switch:
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
-        served = {entry["release"] for entry in self.layout.live_history()}
-        if self.release.id not in served | {self.live and self.live.release}:
+        if self.release.id not in {self.live and self.live.release, *self.layout.releases.served()}:
             self.release.remove()
 
     # The two ways it can go
@@ -450,26 +437,6 @@ class Switch:
             self.drain(self.candidate)
             self.retire(self.candidate)
 
-    def prune(self) -> None:
-        """Remove the releases that are not among the last that served, and the packages that only they used.
-
-        One that never served may be another run's, which is about to switch to it: it is left alone for a day. What
-        the other slot ran stays: it may still be answering, and pages of it are open.
-        """
-        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
-        on_disk = self.layout.releases()
-        names = {release.id for release in on_disk}
-        kept = [self.release.id, *(name for name in served if name in names and name != self.release.id)]
-        kept = kept[: self.params["keep"]] + [slot.release for slot in self.layout.slots.values()]
-        for release in on_disk:
-            fresh = release.record.exists() and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
-            if release.id not in kept and (release.id in served or not fresh):
-                release.remove()
-        used = {release.venv.resolve() for release in self.layout.releases()}
-        for environment in self.layout.environments():
-            if environment.venv.resolve() not in used:
-                environment.remove()
-
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Switch if there is a reason to.
@@ -485,7 +452,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         switch.judge()
         if differences or switch.live is None:
             switch.switch()
-            switch.prune()
+            slots = [slot.release for slot in switch.layout.slots.values()]
+            switch.layout.releases.prune(switch.release.id, slots, module.params["keep"])
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds

@@ -104,7 +104,7 @@ class Site:
         """Add to the settings."""
         self.files["shop.py"] += more
 
-    def environments(self) -> list[str]:
+    def shared_venvs(self) -> list[str]:
         """Name the virtual environments that releases share."""
         return sorted(os.listdir(self.tmp / "venvs"))
 
@@ -334,7 +334,7 @@ def test_a_sealed_release(site: Site) -> None:
     assert {".", "app/directory", "app/shop.py"} <= site.owners.keys()
     # Links stay the user's.
     assert not {"venv", "app/link", "app/broken"} & site.owners.keys()
-    packages = f"../../venvs/{site.environments()[0]}"
+    packages = f"../../venvs/{site.shared_venvs()[0]}"
     assert f"{packages}/venv/bin/pip" in site.owners
     # These are made by root in directories of root.
     made = [site.owners.pop(name)[:2] for name in ("../..", "..", "../../venvs", packages)]
@@ -371,7 +371,7 @@ def test_releases_with_the_same_packages_share_them(site: Site) -> None:
     site.build("r2")
     assert site.commands() == []
     one, two = (site.tmp / "releases" / name / "venv" for name in ("r1", "r2"))
-    assert one.readlink() == two.readlink() == Path("../../venvs") / site.environments()[0] / "venv"
+    assert one.readlink() == two.readlink() == Path("../../venvs") / site.shared_venvs()[0] / "venv"
     assert (two / "bin/pip").stat().st_mode & 0o777 == 0o750
 
 
@@ -399,10 +399,10 @@ def test_packages_that_are_not_shared(site: Site, monkeypatch: pytest.MonkeyPatc
             python.read_text().replace("#!/bin/sh", "#!/bin/sh\ncase $2 in *cache_tag*) exec echo 3.99;; esac", 1)
         )
     if reason == "cut off":
-        (site.tmp / "venvs" / site.environments()[0] / "complete").unlink()
+        (site.tmp / "venvs" / site.shared_venvs()[0] / "complete").unlink()
     site.build("r2", packages_digest="d2" if reason == "other packages" else "d1")
     assert len(site.commands()) == 3
-    assert len(site.environments()) == (1 if reason == "cut off" else 2)
+    assert len(site.shared_venvs()) == (1 if reason == "cut off" else 2)
 
 
 def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
@@ -473,7 +473,7 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
     """What is wrong with them may be the installation."""
     site.files = {"shop.py": SETTINGS}
     assert "Django cannot be imported" in site.build("r1")["msg"]
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 @pytest.mark.parametrize(
@@ -527,7 +527,7 @@ def test_a_broken_environment_is_not_used_again(site: Site) -> None:
     """Where Django does not even start, the packages that releases share may be why."""
     site.files["django/__init__.py"] = "raise ModuleNotFoundError('No module named django')\n"
     site.build()
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 def test_a_very_deep_directory(site: Site) -> None:
@@ -570,7 +570,7 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     assert "Release r1 is refused, the site is as it was: its packages cannot be installed: pip" in answer["msg"]
     assert "No matching distribution" in answer["msg"]
     assert not site.release.exists()
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 def test_without_the_python_that_was_said(site: Site) -> None:

@@ -101,18 +101,18 @@ def site(host: Site) -> Site:
     for directory in (blue.path, blue.unit_file.parent, layout.boot_link.parent):
         directory.mkdir(parents=True)
     for release in ("r1", "r2"):
-        layout.release(release).path.mkdir(parents=True)
-        layout.release(release).record.write_text("{}")
+        layout.releases.named(release).path.mkdir(parents=True)
+        layout.releases.named(release).record.write_text("{}")
     texts = {"unit": "[Service]\n", "secrets": "KEY=1\n", "gunicorn.conf.py": "workers = 3\n"}
     for name, text in texts.items():
         blue.file(name).write_text(text)
     blue.seal(texts, overlaps=True)
-    (blue.path / "release").symlink_to(layout.release("r2").path)
+    (blue.path / "release").symlink_to(layout.releases.named("r2").path)
     (blue.path / "http.sock").symlink_to(blue.socket)
     layout.boot_file.write_text(BOOT)
     layout.boot_link.symlink_to(layout.boot_file)
     layout.live_link.symlink_to("slots/blue")
-    layout.history.write_text(
+    layout.releases.history_file.write_text(
         '{"at": "2026-11-26T10:00:00Z", "release": "r1", "slot": "green", "by": "bert on desk"}\n'
         '{"at": "2026-11-27T08:12:31Z", "release": "r2", "slot": "blue", "by": "anna on laptop"}\n'
     )

@@ -24,6 +24,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
 from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import releases as releases_module
+from ansible_collections.pitcrew.django.plugins.module_utils import timing as timing_module
 from ansible_collections.pitcrew.django.plugins.module_utils import waiting_room as room_module
 from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
@@ -371,7 +373,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
         monkeypatch.setattr(module, "replace_link", noted)
         monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(layout_module, "time", clock)
+        monkeypatch.setattr(releases_module, "time", clock)
+        monkeypatch.setattr(timing_module, "time", clock)
         # No power is lost here, and a busy disk takes its time.
         monkeypatch.setattr(os, "fsync", lambda _file: None)
         monkeypatch.setattr(module, "Systemd", lambda _run: host)
@@ -485,7 +488,7 @@ def test_slots_take_turns(site: Site) -> None:
     """Each deploy goes to the slot that idles, and the history tells them all."""
     for release in ("r1", "r2", "r3", "r1"):
         site.deploy(release)
-    assert [(entry["release"], entry["slot"]) for entry in site.layout.live_history()] == [
+    assert [(entry["release"], entry["slot"]) for entry in site.layout.releases.history()] == [
         ("r1", "blue"),
         ("r2", "green"),
         ("r3", "blue"),
@@ -999,7 +1002,7 @@ def test_killed_before_the_history_is_written(site: Site, monkeypatch: pytest.Mo
         site.deploy("r2")
     monkeypatch.setattr(module, "replace_link", replace_link)
     site.deploy("r2")
-    assert [entry["release"] for entry in site.layout.live_history()] == ["r1", "r2"]
+    assert [entry["release"] for entry in site.layout.releases.history()] == ["r1", "r2"]
 
 
 # Check mode and what it shows
@@ -1186,7 +1189,7 @@ def test_the_history_says_who_it_was(site: Site, monkeypatch: pytest.MonkeyPatch
     anna = Holder("anna", "laptop", "", 1_750_000_000)
     DeployLock(site.root).take(anna, 600)
     site.deploy("r1", lock=anna.token)
-    assert site.layout.live_history()[-1]["by"] == "anna on laptop"
+    assert site.layout.releases.history()[-1]["by"] == "anna on laptop"
     site.build("r2")
     before = site.tree()
     assert "taken over by anna on laptop" in site.run("r2", lock="another")["msg"]
