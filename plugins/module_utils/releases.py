@@ -3,7 +3,7 @@
 """The life of a release: created, given its packages, finished, live, kept for a way back, removed.
 
 ========================  ================================================================================
-/srv/shop/releases/ID/    code (app), virtual environment (venv), release.json once complete
+/srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete
 /srv/shop/venvs/ID/       a virtual environment that the venv of one or several releases points to
 /srv/shop/history         one JSON object a line: which release went live when
 ========================  ================================================================================
@@ -90,6 +90,7 @@ class Release(RecordedDirectory):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.app = path / self.FILLED
+        self.overrides = path / "overrides"
 
     @property
     def id(self) -> str:

@@ -42,7 +42,10 @@ options:
     description: The content of O(archive) in base64. The action sets it where that is small.
     type: str
   path:
-    description: The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
+    description:
+      - The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
+      - C(overrides) gets a module C(site_overrides), which reads settings from C(SITE_OVERRIDES) over those of the
+        module that C(SITE_SETTINGS_MODULE) names. It takes C(overrides) in C(PYTHONPATH) to be found.
     type: path
     required: true
   project:
@@ -218,7 +221,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
-from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree
+from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, alone
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
@@ -234,12 +237,10 @@ STAGES = {
     "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate fails",
 }
-# What is left to do inside of a virtual environment. Once it is root's, the site's processes cannot write bytecode.
-FINISH = """
-import compileall, pathlib, sys, sysconfig
-packages = pathlib.Path(sysconfig.get_path("purelib"))
-(packages / "site_overrides.py").write_text(sys.argv[1])
-compileall.compile_dir(packages, quiet=2, workers=0)
+# Once a virtual environment is root's, the site's processes cannot write bytecode.
+COMPILE = """
+import compileall, sysconfig
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
 # The release that serves needs the CPU more than the one that is made.
 NICE = ("nice", "-n", "10")
@@ -307,11 +308,13 @@ class Build:
             raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
 
     def unpack(self) -> None:
-        """Give the source a place of its own.
+        """Give the source a place of its own, and the overrides of its settings one beside it.
 
         What comes out of the archive is written as the site's user: whoever may push to a repository is not root here.
         """
         self.release.create(self.account.pw_uid, self.account.pw_gid)
+        make_directory(self.release.overrides, 0, self.account.pw_gid)
+        write_file(self.release.overrides / "site_overrides.py", source_of(site_overrides), 0o644)
         content = self.params["content"]
         returncode, _out, err = self.module.run_command(
             [*self.as_user, "tar", "--extract", "--gzip", "--file", "-", "--directory", str(self.release.app)],
@@ -360,7 +363,7 @@ class Build:
         returncode, out, err = self.module.run_command(version, handle_exceptions=False)
         if returncode:
             raise Failed(f"site_python: {python!r} does not run on this host", err)
-        return self.releases.shared_venv(digest, out, source_of(site_overrides)) if digest else None
+        return self.releases.shared_venv(digest, out) if digest else None
 
     def install(self) -> None:
         """Give the release its packages."""
@@ -382,12 +385,11 @@ class Build:
         self.release.share(shared)
 
     def fill(self, venv: Path) -> None:
-        """Make a virtual environment with the packages of the list, the server, and the site's overrides."""
+        """Make a virtual environment with the packages of the list and the server."""
         uv = self.ensure_uv()
         project = self.release.app / self.params["project"]
         self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
-        # By the site's user: a build may have left a link in its place.
-        self.run([str(venv / "bin/python"), "-c", FINISH, source_of(site_overrides)], venv, {})
+        self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the answer and all that was written meanwhile.

@@ -44,6 +44,11 @@ SITES: dict[str, dict[str, Any]] = {
     "dash": {"site_name": "my-shop", "site_project_directory": "web/shop"},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
+    "overridden": {
+        "site_settings": {"DEBUG": False},
+        "site_secret_settings": {"SECRET_KEY": "correct horse"},
+        "site_environment": {"PYTHONPATH": "/opt/lib:/opt/more", "LANG": "de_DE.UTF-8"},
+    },
     "own": {
         "site_upload_limit": "1g",
         "site_request_timeout": 90,
@@ -108,6 +113,8 @@ PLAY = [
                         "boot": template("site", "boot.service.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
+                        "environment": "{{ site_process_environment }}",
+                        "secrets": "{{ site_process_secrets }}",
                     }
                 },
             },
@@ -481,6 +488,32 @@ def unit(text: str) -> dict[str, list[str]]:
             name, value = line.split("=", 1)
             found.setdefault(name, []).append(value)
     return found
+
+
+def test_the_environment_of_a_site(rendered: dict[str, dict[str, Any]]) -> None:
+    """Nothing leads to overrides where there are none."""
+    assert rendered["plain"]["environment"] == {
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "LANG": "C.UTF-8",
+        "PATH": "/srv/shop/releases/r1/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "SITE_RELEASE": "r1",
+    }
+    assert rendered["plain"]["secrets"] == {}
+
+
+def test_the_environment_of_a_site_with_overrides(rendered: dict[str, dict[str, Any]]) -> None:
+    """They are found first, then what the user says; their values are among the secrets."""
+    assert rendered["overridden"]["environment"] == {
+        "DJANGO_SETTINGS_MODULE": "site_overrides",
+        "LANG": "de_DE.UTF-8",
+        "PATH": "/srv/shop/releases/r1/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": "/srv/shop/releases/r1/overrides:/opt/lib:/opt/more",
+        "PYTHONUNBUFFERED": "1",
+        "SITE_RELEASE": "r1",
+        "SITE_SETTINGS_MODULE": "shop.settings",
+    }
+    assert rendered["overridden"]["secrets"] == {"SITE_OVERRIDES": '{"DEBUG": false, "SECRET_KEY": "correct horse"}'}
 
 
 def test_sections_of_the_unit(render: Render) -> None:

@@ -197,10 +197,22 @@ def test_a_finished_release(site: Site) -> None:
     assert json.loads(record.read_text()) == answer["description"]
     assert record.stat().st_mode & 0o777 == 0o644
     assert (site.release / "app/django/core/management.py").read_text() == DJANGO["django/core/management.py"]
-    assert (
-        "def overridden"
-        in (site.release / "venv/lib" / f"python{VERSION}" / "site-packages/site_overrides.py").read_text()
-    )
+
+
+def test_what_the_inventory_says_over_the_settings(site: Site) -> None:
+    """It lies in the release, not among packages that others share; only the environment leads there."""
+    site.files["other.py"] = SETTINGS.replace("shop.example.com", "elsewhere")
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "site_overrides",
+        "SITE_SETTINGS_MODULE": "other",
+        "SITE_OVERRIDES": '{"ALLOWED_HOSTS+": ["shop.example.com"]}',
+        "PYTHONPATH": str(site.release / "overrides"),
+    }
+    assert site.build(environment=environment)["changed"] is True
+    assert list((site.tmp / "venvs").rglob("*overrides*")) == []
+    module_file = site.release / "overrides/site_overrides.py"
+    assert module_file.stat().st_mode & 0o777 == 0o640
+    assert {"overrides", "overrides/site_overrides.py"} <= site.owners.keys()
 
 
 def test_every_process_is_the_site_s_user(site: Site) -> None:
