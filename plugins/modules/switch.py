@@ -88,10 +88,27 @@ options:
       - A change to a server of another O(protocol) runs both slots all the same.
     type: bool
     default: true
-  backlog:
-    description: How many requests can wait, where O(overlap) is false.
-    type: int
-    default: 2048
+  waiting_room:
+    description:
+      - What requests wait at where the host has no memory for both slots, such as C(shop-waiting.socket). It is there
+        only while they wait.
+    type: dict
+    required: true
+    suboptions:
+      socket:
+        description: The text of the unit at whose socket they wait.
+        type: str
+        required: true
+      service:
+        description: The text of the unit that hands them over to a slot.
+        type: str
+        required: true
+      script:
+        description:
+          - The text of the script that the service runs first, C(slots/waiting.sh). It ends when they can be answered,
+            or when the file C(/run/shop-waiting.shut) says that the time for that is over.
+        type: str
+        required: true
   lock:
     description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
     type: str
@@ -105,6 +122,10 @@ EXAMPLES = r"""
     release: 3f2a9c1d04ab-1f3e2c
     unit: "{{ lookup('ansible.builtin.template', 'slot.service.j2') }}"
     boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
+    waiting_room:
+      socket: "{{ lookup('ansible.builtin.template', 'waiting.socket.j2') }}"
+      service: "{{ lookup('ansible.builtin.template', 'waiting.service.j2') }}"
+      script: "{{ lookup('ansible.builtin.template', 'waiting.sh.j2') }}"
     files:
       gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
     question:
@@ -142,7 +163,8 @@ import http.client
 import os
 import signal
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -190,7 +212,7 @@ class Switch:
         }
         self.room = WaitingRoom(self.layout, systemd)
         self.seconds: dict[str, float] = {}
-        self.started = False
+        self.last_words = "(it was not started)"
 
     # What there is
 
@@ -273,7 +295,6 @@ class Switch:
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
-        self.started = True
         if complaint := self.systemd.order("start", slot.unit):
             raise Refused(f"it does not start: {complaint}")
         question = Question(
@@ -299,9 +320,17 @@ class Switch:
                 raise Refused(objection)
             time.sleep(POLL_S)
 
-    def go_live(self) -> None:
-        """Make the candidate the slot that serves, now and after a boot."""
-        replace_link(self.layout.live_link, f"slots/{self.candidate.name}")
+    def bring_up(self) -> None:
+        """Start the candidate and make it the slot that serves; stop it again where it does not pass."""
+        try:
+            with timed(self.seconds, "boot"):
+                self.start(self.candidate)
+            replace_link(self.layout.live_link, f"slots/{self.candidate.name}")
+        except (Exception, SystemExit):
+            self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
+            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
+                self.retire(self.candidate)
+            raise
 
     def enable(self) -> None:
         """Have the live slot, whichever it is then, started when the host starts."""
@@ -343,6 +372,48 @@ class Switch:
         if self.release.id not in {self.live and self.live.release, *self.layout.releases.served()}:
             self.release.remove()
 
+    # Without the memory for both slots
+
+    def must_wait(self, old: Slot) -> bool:
+        """Whether requests have to wait while one slot ends and the other begins: for want of memory for both.
+
+        What waits in one protocol can be answered in no other, so a change of server runs both all the same.
+        """
+        both_fit = self.params["overlap"] and old.overlaps
+        return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
+
+    @contextmanager
+    def waiting(self, old: Slot) -> Iterator[None]:
+        """End the old slot, and have requests wait while the block brings up the candidate, which answers them then.
+
+        If the block raises, the old slot is started again and answers them.
+        """
+        # Draining and stopping, starting, and stopping again what is refused: each for as long as it may take.
+        patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
+        self.room.open(old, self.candidate, self.params["waiting_room"], patience_s)
+        try:
+            with timed(self.seconds, "wait"):
+                self.drain(old)
+                self.systemd.order("stop", old.unit)
+            yield
+        except (Exception, SystemExit):
+            self.resume(old)
+            raise
+        self.room.close(self.candidate, old, self.params["drain_timeout"])
+
+    def resume(self, old: Slot) -> None:
+        """Start the slot that served before again, if need be, and let it answer those who wait."""
+        if not self.systemd.show(old.unit).running:
+            with suppress(Refused):  # The caller says so where it does not run.
+                self.start(old)
+        self.room.close(old, old, self.params["drain_timeout"])
+
+    def recover(self) -> None:
+        """Let those out who wait since an earlier run was cut off: the slot that is live answers them."""
+        if self.live is not None and self.room.exists:
+            self.retire(self.candidate)
+            self.resume(self.live)
+
     # The two ways it can go
 
     def switch(self) -> None:
@@ -353,24 +424,13 @@ class Switch:
         old = self.live
         if old is not None:
             self.record(old)  # An earlier run may have been cut off before it could.
-        # A connection lost between the control node and this host ends no switch half way.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        if old is not None and self.room.exists:
-            self.retire(self.candidate)
-            self.resume(old)
         try:
             self.prepare()
-            if old is not None and self.must_wait(old):
-                self.make_wait(old)
-            with timed(self.seconds, "boot"):
-                self.start(self.candidate)
-            self.go_live()
+            with self.waiting(old) if old is not None and self.must_wait(old) else nullcontext():
+                self.bring_up()
         except (Exception, SystemExit) as refusal:
-            journal = self.systemd.journal(self.candidate.unit) if self.started else "(it was not started)"
-            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
-                self.retire(self.candidate)
-            if old is not None and self.room.exists:
-                self.resume(old)
+            if self.layout.live is self.candidate:
+                raise  # It serves, and nothing is to be undone.
             self.forget()
             if not isinstance(refusal, (Refused, ValueError, OSError)):
                 raise
@@ -378,11 +438,9 @@ class Switch:
             if old and not self.systemd.show(old.unit).running:
                 keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
             raise Refused(
-                f"The end of its journal:\n{journal or '(empty)'}\n\n"
+                f"The end of its journal:\n{self.last_words}\n\n"
                 f"Release {self.release.id} is refused, {keeps}: {refusal}."
             ) from None
-        if old is not None and self.room.exists:
-            self.room.close(self.candidate, old, self.params["drain_timeout"])
         try:
             self.enable()
             self.record(self.candidate)
@@ -393,34 +451,8 @@ class Switch:
                 self.drain(old)
             self.let_go(old)
 
-    def must_wait(self, old: Slot) -> bool:
-        """Whether requests have to wait while one slot ends and the other begins: for want of memory for both.
-
-        What waits in one protocol can be answered in no other, so a change of server runs both all the same.
-        """
-        both_fit = self.params["overlap"] and old.overlaps
-        return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
-
-    def make_wait(self, old: Slot) -> None:
-        """Let the slot answer what it was asked, and end; all who come meanwhile wait."""
-        # Draining and stopping, starting, and stopping again what is refused: each for as long as it may take.
-        patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
-        self.room.open(old, self.candidate, self.params["backlog"], patience_s)
-        with timed(self.seconds, "wait"):
-            self.drain(old)
-            self.systemd.order("stop", old.unit)
-
-    def resume(self, old: Slot) -> None:
-        """Start the slot that served before again, if need be, and let it answer those who wait."""
-        if not self.systemd.show(old.unit).running:
-            with suppress(Refused):  # The caller says so where it does not run.
-                self.start(old)
-        self.room.close(old, old, self.params["drain_timeout"])
-
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
-        if self.room.exists:  # There is no memory for both.
-            self.retire(self.candidate)
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
@@ -429,8 +461,6 @@ class Switch:
                 f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
                 f"Release {self.release.id}, which is live, does not come up again: {refusal}"
             ) from None
-        if self.room.exists:
-            self.room.close(live, live, self.params["drain_timeout"])
         self.enable()
         self.record(live)
         if not self.systemd.show(self.candidate.unit).ending:
@@ -450,6 +480,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = switch.diff()
     if result["changed"] and not module.check_mode:
         switch.judge()
+        # A connection lost between the control node and this host ends no switch half way.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        switch.recover()
         if differences or switch.live is None:
             switch.switch()
             slots = [slot.release for slot in switch.layout.slots.values()]
@@ -480,7 +513,11 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 35},
             "keep": {"type": "int", "default": 5},
             "overlap": {"type": "bool", "default": True},
-            "backlog": {"type": "int", "default": 2048},
+            "waiting_room": {
+                "type": "dict",
+                "required": True,
+                "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
+            },
             "lock": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,

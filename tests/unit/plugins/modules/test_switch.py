@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
@@ -33,8 +34,31 @@ from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Unit
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
 
+TEMPLATES = Path(__file__).resolve().parents[4] / "roles/site/templates"
 SECRET = "correct horse battery staple"
 BOOT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def waiting_room(root: Path, run: Path) -> dict[str, str]:
+    """What a deploy says of the waiting room, from the role's own templates, with another /run."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment.filters["comment"] = "# {}".format
+    said = {
+        "ansible_managed": "managed",
+        "site_name": "shop",
+        "site_user": "shop",
+        "site_root": root,
+        "__site_server_backlog": 512,
+        "__site_waiting_descriptors": 3136,
+    }
+    return {
+        name: environment.from_string((TEMPLATES / file).read_text()).render(said).replace("/run/", f"{run}/")
+        for name, file in (
+            ("socket", "waiting.socket.j2"),
+            ("service", "waiting.service.j2"),
+            ("script", "waiting.sh.j2"),
+        )
+    }
 
 
 class Killed(BaseException):
@@ -272,6 +296,7 @@ class Site:
 
     root: Path
     units: Path
+    waiting_room: dict[str, str]
     host: Host
     capsys: pytest.CaptureFixture[str]
     said: dict[str, Any] = field(default_factory=dict)
@@ -297,6 +322,7 @@ class Site:
             "unit": "[Service]\nUser=shop\n",
             "boot_unit": BOOT,
             "files": {"gunicorn.conf.py": "workers = 2\n"},
+            "waiting_room": self.waiting_room,
             "environment": {"DEBUG": False, "SITE_RELEASE": "fixed"},
             "secrets": {"SECRET_KEY": SECRET},
             "question": {"host": "shop.example.com", "path": "/healthz/"},
@@ -379,7 +405,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         monkeypatch.setattr(os, "fsync", lambda _file: None)
         monkeypatch.setattr(module, "Systemd", lambda _run: host)
         hangup = signal.getsignal(signal.SIGHUP)
-        yield Site(root, units, host, capsys)
+        yield Site(root, units, waiting_room(root, Path(run)), host, capsys)
         signal.signal(signal.SIGHUP, hangup)
         for server in host.servers.values():
             server.close()
@@ -1211,7 +1237,7 @@ def test_without_memory_for_both_the_old_slot_ends_first(site: Site) -> None:
     """Requests wait, are handed over to the new slot once it was asked, and nothing is left of the waiting room."""
     site.deploy("r1")
     site.host.under_ways = [2, 0, 3, 0]
-    site.deploy("r2", overlap=False, backlog=512)
+    site.deploy("r2", overlap=False)
     assert site.serves() == ("green", "r2")
     assert site.at_rest()
     assert in_the_room(site) == []
@@ -1235,7 +1261,7 @@ def test_without_memory_for_both_the_old_slot_ends_first(site: Site) -> None:
 
 
 def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the new slot starts, nginx is led to the waiting room, which is shut, and has as many places as planned."""
+    """While the new slot starts, nginx is led to the waiting room, which is shut and is the one that was meant."""
     site.deploy("r1")
     site.build("r2")
     start, seen = site.host.start, {}
@@ -1248,19 +1274,15 @@ def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monk
         seen["live"] = site.serves()
         seen["shut"] = room.shut.read_text()
         seen["target"] = os.readlink(room.target) == str(blue.socket)
-        seen["files"] = [file.read_text() for file in room.files]
+        seen["files"] = {name: file.read_text() for name, file in room.files.items()}
         return start(unit)
 
     monkeypatch.setattr(site.host, "start", look)
-    site.run("r2", overlap=False, backlog=512, boot_timeout=20, patience=5, drain_timeout=35)
+    site.run("r2", overlap=False, boot_timeout=20, patience=5, drain_timeout=35)
     assert (seen["door"], seen["live"], seen["target"]) == (True, ("blue", "r1"), True)
     # 1000 s after the boot, and 3 x 35 + 20 + 5 + 10 s.
-    assert seen["shut"] == "1140\n"
-    unit, service = seen["files"]
-    assert "Backlog=512\n" in unit
-    assert "SocketGroup=shop\n" in unit
-    assert "LimitNOFILE=3136\n" in service
-    assert "After=shop-boot.service shop@blue.service\n" in service
+    assert seen["shut"] == "1140 blue green\n"
+    assert seen["files"] == site.waiting_room
 
 
 @pytest.fixture
@@ -1287,7 +1309,7 @@ def wait_in(tmp_path: Path) -> Callable[..., list[str]]:
             (directory / name).chmod(0o755)
         path = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
         done = subprocess.run(
-            ["/bin/sh", str(room.script)], env=path, check=True, timeout=20, capture_output=True, text=True
+            ["/bin/sh", str(room.files["script"])], env=path, check=True, timeout=20, capture_output=True, text=True
         )
         assert done.stderr == ""
         return calls.read_text().splitlines()
@@ -1302,7 +1324,7 @@ def test_a_waiting_room_that_nobody_opens(
     site: Site, room: WaitingRoom, wait_in: Callable[..., list[str]], live: str, calls: list[str]
 ) -> None:
     """The run is gone: whoever waits brings back the slot that is live, and is led to it."""
-    room.shut.write_text(f"{room_module.uptime() - 1}\n")
+    room.shut.write_text(f"{room_module.uptime() - 1} blue green\n")
     if live == "green":
         module.replace_link(site.layout.live_link, "slots/green")
     assert wait_in(room) == calls
