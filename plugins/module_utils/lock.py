@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run works on a site at a time, and the next one learns whose run that is.
 
-A run pays several visits to the host. During those that change something it holds a lock of the kernel (C(alone)),
-which nobody can forget to give back. From the first visit to the last it has its name in a record (C(DeployLock)).
+A run pays several visits to the host. During each that changes something it holds a lock of the kernel
+(C(exclusive_visit)), which nobody can forget to give back. From the first visit to the last it has its name in a record
+(C(DeployLock)).
 A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while.
 The record is in /run, so that a reboot clears it, and its signs of life are counted from the boot: the clock of a host
 may be set while a run is under way, or be wrong.
@@ -22,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Busy", "DeployLock", "Holder", "alone"]
+__all__ = ["Busy", "DeployLock", "Holder", "exclusive_visit"]
 
 RUN = Path("/run")
 POLL_S = 0.2
@@ -167,7 +168,7 @@ class DeployLock:
 
 
 @contextmanager
-def alone(root: str | Path, token: str | None = None) -> Iterator[None]:
+def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None]:
     """Hold the site for one visit, by a lock that only root can take and that ends with the process.
 
     With the token of the run that has the site, wait for the last visit of one that was cut off. Raises Busy where

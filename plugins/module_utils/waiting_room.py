@@ -18,9 +18,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
+from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as hosted_site_module
 from ansible_collections.pitcrew.django.plugins.module_utils.files import replace_link, write_file
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["WaitingRoom"]
@@ -39,17 +39,17 @@ def uptime() -> int:
 class WaitingRoom:
     """The waiting room of one site."""
 
-    def __init__(self, layout: Layout, systemd: Systemd) -> None:
+    def __init__(self, site: HostedSite, systemd: Systemd) -> None:
         self.systemd = systemd
-        name = f"{layout.name}-waiting"
+        name = f"{site.name}-waiting"
         self.socket = RUN / f"{name}.sock"
         self.shut = RUN / f"{name}.shut"
-        slots = layout.root / "slots"
+        slots = site.root / "slots"
         self.target = slots / "waiting.sock"
         self.units = (f"{name}.socket", f"{name}.service")
-        socket, service = (layout_module.UNITS / unit for unit in self.units)
+        socket, service = (hosted_site_module.UNITS / unit for unit in self.units)
         self.files = {"socket": socket, "service": service, "script": slots / "waiting.sh"}
-        self.wanted_by = layout_module.UNITS / "sockets.target.wants" / socket.name
+        self.wanted_by = hosted_site_module.UNITS / "sockets.target.wants" / socket.name
 
     @property
     def exists(self) -> bool:
@@ -72,13 +72,13 @@ class WaitingRoom:
         if complaint := self.systemd.order("start", self.units[0]):
             self._remove()
             raise OSError(f"requests cannot wait: {complaint}")
-        replace_link(old.door, str(self.socket))
+        replace_link(old.socket_link, str(self.socket))
 
     def close(self, slot: Slot, old: Slot, patience_s: float) -> None:
-        """Hand over to the slot, which serves, all who wait; give the one before its own door back, and remove it."""
+        """Hand over to the slot, which serves, all who wait, lead nginx past the room again, and remove it."""
         replace_link(self.target, str(slot.socket))
         self.shut.unlink(missing_ok=True)
-        replace_link(old.door, str(old.socket))
+        replace_link(old.socket_link, str(old.socket))
         deadline = time.monotonic() + patience_s
         while self.systemd.under_way(self.socket) and time.monotonic() < deadline:
             time.sleep(POLL_S)

@@ -220,9 +220,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
-from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, alone
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
@@ -480,7 +480,7 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
         module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.")
 
 
-def make_room(release: Path, params: dict[str, Any]) -> None:
+def make_directories(release: Path, params: dict[str, Any]) -> None:
     """See that the site's directories are there. Behind the first of them nobody but the site's group can look."""
     account = pwd.getpwnam(params["user"])
     make_directory(release.parents[1], 0, account.pw_gid)
@@ -528,8 +528,8 @@ def main() -> None:
     os.umask(0o022)
     path = Path(module.params["path"])
     try:
-        make_room(path, module.params)
-        with alone(path.parents[1], module.params["lock"]):
+        make_directories(path, module.params)
+        with exclusive_visit(path.parents[1], module.params["lock"]):
             finished = Release(path).description  # Perhaps by another run, since this one looked.
             wanted = module.params["migrate"] and module.params["leads"]
             if finished and (finished["migrated"] or not wanted):

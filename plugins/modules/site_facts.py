@@ -130,7 +130,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 PROC = Path("/proc")
@@ -220,20 +220,20 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    layout = Layout(module.params["name"], module.params["root"])
-    live = layout.live
+    site = HostedSite(module.params["name"], module.params["root"])
+    live = site.live
     group = members(module.params["name"])
     packages = installed(read_text(DPKG_STATUS) or "")
-    descriptions = {release.id: release.description for release in layout.releases}
+    descriptions = {release.id: release.description for release in site.releases}
     finished = {release: text for release, text in descriptions.items() if text is not None}
-    lived = [entry["release"] for entry in layout.releases.history() if entry["release"] in finished]
+    lived = [entry["release"] for entry in site.releases.history() if entry["release"] in finished]
     before = [release for release in lived if live and release != live.release]
-    site = {
+    found = {
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
-        "serves": layout.releases.named(live.release).recorded if live and live.release else None,
-        "outdated": [release.id for release in layout.releases if release.outdated],
+        "serves": site.releases.named(live.release).recorded if live and live.release else None,
+        "outdated": [release.id for release in site.releases if release.outdated],
         "served": list(dict.fromkeys(lived)),
         "previous": before[-1] if before else None,
         "packages": sorted(packages),
@@ -245,7 +245,7 @@ def main() -> None:
         capacity = read_capacity()
     except CapacityError as error:
         module.fail_json(msg=f"site_facts: {error}")
-    module.exit_json(ansible_facts={"pitcrew_site": site, "pitcrew_capacity": capacity})
+    module.exit_json(ansible_facts={"pitcrew_site": found, "pitcrew_capacity": capacity})
 
 
 if __name__ == "__main__":

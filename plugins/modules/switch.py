@@ -169,7 +169,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.environment import (
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
 )
@@ -179,8 +179,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     replace_link,
     write_file,
 )
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, alone
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
@@ -200,17 +200,17 @@ class Switch:
     def __init__(self, params: dict[str, Any], systemd: Systemd) -> None:
         self.params = params
         self.systemd = systemd
-        self.layout = Layout(params["name"], params["root"])
-        self.live = self.layout.live
-        self.candidate = self.layout.idle
-        self.release = self.layout.releases.named(params["release"])
+        self.site = HostedSite(params["name"], params["root"])
+        self.live = self.site.live
+        self.candidate = self.site.idle
+        self.release = self.site.releases.named(params["release"])
         self.wanted: dict[str, str] = {
             "unit": params["unit"],
             "environment": environment_file(environment_values(params["environment"], "site_environment")),
             "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
             **params["files"],
         }
-        self.room = WaitingRoom(self.layout, systemd)
+        self.room = WaitingRoom(self.site, systemd)
         self.seconds: dict[str, float] = {}
         self.last_words = "(it was not started)"
 
@@ -219,7 +219,7 @@ class Switch:
     def judge(self) -> None:
         """Raise Refused where there is no such release to run."""
         if self.release.description is None:
-            kept = [release.id for release in self.layout.releases if release.description is not None]
+            kept = [release.id for release in self.site.releases if release.description is not None]
             raise Refused(
                 f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
                 f"{', '.join(kept) or 'none'}; name one of these, or deploy"
@@ -249,7 +249,7 @@ class Switch:
         """Whether the live slot runs and starts at boot, and the other one does not run, or not for long."""
         return (
             self.live is not None
-            and self.layout.boots(self.params["boot_unit"])
+            and self.site.boots(self.params["boot_unit"])
             and self.systemd.show(self.live.unit).running
             and self.systemd.show(self.candidate.unit).ending
             and not self.room.exists
@@ -265,7 +265,7 @@ class Switch:
     def prepare(self) -> None:
         """Write the idle slot anew."""
         slot = self.candidate
-        self.retire(slot)
+        self.stop(slot)
         remove_tree(slot.path)
         # A reload of systemd costs visitors more than a start does, and most releases have the unit of the one before.
         reload = read_text(slot.unit_file) != self.wanted["unit"]
@@ -273,7 +273,7 @@ class Switch:
         for name, text in self.wanted.items():
             if name != "unit" or reload:
                 write_file(slot.file(name), text, MODES.get(name, 0o644))
-        slot.seal(self.wanted, self.params["overlap"])
+        slot.record_deployed(self.wanted, self.params["overlap"])
         for url_path, directory in self.public.items():
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -325,26 +325,26 @@ class Switch:
         try:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
-            replace_link(self.layout.live_link, f"slots/{self.candidate.name}")
+            replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit):
             self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
             with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
-                self.retire(self.candidate)
+                self.stop(self.candidate)
             raise
 
     def enable(self) -> None:
         """Have the live slot, whichever it is then, started when the host starts."""
-        if self.layout.boots(self.params["boot_unit"]):
+        if self.site.boots(self.params["boot_unit"]):
             return
-        write_file(self.layout.boot_file, self.params["boot_unit"], 0o644)
-        if complaint := self.systemd.order("enable", self.layout.boot_unit):
+        write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
+        if complaint := self.systemd.order("enable", self.site.boot_unit):
             raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
         """Write down that the slot serves, unless the last entry says so."""
-        holder = DeployLock(self.layout.root).holder
+        holder = DeployLock(self.site.root).holder
         by = f"{holder.operator} on {holder.node}" if holder else None
-        self.layout.releases.add_to_history(slot.release, slot.name, by)
+        self.site.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
         """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
@@ -352,12 +352,12 @@ class Switch:
         while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
             time.sleep(POLL_S)
 
-    def let_go(self, slot: Slot) -> None:
+    def tell_to_stop(self, slot: Slot) -> None:
         """Tell a slot to stop, and leave no secret in it. That it has stopped is for verify to see."""
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
-    def retire(self, slot: Slot) -> None:
+    def stop(self, slot: Slot) -> None:
         """Stop the slot, and leave no secret in it."""
         if not self.systemd.show(slot.unit).stopped:
             self.systemd.order("stop", slot.unit)
@@ -365,11 +365,11 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Leave nothing of the candidate, which is retired, nor of its release if that never served."""
+        """Leave nothing of the candidate, which has stopped, nor of its release if that never served."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
-        if self.release.id not in {self.live and self.live.release, *self.layout.releases.served()}:
+        if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
             self.release.remove()
 
     # Without the memory for both slots
@@ -411,13 +411,13 @@ class Switch:
     def recover(self) -> None:
         """Let those out who wait since an earlier run was cut off: the slot that is live answers them."""
         if self.live is not None and self.room.exists:
-            self.retire(self.candidate)
+            self.stop(self.candidate)
             self.resume(self.live)
 
     # The two ways it can go
 
     def switch(self) -> None:
-        """Bring the candidate up, make it live, and let the old slot go.
+        """Bring the candidate up, make it live, and tell the old slot to stop.
 
         Raises Refused where the candidate does not pass; nothing is left of it then.
         """
@@ -429,7 +429,7 @@ class Switch:
             with self.waiting(old) if old is not None and self.must_wait(old) else nullcontext():
                 self.bring_up()
         except (Exception, SystemExit) as refusal:
-            if self.layout.live is self.candidate:
+            if self.site.live is self.candidate:
                 raise  # It serves, and nothing is to be undone.
             self.forget()
             if not isinstance(refusal, (Refused, ValueError, OSError)):
@@ -449,7 +449,7 @@ class Switch:
         if old is not None:
             with timed(self.seconds, "drain"):
                 self.drain(old)
-            self.let_go(old)
+            self.tell_to_stop(old)
 
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
@@ -465,7 +465,7 @@ class Switch:
         self.record(live)
         if not self.systemd.show(self.candidate.unit).ending:
             self.drain(self.candidate)
-            self.retire(self.candidate)
+            self.stop(self.candidate)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -485,12 +485,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         switch.recover()
         if differences or switch.live is None:
             switch.switch()
-            slots = [slot.release for slot in switch.layout.slots.values()]
-            switch.layout.releases.prune(switch.release.id, slots, module.params["keep"])
+            slots = [slot.release for slot in switch.site.slots.values()]
+            switch.site.releases.prune(switch.release.id, slots, module.params["keep"])
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
-    slot = switch.layout.live or switch.candidate
+    slot = switch.site.live or switch.candidate
     return {"slot": slot.name, "release": switch.release.id, **result}
 
 
@@ -525,7 +525,7 @@ def main() -> None:
     os.umask(0o022)
     try:
         # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
-        with nullcontext() if module.check_mode else alone(module.params["root"], module.params["lock"]):
+        with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, Busy, ValueError, OSError) as error:
         module.fail_json(msg=str(error).rstrip(".") + ".")

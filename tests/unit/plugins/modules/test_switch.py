@@ -23,12 +23,12 @@ from typing import Any
 import jinja2
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
+from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as hosted_site_module
 from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
 from ansible_collections.pitcrew.django.plugins.module_utils import releases as releases_module
 from ansible_collections.pitcrew.django.plugins.module_utils import timing as timing_module
 from ansible_collections.pitcrew.django.plugins.module_utils import waiting_room as room_module
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Unit
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
@@ -140,8 +140,8 @@ class Server:
 class Host:
     """Stand in for Systemd (module_utils/systemd.py): the same five methods."""
 
-    def __init__(self, layout: Layout, clock: Clock) -> None:
-        self.layout, self.clock = layout, clock
+    def __init__(self, hosted: HostedSite, clock: Clock) -> None:
+        self.hosted, self.clock = hosted, clock
         self.behaviours: dict[str, Behaviour] = {}
         # The units that it holds: those that run or failed, and those that others refer to.
         self.loaded: dict[str, str] = {}
@@ -172,7 +172,7 @@ class Host:
 
     def slot(self, unit: str) -> Slot:
         """Find the slot of a unit."""
-        return next(slot for slot in self.layout.slots.values() if slot.unit == unit)
+        return next(slot for slot in self.hosted.slots.values() if slot.unit == unit)
 
     def state(self, unit: str, active: str, restarts: int = 0) -> None:
         """Set what `show` tells."""
@@ -187,7 +187,7 @@ class Host:
     def order(self, *words: str) -> str | None:
         """Do as systemctl does."""
         verb, *units = [word for word in words if word != "--no-block"]
-        if units == [self.layout.boot_unit]:
+        if units == [self.hosted.boot_unit]:
             self.note(verb)
             return {"enable": self.enable}[verb]()
         if units and "-waiting." in units[0]:
@@ -218,7 +218,7 @@ class Host:
 
     def under_way(self, path: Path) -> int:
         """Tell how many requests there are, one number a question."""
-        [name] = [slot.name for slot in self.layout.slots.values() if slot.socket == path] or ["the waiting room"]
+        [name] = [slot.name for slot in self.hosted.slots.values() if slot.socket == path] or ["the waiting room"]
         count = self.under_ways.pop(0) if self.under_ways else 0
         self.note(f"{count} under way in {name}")
         return count
@@ -237,12 +237,12 @@ class Host:
 
     def enable(self) -> str | None:
         """Make the link, unless there is a complaint."""
-        if not self.layout.boot_file.exists():
-            return f"Unit file {self.layout.boot_unit} does not exist."
+        if not self.hosted.boot_file.exists():
+            return f"Unit file {self.hosted.boot_unit} does not exist."
         if not self.cannot_enable:
-            self.layout.boot_link.parent.mkdir(exist_ok=True)
-            self.layout.boot_link.unlink(missing_ok=True)
-            self.layout.boot_link.symlink_to(self.layout.boot_file)
+            self.hosted.boot_link.parent.mkdir(exist_ok=True)
+            self.hosted.boot_link.unlink(missing_ok=True)
+            self.hosted.boot_link.symlink_to(self.hosted.boot_file)
         return self.cannot_enable
 
     def start(self, unit: str) -> str | None:
@@ -276,7 +276,7 @@ class Host:
 
     def stop(self, unit: str) -> None:
         """Stop it, and write down where that was the slot that served."""
-        if self.layout.live is self.slot(unit):
+        if self.hosted.live is self.slot(unit):
             self.outages.append(unit)
         self.state(unit, "inactive")
         self.unload(unit)
@@ -302,9 +302,9 @@ class Site:
     said: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def layout(self) -> Layout:
+    def hosted(self) -> HostedSite:
         """Where it lies."""
-        return self.host.layout
+        return self.host.hosted
 
     def build(self, release: str, public: dict[str, str] | None = None) -> Path:
         """Put a finished release on disk."""
@@ -360,14 +360,14 @@ class Site:
 
     def serves(self) -> tuple[str | None, str | None]:
         """Tell which slot serves which release."""
-        live = self.layout.live
+        live = self.hosted.live
         return (live.name, live.release) if live else (None, None)
 
     def at_rest(self) -> bool:
         """Tell whether the live slot alone runs and starts at boot."""
-        slots = self.layout.slots.values()
+        slots = self.hosted.slots.values()
         running = [slot for slot in slots if not self.host.show(slot.unit).stopped]
-        return running == [self.layout.live] and self.layout.boots(BOOT)
+        return running == [self.hosted.live] and self.hosted.boots(BOOT)
 
 
 @pytest.fixture
@@ -376,20 +376,20 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     root, units = tmp_path / "srv/shop", tmp_path / "system"
     (root / "releases").mkdir(parents=True)
     units.mkdir()
-    monkeypatch.setattr(layout_module, "UNITS", units)
-    monkeypatch.setattr(layout_module, "WANTS", units / "multi-user.target.wants")
+    monkeypatch.setattr(hosted_site_module, "UNITS", units)
+    monkeypatch.setattr(hosted_site_module, "WANTS", units / "multi-user.target.wants")
     # The path of a unix socket is short: shorter than those of pytest may be.
     with tempfile.TemporaryDirectory(dir="/tmp") as run:
         initialise = Slot.__init__
 
-        def in_run(slot: Slot, layout: Layout, name: str) -> None:
-            initialise(slot, layout, name)
+        def in_run(slot: Slot, hosted: HostedSite, name: str) -> None:
+            initialise(slot, hosted, name)
             slot.socket = Path(run, *slot.socket.parts[2:])
 
         monkeypatch.setattr(Slot, "__init__", in_run)
         monkeypatch.setattr(room_module, "RUN", Path(run))
         clock = Clock()
-        host = Host(Layout("shop", str(root)), clock)
+        host = Host(HostedSite("shop", str(root)), clock)
         replace_link = module.replace_link
 
         def noted(link: Path, target: str) -> None:
@@ -441,7 +441,7 @@ def test_what_a_slot_holds(site: Site) -> None:
     assert (slot / "gunicorn.conf.py").read_text() == "workers = 2\n"
     assert (site.units / "shop@blue.service").read_text() == "[Service]\nUser=shop\n"
     assert os.readlink(slot / "release") == str(site.root / "releases/r1")
-    assert os.readlink(slot / "http.sock") == str(site.layout.slots["blue"].socket)
+    assert os.readlink(slot / "http.sock") == str(site.hosted.slots["blue"].socket)
     assert os.readlink(slot / "public/static") == "/srv/shop/releases/r1/app/static"
     assert os.readlink(slot / "public/up/loads") == "/var/lib/shop/media"
     assert (site.units / "shop-boot.service").read_text() == BOOT
@@ -514,7 +514,7 @@ def test_slots_take_turns(site: Site) -> None:
     """Each deploy goes to the slot that idles, and the history tells them all."""
     for release in ("r1", "r2", "r3", "r1"):
         site.deploy(release)
-    assert [(entry["release"], entry["slot"]) for entry in site.layout.releases.history()] == [
+    assert [(entry["release"], entry["slot"]) for entry in site.hosted.releases.history()] == [
         ("r1", "blue"),
         ("r2", "green"),
         ("r3", "blue"),
@@ -887,7 +887,7 @@ def test_killed_at_any_moment(site: Site, moment: str, then: str) -> None:
     with pytest.raises(Killed):
         site.deploy("r2")
     assert site.host.kill_before == ""
-    live = site.layout.live
+    live = site.hosted.live
     assert live is not None
     assert site.host.show(live.unit).running
     assert site.deploy(then)["release"] == then
@@ -900,7 +900,7 @@ def test_a_candidate_left_running_is_settled(site: Site) -> None:
     """Nothing differs, but the idle slot runs: it is drained and stopped."""
     site.deploy("r1")
     site.deploy("r2")
-    blue = site.layout.slots["blue"]
+    blue = site.hosted.slots["blue"]
     site.host.reset(blue.unit)
     site.host.start(blue.unit)
     site.host.under_ways = [1, 0]
@@ -924,7 +924,7 @@ def test_a_live_slot_that_was_stopped_is_started_again(site: Site) -> None:
 def test_a_live_slot_that_does_not_start_at_boot_does_again(site: Site) -> None:
     """An operator disabled it; nothing is restarted for that."""
     site.deploy("r1")
-    site.layout.boot_link.unlink()
+    site.hosted.boot_link.unlink()
     assert site.deploy("r1")["changed"] is True
     assert site.host.story == ["enable"]
     assert site.at_rest()
@@ -1028,7 +1028,7 @@ def test_killed_before_the_history_is_written(site: Site, monkeypatch: pytest.Mo
         site.deploy("r2")
     monkeypatch.setattr(module, "replace_link", replace_link)
     site.deploy("r2")
-    assert [entry["release"] for entry in site.layout.releases.history()] == ["r1", "r2"]
+    assert [entry["release"] for entry in site.hosted.releases.history()] == ["r1", "r2"]
 
 
 # Check mode and what it shows
@@ -1064,10 +1064,10 @@ def test_check_mode_writes_nothing(site: Site, release: str, said: dict[str, Any
 def test_check_mode_does_not_settle(site: Site) -> None:
     """It says that there is something to do."""
     site.deploy("r1")
-    site.layout.boot_link.unlink()
+    site.hosted.boot_link.unlink()
     site.host.log.clear()
     assert site.run("r1", check=True)["changed"] is True
-    assert not site.layout.boots(BOOT)
+    assert not site.hosted.boots(BOOT)
     assert site.host.log == []
 
 
@@ -1159,7 +1159,7 @@ def test_another_switch_under_way(site: Site, release: str) -> None:
     """One at a time; the second says so, and touches nothing."""
     site.deploy("r1")
     site.build("r2")
-    site.layout.boot_link.unlink()
+    site.hosted.boot_link.unlink()
     site.host.log.clear()
     before = site.tree()
     with (site.root / ".lock").open("w") as lock:
@@ -1215,7 +1215,7 @@ def test_the_history_says_who_it_was(site: Site, monkeypatch: pytest.MonkeyPatch
     anna = Holder("anna", "laptop", "", 1_750_000_000)
     DeployLock(site.root).take(anna, 600)
     site.deploy("r1", lock=anna.token)
-    assert site.layout.releases.history()[-1]["by"] == "anna on laptop"
+    assert site.hosted.releases.history()[-1]["by"] == "anna on laptop"
     site.build("r2")
     before = site.tree()
     assert "taken over by anna on laptop" in site.run("r2", lock="another")["msg"]
@@ -1228,8 +1228,8 @@ def test_the_history_says_who_it_was(site: Site, monkeypatch: pytest.MonkeyPatch
 def in_the_room(site: Site) -> list[str]:
     """Name what there is of a waiting room, on disk and in front of the slots."""
     found = [path.name for path in site.units.rglob("*waiting*")]
-    doors = [slot.door for slot in site.layout.slots.values()]
-    found += [door.parent.name for door in doors if door.is_symlink() and "waiting" in os.readlink(door)]
+    links = [slot.socket_link for slot in site.hosted.slots.values()]
+    found += [link.parent.name for link in links if link.is_symlink() and "waiting" in os.readlink(link)]
     return found + [path.name for path in (site.root / "slots").glob("waiting*")]
 
 
@@ -1269,8 +1269,8 @@ def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monk
     room_module.UPTIME.write_text("1000.25 3600.00\n")
 
     def look(unit: str) -> str | None:
-        blue, room = site.layout.slots["blue"], WaitingRoom(site.layout, site.host)
-        seen["door"] = os.readlink(blue.door) == str(room.socket)
+        blue, room = site.hosted.slots["blue"], WaitingRoom(site.hosted, site.host)
+        seen["link"] = os.readlink(blue.socket_link) == str(room.socket)
         seen["live"] = site.serves()
         seen["shut"] = room.shut.read_text()
         seen["target"] = os.readlink(room.target) == str(blue.socket)
@@ -1279,7 +1279,7 @@ def test_those_who_wait_are_kept_from_a_slot_that_was_not_asked(site: Site, monk
 
     monkeypatch.setattr(site.host, "start", look)
     site.run("r2", overlap=False, boot_timeout=20, patience=5, drain_timeout=35)
-    assert (seen["door"], seen["live"], seen["target"]) == (True, ("blue", "r1"), True)
+    assert (seen["link"], seen["live"], seen["target"]) == (True, ("blue", "r1"), True)
     # 1000 s after the boot, and 3 x 35 + 20 + 5 + 10 s.
     assert seen["shut"] == "1140 blue green\n"
     assert seen["files"] == site.waiting_room
@@ -1293,7 +1293,7 @@ def room(site: Site) -> WaitingRoom:
     site.host.kill_before = "start green"
     with pytest.raises(Killed):
         site.run("r2", overlap=False)
-    return WaitingRoom(site.layout, site.host)
+    return WaitingRoom(site.hosted, site.host)
 
 
 @pytest.fixture
@@ -1326,10 +1326,10 @@ def test_a_waiting_room_that_nobody_opens(
     """The run is gone: whoever waits brings back the slot that is live, and is led to it."""
     room.shut.write_text(f"{room_module.uptime() - 1} blue green\n")
     if live == "green":
-        module.replace_link(site.layout.live_link, "slots/green")
+        module.replace_link(site.hosted.live_link, "slots/green")
     assert wait_in(room) == calls
     assert not room.shut.exists()
-    assert os.readlink(room.target) == str(site.layout.slots[live].socket)
+    assert os.readlink(room.target) == str(site.hosted.slots[live].socket)
 
 
 def test_a_clock_that_is_set_opens_no_waiting_room(room: WaitingRoom, wait_in: Callable[..., list[str]]) -> None:
@@ -1439,8 +1439,8 @@ def test_a_history_that_cannot_be_written_keeps_nobody_waiting(site: Site, monke
 def test_a_change_of_protocol_runs_both(site: Site) -> None:
     """What waits speaks the old one."""
     site.deploy("r1")
-    blue = site.layout.slots["blue"]
-    blue.door.rename(blue.path / "uwsgi.sock")
+    blue = site.hosted.slots["blue"]
+    blue.socket_link.rename(blue.path / "uwsgi.sock")
     site.deploy("r2", overlap=False)
     assert site.serves() == ("green", "r2")
     assert "start the waiting room" not in site.host.story

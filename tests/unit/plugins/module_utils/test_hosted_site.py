@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import layout as module
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
+from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as module
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, units: Path) -> Layout:
+def shop(tmp_path: Path, units: Path) -> HostedSite:
     """Give a site whose directory exists and is empty."""
     root = tmp_path / "shop"
     root.mkdir()
-    return Layout("shop", str(root))
+    return HostedSite("shop", str(root))
 
 
-def test_names_of_a_site(shop: Layout, units: Path, tmp_path: Path) -> None:
+def test_names_of_a_site(shop: HostedSite, units: Path, tmp_path: Path) -> None:
     """Everything is named after the site and the slot."""
     blue = shop.slots["blue"]
     assert list(shop.slots) == ["blue", "green"]
@@ -41,18 +41,18 @@ def test_names_of_a_site(shop: Layout, units: Path, tmp_path: Path) -> None:
 
 def test_a_host_without_the_site(tmp_path: Path) -> None:
     """Nothing is live, the first release comes up in blue, and nothing is there to read."""
-    layout = Layout("shop", str(tmp_path / "shop"))
-    assert layout.live is None
-    assert layout.idle.name == "blue"
-    assert list(layout.releases) == []
-    assert layout.releases.history() == []
-    assert layout.releases.served() == []
-    assert layout.slots["blue"].release is None
-    assert layout.boots("[Service]\n") is False
+    site = HostedSite("shop", str(tmp_path / "shop"))
+    assert site.live is None
+    assert site.idle.name == "blue"
+    assert list(site.releases) == []
+    assert site.releases.history() == []
+    assert site.releases.served() == []
+    assert site.slots["blue"].release is None
+    assert site.boots("[Service]\n") is False
 
 
 @pytest.mark.parametrize(("live", "idle"), [("blue", "green"), ("green", "blue")])
-def test_the_slot_that_serves(shop: Layout, live: str, idle: str) -> None:
+def test_the_slot_that_serves(shop: HostedSite, live: str, idle: str) -> None:
     """The link says which; the other one is idle."""
     shop.live_link.symlink_to(f"slots/{live}")
     assert shop.live is shop.slots[live]
@@ -60,14 +60,14 @@ def test_the_slot_that_serves(shop: Layout, live: str, idle: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["slots/red", "/", "../shop"])
-def test_a_link_to_no_slot(shop: Layout, target: str) -> None:
+def test_a_link_to_no_slot(shop: HostedSite, target: str) -> None:
     """What an operator pointed elsewhere is no slot."""
     shop.live_link.symlink_to(target)
     assert shop.live is None
     assert shop.idle.name == "blue"
 
 
-def test_the_release_of_a_slot(shop: Layout) -> None:
+def test_the_release_of_a_slot(shop: HostedSite) -> None:
     """The name at the end of the slot's link, also when that release is gone from disk."""
     blue = shop.slots["blue"]
     blue.path.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_the_release_of_a_slot(shop: Layout) -> None:
     assert blue.release == "r1"
 
 
-def test_whether_a_site_starts_with_its_host(shop: Layout) -> None:
+def test_whether_a_site_starts_with_its_host(shop: HostedSite) -> None:
     """It takes the link and the unit that it points to, as it is meant."""
     shop.boot_link.parent.mkdir(parents=True)
     shop.boot_link.symlink_to(shop.boot_file)
@@ -87,7 +87,7 @@ def test_whether_a_site_starts_with_its_host(shop: Layout) -> None:
     assert shop.boots("[Service]\n") is False
 
 
-def test_the_texts_of_a_slot(shop: Layout, units: Path) -> None:
+def test_the_texts_of_a_slot(shop: HostedSite, units: Path) -> None:
     """The unit is found among systemd's, the rest in the slot; what is missing is None."""
     blue = shop.slots["blue"]
     blue.path.mkdir(parents=True)
@@ -101,7 +101,7 @@ def test_the_texts_of_a_slot(shop: Layout, units: Path) -> None:
     }
 
 
-def test_a_slot_knows_what_was_deployed(shop: Layout, units: Path) -> None:
+def test_a_slot_knows_what_was_deployed(shop: HostedSite, units: Path) -> None:
     """A file that differs or is gone shows; only root may read the record, since it tells of secrets."""
     blue = shop.slots["blue"]
     blue.path.mkdir(parents=True)
@@ -111,7 +111,7 @@ def test_a_slot_knows_what_was_deployed(shop: Layout, units: Path) -> None:
         blue.file(name).write_text(text)
     assert blue.edited() == []
     assert blue.overlaps
-    blue.seal(texts, overlaps=False)
+    blue.record_deployed(texts, overlaps=False)
     assert blue.edited() == []
     assert not blue.overlaps
     assert (blue.path / "deployed").stat().st_mode & 0o7777 == 0o600

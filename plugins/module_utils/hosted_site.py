@@ -25,7 +25,7 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Releases
 
-__all__ = ["SLOTS", "Layout", "Slot"]
+__all__ = ["SLOTS", "HostedSite", "Slot"]
 
 SLOTS = ("blue", "green")
 UNITS = Path("/etc/systemd/system")
@@ -39,12 +39,12 @@ def _digest(text: str | None) -> str:
 class Slot:
     """One of the two places a release can run in."""
 
-    def __init__(self, layout: Layout, name: str) -> None:
+    def __init__(self, site: HostedSite, name: str) -> None:
         self.name = name
-        self.path = layout.root / "slots" / name
-        self.unit = f"{layout.name}@{name}.service"
+        self.path = site.root / "slots" / name
+        self.unit = f"{site.name}@{name}.service"
         self.unit_file = UNITS / self.unit
-        self.socket = Path(f"/run/{layout.name}-{name}/app.sock")
+        self.socket = Path(f"/run/{site.name}-{name}/app.sock")
 
     @property
     def release(self) -> str | None:
@@ -55,14 +55,14 @@ class Slot:
             return None
 
     @property
-    def door(self) -> Path:
+    def socket_link(self) -> Path:
         """The link that nginx follows to the slot's socket, named after how it is spoken to."""
         return next(iter(self.path.glob("*.sock")), self.path / "http.sock")
 
     @property
     def protocol(self) -> str:
         """How the slot's socket is spoken to."""
-        return self.door.stem
+        return self.socket_link.stem
 
     def file(self, name: str) -> Path:
         """Where one of the slot's own files lies; C(unit) is the name of its unit."""
@@ -72,7 +72,7 @@ class Slot:
         """Give the texts of the slot's own files."""
         return {name: read_text(self.file(name)) for name in names}
 
-    def seal(self, texts: Mapping[str, str], overlaps: bool) -> None:
+    def record_deployed(self, texts: Mapping[str, str], overlaps: bool) -> None:
         """Write down what was deployed: digests of the files, and whether there was memory for another slot beside it.
 
         Only root may read it: secrets are among the files.
@@ -96,8 +96,8 @@ class Slot:
         return [self.file(name) for name, digest in files.items() if _digest(read_text(self.file(name))) != digest]
 
 
-class Layout:
-    """The paths of one site."""
+class HostedSite:
+    """One site: its slots, its releases, and which slot is live, now and after a boot."""
 
     def __init__(self, name: str, root: str) -> None:
         self.name = name
