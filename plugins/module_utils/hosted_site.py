@@ -22,14 +22,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Releases
 
 __all__ = ["SLOTS", "HostedSite", "Slot"]
 
 SLOTS = ("blue", "green")
-UNITS = Path("/etc/systemd/system")
-WANTS = UNITS / "multi-user.target.wants"
 
 
 def _digest(text: str | None) -> str:
@@ -43,8 +42,8 @@ class Slot:
         self.name = name
         self.path = site.root / "slots" / name
         self.unit = f"{site.name}@{name}.service"
-        self.unit_file = UNITS / self.unit
-        self.socket = Path(f"/run/{site.name}-{name}/app.sock")
+        self.unit_file = host.UNITS / self.unit
+        self.socket = host.RUN / f"{site.name}-{name}" / "app.sock"
 
     @property
     def release(self) -> str | None:
@@ -106,8 +105,8 @@ class HostedSite:
         self.releases = Releases(self.root)
         self.slots = {slot: Slot(self, slot) for slot in SLOTS}
         self.boot_unit = f"{name}-boot.service"
-        self.boot_file = UNITS / self.boot_unit
-        self.boot_link = WANTS / self.boot_unit
+        self.boot_file = host.UNITS / self.boot_unit
+        self.boot_link = host.UNITS / "multi-user.target.wants" / self.boot_unit
 
     @property
     def live(self) -> Slot | None:

@@ -23,9 +23,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils import host
+
 __all__ = ["Busy", "DeployLock", "Holder", "exclusive_visit"]
 
-RUN = Path("/run")
 POLL_S = 0.2
 VISIT_S = 900
 """How long the last visit of a run that was cut off may go on; it ends by itself."""
@@ -86,7 +87,8 @@ class DeployLock:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.path = RUN / f"pitcrew-{self.root.name}.lock"
+        self.path = host.RUN / f"pitcrew-{self.root.name}.lock"
+        self.visit = self.root / ".lock"
 
     @property
     def holder(self) -> Holder | None:
@@ -144,7 +146,7 @@ class DeployLock:
         """Whether a visit is under way, however long it takes already."""
         if not self.root.is_dir():
             return False
-        with _kernel_lock(self.root / ".lock") as was_free:
+        with _kernel_lock(self.visit) as was_free:
             return not was_free
 
     @contextmanager
@@ -176,7 +178,7 @@ def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None
     """
     record = DeployLock(root)
     record.check(token)
-    with _kernel_lock(Path(root) / ".lock", VISIT_S if token else 0) as was_free:
+    with _kernel_lock(record.visit, VISIT_S if token else 0) as was_free:
         if not was_free:
             whose = f", that of {record.holder}" if record.holder else ""
             raise Busy(f"Another run works on the site in {root}{whose}; wait until it has ended, then deploy again")

@@ -18,14 +18,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as hosted_site_module
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.files import replace_link, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["WaitingRoom"]
 
-RUN = Path("/run")
 UPTIME = Path("/proc/uptime")
 POLL_S = 0.1
 
@@ -42,14 +41,14 @@ class WaitingRoom:
     def __init__(self, site: HostedSite, systemd: Systemd) -> None:
         self.systemd = systemd
         name = f"{site.name}-waiting"
-        self.socket = RUN / f"{name}.sock"
-        self.shut = RUN / f"{name}.shut"
+        self.socket = host.RUN / f"{name}.sock"
+        self.shut = host.RUN / f"{name}.shut"
         slots = site.root / "slots"
         self.target = slots / "waiting.sock"
         self.units = (f"{name}.socket", f"{name}.service")
-        socket, service = (hosted_site_module.UNITS / unit for unit in self.units)
+        socket, service = (host.UNITS / unit for unit in self.units)
         self.files = {"socket": socket, "service": service, "script": slots / "waiting.sh"}
-        self.wanted_by = hosted_site_module.UNITS / "sockets.target.wants" / socket.name
+        self.wanted_by = host.UNITS / "sockets.target.wants" / socket.name
 
     @property
     def exists(self) -> bool:

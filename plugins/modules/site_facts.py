@@ -128,6 +128,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
@@ -135,8 +136,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 PROC = Path("/proc")
 NGINX = Path("/etc/nginx")
-NGINX_PID = Path("/run/nginx.pid")
-NGINX_UNIT = Path("/etc/systemd/system/nginx.service.d/pitcrew.conf")
+NGINX_PID = host.RUN / "nginx.pid"
+NGINX_UNIT = host.UNITS / "nginx.service.d/pitcrew.conf"
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # What packages of nginx put in the place of a site.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as module
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 
 
@@ -13,8 +13,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in for /etc/systemd/system."""
     units = tmp_path / "system"
-    monkeypatch.setattr(module, "UNITS", units)
-    monkeypatch.setattr(module, "WANTS", units / "multi-user.target.wants")
+    monkeypatch.setattr(host_module, "UNITS", units)
     return units
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import lock as module
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder, exclusive_visit
 
@@ -24,7 +25,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
     """The lock of a site that was never deployed: its directory is not there yet."""
     run = tmp_path / "run"
     run.mkdir()
-    monkeypatch.setattr(module, "RUN", run)
+    monkeypatch.setattr(host_module, "RUN", run)
     return DeployLock(tmp_path / "srv" / "shop")
 
 

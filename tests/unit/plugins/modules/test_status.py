@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as hosted_site_module
-from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
@@ -83,9 +82,8 @@ class Site:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:
     """Give a host that never had the site."""
-    monkeypatch.setattr(hosted_site_module, "UNITS", tmp_path / "system")
-    monkeypatch.setattr(hosted_site_module, "WANTS", tmp_path / "wants")
-    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    monkeypatch.setattr(host_module, "UNITS", tmp_path / "system")
+    monkeypatch.setattr(host_module, "RUN", tmp_path)
     monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
     site = Site(HostedSite("shop", str(tmp_path / "shop")), capsys)
     monkeypatch.setattr(module, "Systemd", lambda _run: site)
@@ -147,7 +145,7 @@ def test_a_site_that_is_well(site: Site) -> None:
     }
     assert all(took[name] >= 0 for name in ("socket", "proxy"))
     assert [(question.address, question.protocol, question.release) for question in site.asked] == [
-        ("unix:/run/shop-blue/app.sock", "http", "r2"),
+        (f"unix:{host_module.RUN}/shop-blue/app.sock", "http", "r2"),
         ("127.0.0.1:80", "http", "r2"),
     ]
 
@@ -205,9 +203,9 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     ("address", "answer", "complaint"),
     [
         (
-            "unix:/run/shop-blue/app.sock",
+            "unix:{run}/shop-blue/app.sock",
             Answer(500, "r2", None),
-            "On /run/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
+            "On {run}/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
         ),
         ("127.0.0.1:80", Answer(200, "r1", None), "is answered by release r1 instead of r2"),
         (
@@ -219,10 +217,10 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
 )
 def test_an_answer_that_is_none(site: Site, address: str, answer: Answer | OSError, complaint: str) -> None:
     """It is said on which side of the proxy, and the other side has its time all the same."""
-    site.answers[address] = answer
+    site.answers[address.format(run=host_module.RUN)] = answer
     status = site.look()
     (found,) = status["complaints"]
-    assert complaint in found
+    assert complaint.format(run=host_module.RUN) in found
     assert [took is None for took in status["answers_ms"].values()].count(True) == 1
 
 
@@ -295,7 +293,7 @@ def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path,
 
 def test_requests_that_wait(site: Site) -> None:
     """A switch is under way, or was cut off."""
-    (hosted_site_module.UNITS / "shop-waiting.socket").write_text("")
+    (host_module.UNITS / "shop-waiting.socket").write_text("")
     assert "Requests wait for a slot to start" in site.look()["complaints"][0]
 
 

@@ -23,8 +23,7 @@ from typing import Any
 import jinja2
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import hosted_site as hosted_site_module
-from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import releases as releases_module
 from ansible_collections.pitcrew.django.plugins.module_utils import timing as timing_module
 from ansible_collections.pitcrew.django.plugins.module_utils import waiting_room as room_module
@@ -376,18 +375,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     root, units = tmp_path / "srv/shop", tmp_path / "system"
     (root / "releases").mkdir(parents=True)
     units.mkdir()
-    monkeypatch.setattr(hosted_site_module, "UNITS", units)
-    monkeypatch.setattr(hosted_site_module, "WANTS", units / "multi-user.target.wants")
+    monkeypatch.setattr(host_module, "UNITS", units)
     # The path of a unix socket is short: shorter than those of pytest may be.
     with tempfile.TemporaryDirectory(dir="/tmp") as run:
-        initialise = Slot.__init__
-
-        def in_run(slot: Slot, hosted: HostedSite, name: str) -> None:
-            initialise(slot, hosted, name)
-            slot.socket = Path(run, *slot.socket.parts[2:])
-
-        monkeypatch.setattr(Slot, "__init__", in_run)
-        monkeypatch.setattr(room_module, "RUN", Path(run))
+        monkeypatch.setattr(host_module, "RUN", Path(run))
         clock = Clock()
         host = Host(HostedSite("shop", str(root)), clock)
         replace_link = module.replace_link
@@ -1209,9 +1200,8 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
     assert site.host.outages == []
 
 
-def test_the_history_says_who_it_was(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_history_says_who_it_was(site: Site) -> None:
     """Whose run has the site; another run that has lost it changes nothing any more."""
-    monkeypatch.setattr(lock_module, "RUN", tmp_path)
     anna = Holder("anna", "laptop", "", 1_750_000_000)
     DeployLock(site.root).take(anna, 600)
     site.deploy("r1", lock=anna.token)
