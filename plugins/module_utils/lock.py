@@ -88,7 +88,7 @@ class DeployLock:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.path = host.RUN / f"pitcrew-{self.root.name}.lock"
-        self.visit = self.root / ".lock"
+        self.visit_lock = self.root / ".lock"
 
     @property
     def holder(self) -> Holder | None:
@@ -146,7 +146,7 @@ class DeployLock:
         """Whether a visit is under way, however long it takes already."""
         if not self.root.is_dir():
             return False
-        with _kernel_lock(self.visit) as was_free:
+        with _kernel_lock(self.visit_lock) as was_free:
             return not was_free
 
     @contextmanager
@@ -178,7 +178,7 @@ def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None
     """
     record = DeployLock(root)
     record.check(token)
-    with _kernel_lock(record.visit, VISIT_S if token else 0) as was_free:
+    with _kernel_lock(record.visit_lock, VISIT_S if token else 0) as was_free:
         if not was_free:
             whose = f", that of {record.holder}" if record.holder else ""
             raise Busy(f"Another run works on the site in {root}{whose}; wait until it has ended, then deploy again")

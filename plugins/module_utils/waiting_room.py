@@ -58,20 +58,23 @@ class WaitingRoom:
     def open(self, old: Slot, new: Slot, texts: Mapping[str, str], patience_s: int) -> None:
         """Send all new requests there, away from a slot that serves. They wait for so long at the most.
 
-        C(texts) are those of the units and of the script. Raises OSError where systemd does not open it; the slot goes
-        on serving then.
+        C(texts) are those of the units and of the script. Raises OSError where it cannot be opened; nothing is left of
+        it then, and the slot goes on serving.
         """
-        write_file(self.shut, f"{uptime() + patience_s} {old.name} {new.name}\n", 0o644)
-        replace_link(self.target, str(old.socket))
-        for name in ("script", "socket", "service"):
-            write_file(self.files[name], texts[name], 0o644)
-        self.wanted_by.parent.mkdir(exist_ok=True)
-        replace_link(self.wanted_by, str(self.files["socket"]))
-        self.systemd.order("daemon-reload")
-        if complaint := self.systemd.order("start", self.units[0]):
+        try:
+            write_file(self.shut, f"{uptime() + patience_s} {old.name} {new.name}\n", 0o644)
+            replace_link(self.target, str(old.socket))
+            for name in ("script", "socket", "service"):
+                write_file(self.files[name], texts[name], 0o644)
+            self.wanted_by.parent.mkdir(exist_ok=True)
+            replace_link(self.wanted_by, str(self.files["socket"]))
+            self.systemd.order("daemon-reload")
+            if complaint := self.systemd.order("start", self.units[0]):
+                raise OSError(f"requests cannot wait: {complaint}")
+            replace_link(old.socket_link, str(self.socket))
+        except OSError:
             self._remove()
-            raise OSError(f"requests cannot wait: {complaint}")
-        replace_link(old.socket_link, str(self.socket))
+            raise
 
     def close(self, slot: Slot, old: Slot, patience_s: float) -> None:
         """Hand over to the slot, which serves, all who wait, lead nginx past the room again, and remove it."""

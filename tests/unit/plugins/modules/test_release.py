@@ -535,7 +535,7 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     assert (site.release / "release.json").exists()
 
 
-def test_a_broken_environment_is_not_used_again(site: Site) -> None:
+def test_a_broken_virtual_environment_is_not_used_again(site: Site) -> None:
     """Where Django does not even start, the packages that releases share may be why."""
     site.files["django/__init__.py"] = "raise ModuleNotFoundError('No module named django')\n"
     site.build()

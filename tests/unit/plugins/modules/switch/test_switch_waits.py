@@ -170,6 +170,24 @@ def test_no_room_to_wait(site: Site) -> None:
     assert site.host.outages == []
 
 
+def test_a_disk_without_space_for_the_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it is there then: it goes, and the old slot goes on."""
+    site.deploy("r1")
+    before = site.tree()
+    write_file = room_module.write_file
+
+    def full(path: Path, text: str, mode: int) -> None:
+        if path.name == "shop-waiting.service":
+            raise OSError("No space left on device")
+        write_file(path, text, mode)
+
+    monkeypatch.setattr(room_module, "write_file", full)
+    assert "r1 keeps serving: No space left on device" in site.deploy("r2", overlap=False)["msg"]
+    assert site.tree() == before
+    assert site.at_rest()
+    assert site.host.outages == []
+
+
 @pytest.mark.parametrize(
     "moment", ["start the waiting room", "0 under way in blue", "stop blue", "start green", "live green"]
 )
