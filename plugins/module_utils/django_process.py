@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.pitcrew.django.plugins.module_utils import backup, django_runner, layout, migrations
+from ansible_collections.pitcrew.django.plugins.module_utils import backup, django_runner, migrations, public_paths
 
 __all__ = ["PATH", "Django", "as_user", "source_of"]
 
@@ -74,7 +74,7 @@ class Django:
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,
         ):
-            write_application(program, django_runner, layout, migrations, backup)
+            write_application(program, django_runner, public_paths, migrations, backup)
             program.flush()
             os.chmod(program.name, 0o644)
             said = {

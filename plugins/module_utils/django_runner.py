@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.pitcrew.django.plugins.module_utils.backup import Unsaved, backup
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import public_paths
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import Refusal, compare, migrate, pending
+from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
 
 
 class Objection(Exception):
@@ -194,7 +194,7 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     answer["stage"] = "done"
 
 
-def ahead(job: dict[str, Any], answer: Answer) -> None:
+def compare_migrations(job: dict[str, Any], answer: Answer) -> None:
     """Compare the migrations of the release with the database."""
     import django
     from django.db import connection
@@ -212,7 +212,7 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())
     answer = Answer(job["answer"])
     try:
-        {"build": build, "compare": ahead}[job["do"]](job, answer)
+        {"build": build, "compare": compare_migrations}[job["do"]](job, answer)
     except (Objection, Refusal, Unsaved) as objection:
         cause = objection.__cause__
         if cause is not None:

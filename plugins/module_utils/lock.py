@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run works on a site at a time, and the next one learns whose run that is.
 
-A run pays several visits to the host. During those that change something it holds a lock of the kernel (C(alone)),
-which nobody can forget to give back. From the first visit to the last it has its name in a record (C(DeployLock)).
+A run pays several visits to the host. During each that changes something it holds a lock of the kernel
+(C(exclusive_visit)), which nobody can forget to give back. From the first visit to the last it has its name in a record
+(C(DeployLock)).
 A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while.
 The record is in /run, so that a reboot clears it, and its signs of life are counted from the boot: the clock of a host
 may be set while a run is under way, or be wrong.
@@ -22,9 +23,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Busy", "DeployLock", "Holder", "alone"]
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 
-RUN = Path("/run")
+__all__ = ["Busy", "DeployLock", "Holder", "exclusive_visit"]
+
 POLL_S = 0.2
 VISIT_S = 900
 """How long the last visit of a run that was cut off may go on; it ends by itself."""
@@ -85,7 +87,8 @@ class DeployLock:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self.path = RUN / f"pitcrew-{self.root.name}.lock"
+        self.path = host.RUN / f"pitcrew-{self.root.name}.lock"
+        self.visit_lock = self.root / ".lock"
 
     @property
     def holder(self) -> Holder | None:
@@ -143,7 +146,7 @@ class DeployLock:
         """Whether a visit is under way, however long it takes already."""
         if not self.root.is_dir():
             return False
-        with _kernel_lock(self.root / ".lock") as was_free:
+        with _kernel_lock(self.visit_lock) as was_free:
             return not was_free
 
     @contextmanager
@@ -167,7 +170,7 @@ class DeployLock:
 
 
 @contextmanager
-def alone(root: str | Path, token: str | None = None) -> Iterator[None]:
+def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None]:
     """Hold the site for one visit, by a lock that only root can take and that ends with the process.
 
     With the token of the run that has the site, wait for the last visit of one that was cut off. Raises Busy where
@@ -175,7 +178,7 @@ def alone(root: str | Path, token: str | None = None) -> Iterator[None]:
     """
     record = DeployLock(root)
     record.check(token)
-    with _kernel_lock(Path(root) / ".lock", VISIT_S if token else 0) as was_free:
+    with _kernel_lock(record.visit_lock, VISIT_S if token else 0) as was_free:
         if not was_free:
             whose = f", that of {record.holder}" if record.holder else ""
             raise Busy(f"Another run works on the site in {root}{whose}; wait until it has ended, then deploy again")

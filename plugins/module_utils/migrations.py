@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ahead", "Pending", "Refusal", "compare", "limited", "migrate", "pending"]
+__all__ = ["MigrationDifference", "Pending", "Refusal", "compare", "limited", "migrate", "pending"]
 
 LOCK = zlib.crc32(b"pitcrew.django")
 """The advisory lock of PostgreSQL; it belongs to one database."""
@@ -53,7 +53,7 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class MigrationDifference:
     """How the database and the migrations of a release differ, by the names of the migrations."""
 
     unknown: tuple[str, ...]
@@ -136,7 +136,7 @@ def pending(connection: Any) -> list[Pending]:
     ]
 
 
-def compare(connection: Any) -> Ahead:
+def compare(connection: Any) -> MigrationDifference:
     """Give what only one of the two has, the database or this release; of applications that only one has, nothing."""
     from django.db.migrations.executor import MigrationExecutor
 
@@ -146,7 +146,7 @@ def compare(connection: Any) -> Ahead:
     here |= {key for migration in loader.disk_migrations.values() for key in migration.replaces}
     apps = {app for app, _name in here}
     unknown = sorted(key for key in loader.applied_migrations if key[0] in apps and key not in here)
-    return Ahead(
+    return MigrationDifference(
         unknown=tuple(".".join(key) for key in unknown),
         pending=tuple(migration.name for migration in pending(connection)),
     )

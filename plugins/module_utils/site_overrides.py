@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The project's settings, and what the inventory says over them (site_settings, site_secret_settings).
 
-Every release has a copy of this module beside its packages; it is Django's settings module where there is something
-to say.
+Every release has a copy of this module in C(overrides), a directory of its own. Where there is something to say,
+PYTHONPATH leads there, and it is Django's settings module.
 """
 
 import importlib

@@ -80,7 +80,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import Django
-from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 
 
 def main() -> None:

@@ -42,7 +42,10 @@ options:
     description: The content of O(archive) in base64. The action sets it where that is small.
     type: str
   path:
-    description: The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
+    description:
+      - The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
+      - C(overrides) gets a module C(site_overrides), which reads settings from C(SITE_OVERRIDES) over those of the
+        module that C(SITE_SETTINGS_MODULE) names. It takes C(overrides) in C(PYTHONPATH) to be found.
     type: path
     required: true
   project:
@@ -207,11 +210,9 @@ seconds:
 """
 
 import base64
-import hashlib
 import json
 import os
 import pwd
-import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -219,16 +220,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
-from ansible_collections.pitcrew.django.plugins.module_utils.environment import environment_values
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Environment,
-    Release,
-    public_paths,
-    remove_tree,
-    timed,
-)
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, alone
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
+from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
+from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
+from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
+from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 
 STAGES = {
     "start": "Django cannot be imported",
@@ -239,12 +237,10 @@ STAGES = {
     "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate fails",
 }
-# What is left to do inside of a virtual environment. Once it is root's, the site's processes cannot write bytecode.
-FINISH = """
-import compileall, pathlib, sys, sysconfig
-packages = pathlib.Path(sysconfig.get_path("purelib"))
-(packages / "site_overrides.py").write_text(sys.argv[1])
-compileall.compile_dir(packages, quiet=2, workers=0)
+# Once a virtual environment is root's, the site's processes cannot write bytecode.
+COMPILE = """
+import compileall, sysconfig
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
 # The release that serves needs the CPU more than the one that is made.
 NICE = ("nice", "-n", "10")
@@ -274,45 +270,15 @@ class Failed(Exception):
         self.written = "\n".join(written.strip().splitlines()[-LINES_SHOWN:])
 
 
-def seal(name: str | Path, group: int, parent: int | None = None) -> None:
-    """Give a directory and all that is in it to root.
-
-    Each directory is root's before its entries are looked at. From then on the site's user, whose processes may still
-    run, can put nothing else in their place.
-    """
-    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    try:
-        os.fchown(directory, 0, group)
-        os.fchmod(directory, 0o750)
-        with os.scandir(directory) as entries:
-            names = [entry.name for entry in entries]
-        for entry in names:
-            status = os.lstat(entry, dir_fd=directory)
-            if stat.S_ISDIR(status.st_mode):
-                seal(entry, group, directory)
-                continue
-            if stat.S_ISLNK(status.st_mode):
-                continue  # It stays the user's: by that nginx tells a link to what the user may not see.
-            if status.st_uid or status.st_gid != group:
-                os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
-            # Looked at again: until now its owner could change its mode.
-            status = os.lstat(entry, dir_fd=directory)
-            mode = 0o750 if status.st_mode & 0o111 else 0o640
-            if stat.S_IMODE(status.st_mode) != mode:
-                os.chmod(entry, mode, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
 class Build:
     """One release, from its archive to a directory that nobody changes any more."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
-        self.release = Release(Path(self.params["path"]))
-        self.app = self.release.path / "app"
-        self.venv = self.release.path / "venv"
+        path = Path(self.params["path"])
+        self.releases = Releases(path.parents[1])
+        self.release = Release(path)
         self.account = pwd.getpwnam(self.params["user"])
         self.as_user = [*NICE, *as_user(self.account)]
         self.installer = Installer(
@@ -323,7 +289,7 @@ class Build:
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
         self.seconds: dict[str, float] = {}
-        self.filled: Environment | None = None
+        self.filled: SharedVenv | None = None
         self.migrated = False
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
@@ -342,19 +308,16 @@ class Build:
             raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
 
     def unpack(self) -> None:
-        """Give the source a place of its own.
+        """Give the source a place of its own, and the overrides of its settings one beside it.
 
-        The directory is root's, so that nothing but this module says when a release is finished. What comes out of the
-        archive is written as the site's user: whoever may push to a repository is not root here.
+        What comes out of the archive is written as the site's user: whoever may push to a repository is not root here.
         """
-        self.release.remove()
-        self.release.path.mkdir(mode=0o750)
-        os.chown(self.release.path, 0, self.account.pw_gid)
-        self.app.mkdir(mode=0o750)
-        os.chown(self.app, self.account.pw_uid, self.account.pw_gid)
+        self.release.create(self.account.pw_uid, self.account.pw_gid)
+        make_directory(self.release.overrides, 0, self.account.pw_gid)
+        write_file(self.release.overrides / "site_overrides.py", source_of(site_overrides), 0o644)
         content = self.params["content"]
         returncode, _out, err = self.module.run_command(
-            [*self.as_user, "tar", "--extract", "--gzip", "--file", "-", "--directory", str(self.app)],
+            [*self.as_user, "tar", "--extract", "--gzip", "--file", "-", "--directory", str(self.release.app)],
             data=base64.b64decode(content) if content else Path(self.params["archive"]).read_bytes(),
             binary_data=True,
             umask=0o027,
@@ -393,49 +356,40 @@ class Build:
                 remove_tree(new)
         return str(home / "bin/uv")
 
-    def environment(self) -> Environment | None:
+    def shared_venv(self) -> SharedVenv | None:
         """The virtual environment for these packages and this Python; None for packages that come out of the source."""
         python, digest = self.params["python"], self.params["packages_digest"]
         version = [python, "-ISc", "import sys; print(sys.implementation.cache_tag)"]
         returncode, out, err = self.module.run_command(version, handle_exceptions=False)
         if returncode:
             raise Failed(f"site_python: {python!r} does not run on this host", err)
-        if not digest:
-            return None
-        ingredients = json.dumps([digest, out, source_of(site_overrides)])
-        name = hashlib.sha256(ingredients.encode()).hexdigest()[:12]
-        return Environment(self.release.path.parents[1] / "venvs" / name)
+        return self.releases.shared_venv(digest, out) if digest else None
 
     def install(self) -> None:
         """Give the release its packages."""
-        shared = self.environment()
+        shared = self.shared_venv()
         if shared is None:
-            self.fill(self.venv)
+            make_directory(self.release.venv, self.account.pw_uid, self.account.pw_gid)
+            self.fill(self.release.venv)
             return
         if not shared.complete:
-            shared.remove()
-            for directory in (shared.path.parent, shared.path):
-                directory.mkdir(mode=0o750, exist_ok=True)
-                os.chown(directory, 0, self.account.pw_gid)
             try:
+                shared.create(self.account.pw_uid, self.account.pw_gid)
                 self.fill(shared.venv)
-                seal(shared.venv, self.account.pw_gid)
+                shared.seal(self.account.pw_gid)
                 shared.finish()
                 self.filled = shared
             except (Failed, OSError, RecursionError):
                 shared.remove()
                 raise
-        self.venv.symlink_to(os.path.relpath(shared.venv, self.release.path))
+        self.release.share(shared)
 
     def fill(self, venv: Path) -> None:
-        """Make a virtual environment with the packages of the list, the server, and the site's overrides."""
+        """Make a virtual environment with the packages of the list and the server."""
         uv = self.ensure_uv()
-        venv.mkdir(mode=0o750)
-        os.chown(venv, self.account.pw_uid, self.account.pw_gid)
-        project = self.app / self.params["project"]
+        project = self.release.app / self.params["project"]
         self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
-        # By the site's user: a build may have left a link in its place.
-        self.run([str(venv / "bin/python"), "-c", FINISH, source_of(site_overrides)], venv, {})
+        self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; give the answer and all that was written meanwhile.
@@ -494,7 +448,7 @@ class Build:
             with timed(self.seconds, "django"):
                 answer, output = self.ask_django(variables)
             description = self.described(answer["description"])
-            seal(self.release.path, self.account.pw_gid)
+            self.release.seal(self.account.pw_gid)
         if "WARNINGS" in output:
             self.module.warn(output.strip())
         self.release.finish(json.dumps(description) + "\n")
@@ -526,14 +480,12 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
         module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.")
 
 
-def make_room(release: Path, params: dict[str, Any]) -> None:
+def make_directories(release: Path, params: dict[str, Any]) -> None:
     """See that the site's directories are there. Behind the first of them nobody but the site's group can look."""
     account = pwd.getpwnam(params["user"])
-    root, user = release.parents[1], account.pw_uid
-    for directory, owner in ((root, 0), (release.parent, 0), (params["cache"], user), (params["state"], user)):
-        os.makedirs(directory, mode=0o750, exist_ok=True)
-        os.chown(directory, owner, account.pw_gid)
-        os.chmod(directory, 0o750)
+    make_directory(release.parents[1], 0, account.pw_gid)
+    for directory in (params["cache"], params["state"]):
+        make_directory(Path(directory), account.pw_uid, account.pw_gid)
 
 
 def main() -> None:
@@ -576,8 +528,8 @@ def main() -> None:
     os.umask(0o022)
     path = Path(module.params["path"])
     try:
-        make_room(path, module.params)
-        with alone(path.parents[1], module.params["lock"]):
+        make_directories(path, module.params)
+        with exclusive_visit(path.parents[1], module.params["lock"]):
             finished = Release(path).description  # Perhaps by another run, since this one looked.
             wanted = module.params["migrate"] and module.params["leads"]
             if finished and (finished["migrated"] or not wanted):

@@ -128,14 +128,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError, read_capacity
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 PROC = Path("/proc")
 NGINX = Path("/etc/nginx")
-NGINX_PID = Path("/run/nginx.pid")
-NGINX_UNIT = Path("/etc/systemd/system/nginx.service.d/pitcrew.conf")
+NGINX_PID = host.RUN / "nginx.pid"
+NGINX_UNIT = host.UNITS / "nginx.service.d/pitcrew.conf"
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # What packages of nginx put in the place of a site.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
@@ -219,23 +221,21 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    layout = Layout(module.params["name"], module.params["root"])
-    live = layout.live
+    site = HostedSite(module.params["name"], module.params["root"])
+    live = site.live
     group = members(module.params["name"])
     packages = installed(read_text(DPKG_STATUS) or "")
-    descriptions = {release.id: release.description for release in layout.releases()}
+    descriptions = {release.id: release.description for release in site.releases}
     finished = {release: text for release, text in descriptions.items() if text is not None}
-    first_served = dict.fromkeys(entry["release"] for entry in layout.live_history())
-    served = [release for release in first_served if release in finished]
-    before = [entry["release"] for entry in layout.live_history() if entry["release"] in finished]
-    before = [release for release in before if live and release != live.release]
-    site = {
+    lived = [entry["release"] for entry in site.releases.history() if entry["release"] in finished]
+    before = [release for release in lived if live and release != live.release]
+    found = {
         "slot": live.name if live else None,
         "release": live.release if live else None,
         "releases": finished,
-        "serves": layout.release(live.release).recorded if live and live.release else None,
-        "outdated": [release.id for release in layout.releases() if release.outdated],
-        "served": served,
+        "serves": site.releases.named(live.release).recorded if live and live.release else None,
+        "outdated": [release.id for release in site.releases if release.outdated],
+        "served": list(dict.fromkeys(lived)),
         "previous": before[-1] if before else None,
         "packages": sorted(packages),
         "home": home(module.params["name"]),
@@ -246,7 +246,7 @@ def main() -> None:
         capacity = read_capacity()
     except CapacityError as error:
         module.fail_json(msg=f"site_facts: {error}")
-    module.exit_json(ansible_facts={"pitcrew_site": site, "pitcrew_capacity": capacity})
+    module.exit_json(ansible_facts={"pitcrew_site": found, "pitcrew_capacity": capacity})
 
 
 if __name__ == "__main__":

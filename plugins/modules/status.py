@@ -168,7 +168,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout, Slot, read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
@@ -215,20 +216,20 @@ class Examination:
     def __init__(self, said: dict[str, Any], systemd: Systemd) -> None:
         self.said = said
         self.systemd = systemd
-        self.layout = Layout(said["name"], said["root"])
+        self.site = HostedSite(said["name"], said["root"])
         self.complaints: list[str] = list(said["problems"])
         self.notes: list[str] = []
 
     def status(self) -> dict[str, Any]:
         """Look, and say what was found."""
-        live, holder = self.layout.live, DeployLock(self.layout.root).holder
+        live, holder = self.site.live, DeployLock(self.site.root).holder
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
-        if WaitingRoom(self.layout, self.systemd).exists:
+        if WaitingRoom(self.site, self.systemd).exists:
             self.complaints.append("Requests wait for a slot to start: a switch is under way; if not, deploy again")
         found = self.of(live) if live else self.of_nothing()
         return {
-            "site": self.layout.name,
+            "site": self.site.name,
             "healthy": not self.complaints,
             "complaints": self.complaints,
             "notes": self.notes,
@@ -238,7 +239,7 @@ class Examination:
 
     def of_nothing(self) -> dict[str, Any]:
         """Of a site that was never deployed to this host."""
-        self.complaints.append(f"{self.layout.name} is not on this host; deploy it")
+        self.complaints.append(f"{self.site.name} is not on this host; deploy it")
         names = ("slot", "release", "since", "by", "restarts", "oom_kills")
         lists = ("edited", "drop_ins", "differences", "pending", "unknown", "releases")
         return {
@@ -253,7 +254,7 @@ class Examination:
     def of(self, live: Slot) -> dict[str, Any]:
         """Of the slot that serves, or should."""
         unit = self.systemd.properties(live.unit, *PROPERTIES)
-        entries = [entry for entry in self.layout.live_history() if entry["release"] == live.release]
+        entries = [entry for entry in self.site.releases.history() if entry["release"] == live.release]
         last = entries[-1] if entries else {}
         state, restarts, killed = state_of(unit), int(unit["NRestarts"] or 0), oom_kills(unit["ControlGroup"])
         self.see_unit(live, state, restarts, killed)
@@ -263,8 +264,8 @@ class Examination:
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
         self.see_database()
-        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
-        kept = {release.id for release in self.layout.releases() if release.description is not None}
+        served = self.site.releases.served()
+        kept = {release.id for release in self.site.releases if release.description is not None}
         return {
             "slot": live.name,
             "release": live.release,
@@ -297,11 +298,11 @@ class Examination:
                 f"{killed} processes of {live.unit} were killed for their memory since it started: find what "
                 "takes it, or say more worker_unique_mb or growth_mb in site_plan_inputs."
             )
-        if not self.layout.boots(self.said["boot_unit"]):
+        if not self.site.boots(self.said["boot_unit"]):
             self.complaints.append(
-                f"{live.unit} does not start at boot as it should, by {self.layout.boot_unit}: deploy again"
+                f"{live.unit} does not start at boot as it should, by {self.site.boot_unit}: deploy again"
             )
-        idle = self.layout.idle
+        idle = self.site.idle
         if not self.systemd.show(idle.unit).stopped:
             self.notes.append(f"{idle.unit} runs beside it: a deploy is under way, or was cut off.")
 

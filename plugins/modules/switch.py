@@ -88,10 +88,27 @@ options:
       - A change to a server of another O(protocol) runs both slots all the same.
     type: bool
     default: true
-  backlog:
-    description: How many requests can wait, where O(overlap) is false.
-    type: int
-    default: 2048
+  waiting_room:
+    description:
+      - What requests wait at where the host has no memory for both slots, such as C(shop-waiting.socket). It is there
+        only while they wait.
+    type: dict
+    required: true
+    suboptions:
+      socket:
+        description: The text of the unit at whose socket they wait.
+        type: str
+        required: true
+      service:
+        description: The text of the unit that hands them over to a slot.
+        type: str
+        required: true
+      script:
+        description:
+          - The text of the script that the service runs first, C(slots/waiting.sh). It ends when they can be answered,
+            or when the file C(/run/shop-waiting.shut) says that the time for that is over.
+        type: str
+        required: true
   lock:
     description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
     type: str
@@ -105,6 +122,10 @@ EXAMPLES = r"""
     release: 3f2a9c1d04ab-1f3e2c
     unit: "{{ lookup('ansible.builtin.template', 'slot.service.j2') }}"
     boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
+    waiting_room:
+      socket: "{{ lookup('ansible.builtin.template', 'waiting.socket.j2') }}"
+      service: "{{ lookup('ansible.builtin.template', 'waiting.service.j2') }}"
+      script: "{{ lookup('ansible.builtin.template', 'waiting.sh.j2') }}"
     files:
       gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
     question:
@@ -139,34 +160,32 @@ seconds:
 """
 
 import http.client
-import json
 import os
 import signal
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.environment import (
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
 )
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import (
-    Layout,
-    Slot,
+from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     read_text,
     remove_tree,
     replace_link,
-    timed,
     write_file,
 )
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, alone
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
 POLL_S = 0.1
-UNSERVED_KEPT_S = 24 * 3600
 # systemd reads the environment as root before it becomes the site's user.
 MODES = {"environment": 0o600, "secrets": 0o600}
 
@@ -181,26 +200,26 @@ class Switch:
     def __init__(self, params: dict[str, Any], systemd: Systemd) -> None:
         self.params = params
         self.systemd = systemd
-        self.layout = Layout(params["name"], params["root"])
-        self.live = self.layout.live
-        self.candidate = self.layout.idle
-        self.release = self.layout.release(params["release"])
+        self.site = HostedSite(params["name"], params["root"])
+        self.live = self.site.live
+        self.candidate = self.site.idle
+        self.release = self.site.releases.named(params["release"])
         self.wanted: dict[str, str] = {
             "unit": params["unit"],
             "environment": environment_file(environment_values(params["environment"], "site_environment")),
             "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
             **params["files"],
         }
-        self.room = WaitingRoom(self.layout, systemd)
+        self.room = WaitingRoom(self.site, systemd)
         self.seconds: dict[str, float] = {}
-        self.started = False
+        self.last_words = "(it was not started)"
 
     # What there is
 
     def judge(self) -> None:
         """Raise Refused where there is no such release to run."""
         if self.release.description is None:
-            kept = [release.id for release in self.layout.releases() if release.description is not None]
+            kept = [release.id for release in self.site.releases if release.description is not None]
             raise Refused(
                 f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
                 f"{', '.join(kept) or 'none'}; name one of these, or deploy"
@@ -230,7 +249,7 @@ class Switch:
         """Whether the live slot runs and starts at boot, and the other one does not run, or not for long."""
         return (
             self.live is not None
-            and self.layout.boots(self.params["boot_unit"])
+            and self.site.boots(self.params["boot_unit"])
             and self.systemd.show(self.live.unit).running
             and self.systemd.show(self.candidate.unit).ending
             and not self.room.exists
@@ -246,7 +265,7 @@ class Switch:
     def prepare(self) -> None:
         """Write the idle slot anew."""
         slot = self.candidate
-        self.retire(slot)
+        self.stop(slot)
         remove_tree(slot.path)
         # A reload of systemd costs visitors more than a start does, and most releases have the unit of the one before.
         reload = read_text(slot.unit_file) != self.wanted["unit"]
@@ -254,7 +273,7 @@ class Switch:
         for name, text in self.wanted.items():
             if name != "unit" or reload:
                 write_file(slot.file(name), text, MODES.get(name, 0o644))
-        slot.seal(self.wanted, self.params["overlap"])
+        slot.record_deployed(self.wanted, self.params["overlap"])
         for url_path, directory in self.public.items():
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -276,7 +295,6 @@ class Switch:
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
-        self.started = True
         if complaint := self.systemd.order("start", slot.unit):
             raise Refused(f"it does not start: {complaint}")
         question = Question(
@@ -302,32 +320,31 @@ class Switch:
                 raise Refused(objection)
             time.sleep(POLL_S)
 
-    def go_live(self) -> None:
-        """Make the candidate the slot that serves, now and after a boot."""
-        replace_link(self.layout.live_link, f"slots/{self.candidate.name}")
+    def bring_up(self) -> None:
+        """Start the candidate and make it the slot that serves; stop it again where it does not pass."""
+        try:
+            with timed(self.seconds, "boot"):
+                self.start(self.candidate)
+            replace_link(self.site.live_link, f"slots/{self.candidate.name}")
+        except (Exception, SystemExit):
+            self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
+            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
+                self.stop(self.candidate)
+            raise
 
     def enable(self) -> None:
         """Have the live slot, whichever it is then, started when the host starts."""
-        if self.layout.boots(self.params["boot_unit"]):
+        if self.site.boots(self.params["boot_unit"]):
             return
-        write_file(self.layout.boot_file, self.params["boot_unit"], 0o644)
-        if complaint := self.systemd.order("enable", self.layout.boot_unit):
+        write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
+        if complaint := self.systemd.order("enable", self.site.boot_unit):
             raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
         """Write down that the slot serves, unless the last entry says so."""
-        entries = self.layout.live_history()
-        if entries and (entries[-1]["release"], entries[-1]["slot"]) == (slot.release, slot.name):
-            return
-        entry = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "release": slot.release,
-            "slot": slot.name,
-        }
-        if holder := DeployLock(self.layout.root).holder:
-            entry["by"] = f"{holder.operator} on {holder.node}"
-        with open(self.layout.history, "a", encoding="utf-8") as history:
-            history.write(json.dumps(entry) + "\n")
+        holder = DeployLock(self.site.root).holder
+        by = f"{holder.operator} on {holder.node}" if holder else None
+        self.site.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
         """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
@@ -335,12 +352,12 @@ class Switch:
         while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
             time.sleep(POLL_S)
 
-    def let_go(self, slot: Slot) -> None:
+    def tell_to_stop(self, slot: Slot) -> None:
         """Tell a slot to stop, and leave no secret in it. That it has stopped is for verify to see."""
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
-    def retire(self, slot: Slot) -> None:
+    def stop(self, slot: Slot) -> None:
         """Stop the slot, and leave no secret in it."""
         if not self.systemd.show(slot.unit).stopped:
             self.systemd.order("stop", slot.unit)
@@ -348,63 +365,14 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Leave nothing of the candidate, which is retired, nor of its release if that never served."""
+        """Leave nothing of the candidate, which has stopped, nor of its release if that never served."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
-        served = {entry["release"] for entry in self.layout.live_history()}
-        if self.release.id not in served | {self.live and self.live.release}:
+        if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
             self.release.remove()
 
-    # The two ways it can go
-
-    def switch(self) -> None:
-        """Bring the candidate up, make it live, and let the old slot go.
-
-        Raises Refused where the candidate does not pass; nothing is left of it then.
-        """
-        old = self.live
-        if old is not None:
-            self.record(old)  # An earlier run may have been cut off before it could.
-        # A connection lost between the control node and this host ends no switch half way.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        if old is not None and self.room.exists:
-            self.retire(self.candidate)
-            self.resume(old)
-        try:
-            self.prepare()
-            if old is not None and self.must_wait(old):
-                self.make_wait(old)
-            with timed(self.seconds, "boot"):
-                self.start(self.candidate)
-            self.go_live()
-        except (Exception, SystemExit) as refusal:
-            journal = self.systemd.journal(self.candidate.unit) if self.started else "(it was not started)"
-            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
-                self.retire(self.candidate)
-            if old is not None and self.room.exists:
-                self.resume(old)
-            self.forget()
-            if not isinstance(refusal, (Refused, ValueError, OSError)):
-                raise
-            keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
-            if old and not self.systemd.show(old.unit).running:
-                keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
-            raise Refused(
-                f"The end of its journal:\n{journal or '(empty)'}\n\n"
-                f"Release {self.release.id} is refused, {keeps}: {refusal}."
-            ) from None
-        if old is not None and self.room.exists:
-            self.room.close(self.candidate, old, self.params["drain_timeout"])
-        try:
-            self.enable()
-            self.record(self.candidate)
-        except OSError as error:
-            raise Refused(f"Release {self.release.id} serves, but the switch could not be finished: {error}") from error
-        if old is not None:
-            with timed(self.seconds, "drain"):
-                self.drain(old)
-            self.let_go(old)
+    # Without the memory for both slots
 
     def must_wait(self, old: Slot) -> bool:
         """Whether requests have to wait while one slot ends and the other begins: for want of memory for both.
@@ -414,14 +382,24 @@ class Switch:
         both_fit = self.params["overlap"] and old.overlaps
         return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
 
-    def make_wait(self, old: Slot) -> None:
-        """Let the slot answer what it was asked, and end; all who come meanwhile wait."""
+    @contextmanager
+    def waiting(self, old: Slot) -> Iterator[None]:
+        """End the old slot, and have requests wait while the block brings up the candidate, which answers them then.
+
+        If the block raises, the old slot is started again and answers them.
+        """
         # Draining and stopping, starting, and stopping again what is refused: each for as long as it may take.
         patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
-        self.room.open(old, self.candidate, self.params["backlog"], patience_s)
-        with timed(self.seconds, "wait"):
-            self.drain(old)
-            self.systemd.order("stop", old.unit)
+        self.room.open(old, self.candidate, self.params["waiting_room"], patience_s)
+        try:
+            with timed(self.seconds, "wait"):
+                self.drain(old)
+                self.systemd.order("stop", old.unit)
+            yield
+        except (Exception, SystemExit):
+            self.resume(old)
+            raise
+        self.room.close(self.candidate, old, self.params["drain_timeout"])
 
     def resume(self, old: Slot) -> None:
         """Start the slot that served before again, if need be, and let it answer those who wait."""
@@ -430,10 +408,51 @@ class Switch:
                 self.start(old)
         self.room.close(old, old, self.params["drain_timeout"])
 
+    def recover(self) -> None:
+        """Let those out who wait since an earlier run was cut off: the slot that is live answers them."""
+        if self.live is not None and self.room.exists:
+            self.stop(self.candidate)
+            self.resume(self.live)
+
+    # The two ways it can go
+
+    def switch(self) -> None:
+        """Bring the candidate up, make it live, and tell the old slot to stop.
+
+        Raises Refused where the candidate does not pass; nothing is left of it then.
+        """
+        old = self.live
+        if old is not None:
+            self.record(old)  # An earlier run may have been cut off before it could.
+        try:
+            self.prepare()
+            with self.waiting(old) if old is not None and self.must_wait(old) else nullcontext():
+                self.bring_up()
+        except (Exception, SystemExit) as refusal:
+            if self.site.live is self.candidate:
+                raise  # It serves, and nothing is to be undone.
+            self.forget()
+            if not isinstance(refusal, (Refused, ValueError, OSError)):
+                raise
+            keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
+            if old and not self.systemd.show(old.unit).running:
+                keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
+            raise Refused(
+                f"The end of its journal:\n{self.last_words}\n\n"
+                f"Release {self.release.id} is refused, {keeps}: {refusal}."
+            ) from None
+        try:
+            self.enable()
+            self.record(self.candidate)
+        except OSError as error:
+            raise Refused(f"Release {self.release.id} serves, but the switch could not be finished: {error}") from error
+        if old is not None:
+            with timed(self.seconds, "drain"):
+                self.drain(old)
+            self.tell_to_stop(old)
+
     def settle(self, live: Slot) -> None:
         """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
-        if self.room.exists:  # There is no memory for both.
-            self.retire(self.candidate)
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
@@ -442,33 +461,11 @@ class Switch:
                 f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
                 f"Release {self.release.id}, which is live, does not come up again: {refusal}"
             ) from None
-        if self.room.exists:
-            self.room.close(live, live, self.params["drain_timeout"])
         self.enable()
         self.record(live)
         if not self.systemd.show(self.candidate.unit).ending:
             self.drain(self.candidate)
-            self.retire(self.candidate)
-
-    def prune(self) -> None:
-        """Remove the releases that are not among the last that served, and the packages that only they used.
-
-        One that never served may be another run's, which is about to switch to it: it is left alone for a day. What
-        the other slot ran stays: it may still be answering, and pages of it are open.
-        """
-        served = dict.fromkeys(entry["release"] for entry in reversed(self.layout.live_history()))
-        on_disk = self.layout.releases()
-        names = {release.id for release in on_disk}
-        kept = [self.release.id, *(name for name in served if name in names and name != self.release.id)]
-        kept = kept[: self.params["keep"]] + [slot.release for slot in self.layout.slots.values()]
-        for release in on_disk:
-            fresh = release.record.exists() and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
-            if release.id not in kept and (release.id in served or not fresh):
-                release.remove()
-        used = {release.venv.resolve() for release in self.layout.releases()}
-        for environment in self.layout.environments():
-            if environment.venv.resolve() not in used:
-                environment.remove()
+            self.stop(self.candidate)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -483,13 +480,17 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = switch.diff()
     if result["changed"] and not module.check_mode:
         switch.judge()
+        # A connection lost between the control node and this host ends no switch half way.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        switch.recover()
         if differences or switch.live is None:
             switch.switch()
-            switch.prune()
+            slots = [slot.release for slot in switch.site.slots.values()]
+            switch.site.releases.prune(switch.release.id, slots, module.params["keep"])
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
-    slot = switch.layout.live or switch.candidate
+    slot = switch.site.live or switch.candidate
     return {"slot": slot.name, "release": switch.release.id, **result}
 
 
@@ -512,7 +513,11 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 35},
             "keep": {"type": "int", "default": 5},
             "overlap": {"type": "bool", "default": True},
-            "backlog": {"type": "int", "default": 2048},
+            "waiting_room": {
+                "type": "dict",
+                "required": True,
+                "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
+            },
             "lock": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,
@@ -520,7 +525,7 @@ def main() -> None:
     os.umask(0o022)
     try:
         # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
-        with nullcontext() if module.check_mode else alone(module.params["root"], module.params["lock"]):
+        with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, Busy, ValueError, OSError) as error:
         module.fail_json(msg=str(error).rstrip(".") + ".")

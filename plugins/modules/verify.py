@@ -76,7 +76,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 POLL_S = 0.1
@@ -85,7 +85,7 @@ POLL_S = 0.1
 def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
     """Say in words what is not as it should be, or None."""
     if params["workers"] is not None:
-        live = Layout(params["name"], params["root"]).live
+        live = HostedSite(params["name"], params["root"]).live
         if live is None:
             return f"{params['root']}/live points to no slot"
         workers = len(systemd.show(live.unit).processes)
@@ -105,7 +105,7 @@ def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
 
 def remains(params: dict[str, Any], systemd: Systemd) -> str | None:
     """Say that the slot before still runs, or None."""
-    unit = Layout(params["name"], params["root"]).idle.unit
+    unit = HostedSite(params["name"], params["root"]).idle.unit
     return None if systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"
 
 

@@ -46,7 +46,7 @@ def generations(host: Host) -> Iterator[list[int]]:
 
 
 def nothing_of_a_waiting_room(host: Host) -> bool:
-    """Neither units nor sockets nor links; the serving slot has its own door."""
+    """Neither units nor sockets nor links; nginx is led to the socket of the serving slot itself."""
     found = host.check_output(
         "find /etc/systemd/system /run /srv/shop/slots -name '*waiting*' -not -path '*/systemd/*units*'"
     )

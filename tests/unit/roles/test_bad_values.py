@@ -126,6 +126,12 @@ JUDGED: dict[str, tuple[dict[str, Any], str | None]] = {
         "site_plan_inputs: server, max_request_s would be known to the plan alone; "
         "say site_server, site_request_timeout instead.",
     ),
+    "overrides_that_are_hidden": (
+        {"site_settings": {"DEBUG": False}, "site_secrets": {"PYTHONPATH": "/opt/lib"}},
+        "site_secrets: PYTHONPATH would hide site_settings and site_secret_settings from the process; "
+        "set it in site_environment.",
+    ),
+    "nothing_to_hide": ({"site_secrets": {"PYTHONPATH": "/opt/lib"}}, None),
     "inputs_without_one": ({"site_plan_inputs": {"cpu_ms": 9, "db_hosts": 3}}, None),
 }
 

@@ -44,6 +44,11 @@ SITES: dict[str, dict[str, Any]] = {
     "dash": {"site_name": "my-shop", "site_project_directory": "web/shop"},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
+    "overridden": {
+        "site_settings": {"DEBUG": False},
+        "site_secret_settings": {"SECRET_KEY": "correct horse"},
+        "site_environment": {"PYTHONPATH": "/opt/lib:/opt/more", "LANG": "de_DE.UTF-8"},
+    },
     "own": {
         "site_upload_limit": "1g",
         "site_request_timeout": 90,
@@ -106,8 +111,13 @@ PLAY = [
                         "host": template("nginx", "host.conf.j2"),
                         "unit": template("site", "slot.service.j2"),
                         "boot": template("site", "boot.service.j2"),
+                        "waiting_socket": template("site", "waiting.socket.j2"),
+                        "waiting_service": template("site", "waiting.service.j2"),
+                        "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
+                        "environment": "{{ site_process_environment }}",
+                        "secrets": "{{ site_process_secrets }}",
                     }
                 },
             },
@@ -176,7 +186,9 @@ def servers(text: str) -> list[list[str]]:
 # Every file
 
 
-@pytest.mark.parametrize("name", ["site", "host", "unit", "gunicorn"])
+@pytest.mark.parametrize(
+    "name", ["site", "host", "unit", "gunicorn", "waiting_socket", "waiting_service", "waiting_script"]
+)
 @pytest.mark.parametrize("site", SITES)
 def test_every_file_says_who_manages_it(render: Render, site: str, name: str) -> None:
     """In its first line; nothing in it was left to be filled in, and nothing changes with the date."""
@@ -483,6 +495,32 @@ def unit(text: str) -> dict[str, list[str]]:
     return found
 
 
+def test_the_environment_of_a_site(rendered: dict[str, dict[str, Any]]) -> None:
+    """Nothing leads to overrides where there are none."""
+    assert rendered["plain"]["environment"] == {
+        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "LANG": "C.UTF-8",
+        "PATH": "/srv/shop/releases/r1/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "SITE_RELEASE": "r1",
+    }
+    assert rendered["plain"]["secrets"] == {}
+
+
+def test_the_environment_of_a_site_with_overrides(rendered: dict[str, dict[str, Any]]) -> None:
+    """They are found first, then what the user says; their values are among the secrets."""
+    assert rendered["overridden"]["environment"] == {
+        "DJANGO_SETTINGS_MODULE": "site_overrides",
+        "LANG": "de_DE.UTF-8",
+        "PATH": "/srv/shop/releases/r1/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": "/srv/shop/releases/r1/overrides:/opt/lib:/opt/more",
+        "PYTHONUNBUFFERED": "1",
+        "SITE_RELEASE": "r1",
+        "SITE_SETTINGS_MODULE": "shop.settings",
+    }
+    assert rendered["overridden"]["secrets"] == {"SITE_OVERRIDES": '{"DEBUG": false, "SECRET_KEY": "correct horse"}'}
+
+
 def test_sections_of_the_unit(render: Render) -> None:
     """In the usual order, each once."""
     assert re.findall(r"^\[.*\]$", render("plain", "unit"), re.MULTILINE) == ["[Unit]", "[Service]"]
@@ -505,6 +543,26 @@ def test_how_a_site_starts_with_its_host(render: Render, site: str, name: str) -
     assert found["ExecStart"] == [
         f"""/bin/sh -c 'exec systemctl start --no-block "{name}@$$(basename {live}).service"'"""
     ]
+
+
+@pytest.mark.parametrize(
+    ("site", "name", "backlog", "descriptors"),
+    [("plain", "shop", "512", "3136"), ("dash", "my-shop", "512", "3136"), ("own", "shop", "77", "526")],
+)
+def test_where_requests_wait(render: Render, site: str, name: str, backlog: str, descriptors: str) -> None:
+    """As many as at the server's own socket: a connection that is handed over takes six descriptors."""
+    found = unit(render(site, "waiting_socket"))
+    assert found["ListenStream"] == [f"/run/{name}-waiting.sock"]
+    assert (found["SocketGroup"], found["SocketMode"], found["Backlog"]) == ([name], ["0660"], [backlog])
+    found = unit(render(site, "waiting_service"))
+    assert found["User"] == [name]
+    assert found["LimitNOFILE"] == [descriptors]
+    assert found["ExecStart"][0].endswith(f" --connections-max={backlog} /srv/{name}/slots/waiting.sock")
+    assert found["ExecStartPre"] == [f"+/bin/sh /srv/{name}/slots/waiting.sh"]
+    assert found["After"] == [f"{name}-boot.service {name}@blue.service {name}@green.service"]
+    assert "Wants" not in found
+    assert "Requires" not in found
+    assert f"< /run/{name}-waiting.shut;" in render(site, "waiting_script")
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ SECRET = "a key that only this test host knows, long enough for Django's check o
 
 SLOT = "/srv/shop/slots/(blue|green)"
 WRITTEN = {
-    "drwxr-x--- root:shop": "/srv/shop(/releases(/[^/]+(/app)?)?|/venvs(/[^/]+(/venv)?)?)?",
+    "drwxr-x--- root:shop": "/srv/shop(/releases(/[^/]+(/app|/overrides)?)?|/venvs(/[^/]+(/venv)?)?)?",
     "drwxr-x--- shop:shop": "/srv/shop/cache|/var/lib/shop(/media)?|/run/shop-(blue|green)",
     "drwxr-xr-x root:root": f"/srv/shop/slots|{SLOT}(/public)?|/etc/nginx/conf.d|/etc/systemd/system/nginx.service.d",
     # Who had them could take the site over, or keep it from being deployed.
     "-rw------- root:root": f"{SLOT}/(environment|secrets|deployed)|/srv/shop/.lock|/run/pitcrew-shop.lock",
+    "-rw-r----- root:shop": "/srv/shop/releases/[^/]+/overrides/site_overrides.py",
     "-rw-r--r-- root:root": (
         f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py)|/srv/shop/history"
         "|/srv/shop/releases/[^/]+/release.json|/srv/shop/venvs/[^/]+/complete"

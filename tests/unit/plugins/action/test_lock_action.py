@@ -15,7 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.action.lock import ActionModule, identity, is_gone, operator
-from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import lock as module
 
@@ -88,7 +88,7 @@ Ask = Callable[..., dict[str, Any]]
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
     """The lock of a site, in a directory that stands for /run."""
-    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    monkeypatch.setattr(host_module, "RUN", tmp_path)
     return DeployLock(tmp_path / "srv" / "shop")
 
 

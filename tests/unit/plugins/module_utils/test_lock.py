@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import lock as module
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder, alone
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder, exclusive_visit
 
 ANNA = Holder("anna", "laptop", "boot pid:[1] 42 7", 1_750_000_000, "a" * 16)
 BERT = Holder("bert", "desk", "boot pid:[1] 43 8", 1_750_000_060, "b" * 16)
@@ -24,7 +25,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
     """The lock of a site that was never deployed: its directory is not there yet."""
     run = tmp_path / "run"
     run.mkdir()
-    monkeypatch.setattr(module, "RUN", run)
+    monkeypatch.setattr(host_module, "RUN", run)
     return DeployLock(tmp_path / "srv" / "shop")
 
 
@@ -101,7 +102,7 @@ def test_a_clock_that_is_set_changes_nothing(lock: DeployLock, monkeypatch: pyte
 def test_a_lock_does_not_expire_during_a_long_visit(lock: DeployLock, root: Path) -> None:
     """Installing packages may take longer than a lock that nobody renews."""
     lock.take(ANNA, EXPIRES_S)
-    with alone(root, ANNA.token):
+    with exclusive_visit(root, ANNA.token):
         silent_for(lock, 2 * EXPIRES_S)
         with pytest.raises(Busy, match="anna on laptop"):
             lock.take(BERT, EXPIRES_S)
@@ -156,15 +157,23 @@ def test_a_record_is_no_link(lock: DeployLock, tmp_path: Path) -> None:
 
 def test_one_visit_at_a_time(root: Path) -> None:
     """The second says so; afterwards the site is free again."""
-    with alone(root), pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"), alone(root):
+    with (
+        exclusive_visit(root),
+        pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"),
+        exclusive_visit(root),
+    ):
         pass
-    with alone(root):
+    with exclusive_visit(root):
         assert (root / ".lock").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_visit_names_whose_is_under_way(lock: DeployLock, root: Path) -> None:
     lock.take(ANNA, EXPIRES_S)
-    with alone(root, ANNA.token), pytest.raises(Busy, match="that of anna on laptop since 2025"), alone(root):
+    with (
+        exclusive_visit(root, ANNA.token),
+        pytest.raises(Busy, match="that of anna on laptop since 2025"),
+        exclusive_visit(root),
+    ):
         pass
 
 
@@ -174,12 +183,12 @@ def test_the_run_that_has_the_site_waits_for_what_is_left_of_another(
     """The last visit of a run that was cut off goes on by itself, and ends."""
     lock.take(ANNA, EXPIRES_S)
     with ExitStack() as left, monkeypatch.context() as patch:
-        left.enter_context(alone(root))
+        left.enter_context(exclusive_visit(root))
         patch.setattr(module.time, "sleep", lambda _seconds: left.close())
-        with alone(root, ANNA.token):
+        with exclusive_visit(root, ANNA.token):
             pass
     monkeypatch.setattr(module, "VISIT_S", 0)
-    with alone(root), pytest.raises(Busy, match="Another run works"), alone(root, ANNA.token):
+    with exclusive_visit(root), pytest.raises(Busy, match="Another run works"), exclusive_visit(root, ANNA.token):
         pass
 
 
@@ -187,12 +196,12 @@ def test_a_run_whose_lock_was_taken_over_ends(lock: DeployLock, root: Path) -> N
     """It may not go on from where it was, whatever the other one has done since."""
     lock.take(ANNA, EXPIRES_S)
     lock.take(BERT, EXPIRES_S, break_it=True)
-    with pytest.raises(Busy, match=r"taken over by bert on desk"), alone(root, ANNA.token):
+    with pytest.raises(Busy, match=r"taken over by bert on desk"), exclusive_visit(root, ANNA.token):
         pytest.fail("the visit took place")
-    with alone(root, BERT.token):
+    with exclusive_visit(root, BERT.token):
         pass
     lock.free(BERT.token)
-    with pytest.raises(Busy, match="another one, which has ended since"), alone(root, ANNA.token):
+    with pytest.raises(Busy, match="another one, which has ended since"), exclusive_visit(root, ANNA.token):
         pytest.fail("the visit took place")
 
 
@@ -204,7 +213,7 @@ def test_a_visit_is_a_sign_of_life_even_if_it_fails(lock: DeployLock, root: Path
         silent_for(lock, EXPIRES_S - 1)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), alone(root, ANNA.token):
+    with pytest.raises(ZeroDivisionError), exclusive_visit(root, ANNA.token):
         fail()
     with pytest.raises(Busy, match="expires in 600 s"):
         lock.take(BERT, EXPIRES_S)
@@ -212,9 +221,9 @@ def test_a_visit_is_a_sign_of_life_even_if_it_fails(lock: DeployLock, root: Path
 
 def test_a_visit_without_a_run_needs_no_record(lock: DeployLock, root: Path) -> None:
     """Roles can be used in a play of one's own, where nobody took the lock."""
-    with alone(root), alone(root.parent):
+    with exclusive_visit(root), exclusive_visit(root.parent):
         pass
-    with alone(root, replace(ANNA).token):  # A reboot has cleared the record.
+    with exclusive_visit(root, replace(ANNA).token):  # A reboot has cleared the record.
         pass
     assert not lock.path.exists()
 
@@ -222,6 +231,6 @@ def test_a_visit_without_a_run_needs_no_record(lock: DeployLock, root: Path) -> 
 def test_the_lock_of_a_visit_is_no_link(root: Path, tmp_path: Path) -> None:
     """Root does not open what somebody else pointed it to."""
     (root / ".lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"), alone(root):
+    with pytest.raises(OSError, match="symbolic links"), exclusive_visit(root):
         pass
     assert not (tmp_path / "elsewhere").exists()

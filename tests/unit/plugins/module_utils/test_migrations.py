@@ -254,7 +254,7 @@ def test_a_database_that_is_ahead(site: Site) -> None:
     site.add("0002_colour", COLOUR)
     site.migrate()
     site.remove("0002_colour")
-    assert compare(site.connection) == module.Ahead(unknown=("depot.0002_colour",), pending=())
+    assert compare(site.connection) == module.MigrationDifference(unknown=("depot.0002_colour",), pending=())
     site.add("0003_size", "migrations.AddField('bike', 'size', models.TextField(default=''))")
     assert compare(site.connection).pending == ("depot.0003_size",)
 

@@ -104,7 +104,7 @@ class Site:
         """Add to the settings."""
         self.files["shop.py"] += more
 
-    def environments(self) -> list[str]:
+    def shared_venvs(self) -> list[str]:
         """Name the virtual environments that releases share."""
         return sorted(os.listdir(self.tmp / "venvs"))
 
@@ -197,10 +197,22 @@ def test_a_finished_release(site: Site) -> None:
     assert json.loads(record.read_text()) == answer["description"]
     assert record.stat().st_mode & 0o777 == 0o644
     assert (site.release / "app/django/core/management.py").read_text() == DJANGO["django/core/management.py"]
-    assert (
-        "def overridden"
-        in (site.release / "venv/lib" / f"python{VERSION}" / "site-packages/site_overrides.py").read_text()
-    )
+
+
+def test_what_the_inventory_says_over_the_settings(site: Site) -> None:
+    """It lies in the release, not among packages that others share; only the environment leads there."""
+    site.files["other.py"] = SETTINGS.replace("shop.example.com", "elsewhere")
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "site_overrides",
+        "SITE_SETTINGS_MODULE": "other",
+        "SITE_OVERRIDES": '{"ALLOWED_HOSTS+": ["shop.example.com"]}',
+        "PYTHONPATH": str(site.release / "overrides"),
+    }
+    assert site.build(environment=environment)["changed"] is True
+    assert list((site.tmp / "venvs").rglob("*overrides*")) == []
+    module_file = site.release / "overrides/site_overrides.py"
+    assert module_file.stat().st_mode & 0o777 == 0o640
+    assert {"overrides", "overrides/site_overrides.py"} <= site.owners.keys()
 
 
 def test_every_process_is_the_site_s_user(site: Site) -> None:
@@ -334,7 +346,7 @@ def test_a_sealed_release(site: Site) -> None:
     assert {".", "app/directory", "app/shop.py"} <= site.owners.keys()
     # Links stay the user's.
     assert not {"venv", "app/link", "app/broken"} & site.owners.keys()
-    packages = f"../../venvs/{site.environments()[0]}"
+    packages = f"../../venvs/{site.shared_venvs()[0]}"
     assert f"{packages}/venv/bin/pip" in site.owners
     # These are made by root in directories of root.
     made = [site.owners.pop(name)[:2] for name in ("../..", "..", "../../venvs", packages)]
@@ -371,7 +383,7 @@ def test_releases_with_the_same_packages_share_them(site: Site) -> None:
     site.build("r2")
     assert site.commands() == []
     one, two = (site.tmp / "releases" / name / "venv" for name in ("r1", "r2"))
-    assert one.readlink() == two.readlink() == Path("../../venvs") / site.environments()[0] / "venv"
+    assert one.readlink() == two.readlink() == Path("../../venvs") / site.shared_venvs()[0] / "venv"
     assert (two / "bin/pip").stat().st_mode & 0o777 == 0o750
 
 
@@ -399,10 +411,10 @@ def test_packages_that_are_not_shared(site: Site, monkeypatch: pytest.MonkeyPatc
             python.read_text().replace("#!/bin/sh", "#!/bin/sh\ncase $2 in *cache_tag*) exec echo 3.99;; esac", 1)
         )
     if reason == "cut off":
-        (site.tmp / "venvs" / site.environments()[0] / "complete").unlink()
+        (site.tmp / "venvs" / site.shared_venvs()[0] / "complete").unlink()
     site.build("r2", packages_digest="d2" if reason == "other packages" else "d1")
     assert len(site.commands()) == 3
-    assert len(site.environments()) == (1 if reason == "cut off" else 2)
+    assert len(site.shared_venvs()) == (1 if reason == "cut off" else 2)
 
 
 def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
@@ -473,7 +485,7 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
     """What is wrong with them may be the installation."""
     site.files = {"shop.py": SETTINGS}
     assert "Django cannot be imported" in site.build("r1")["msg"]
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 @pytest.mark.parametrize(
@@ -523,11 +535,11 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     assert (site.release / "release.json").exists()
 
 
-def test_a_broken_environment_is_not_used_again(site: Site) -> None:
+def test_a_broken_virtual_environment_is_not_used_again(site: Site) -> None:
     """Where Django does not even start, the packages that releases share may be why."""
     site.files["django/__init__.py"] = "raise ModuleNotFoundError('No module named django')\n"
     site.build()
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 def test_a_very_deep_directory(site: Site) -> None:
@@ -570,7 +582,7 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     assert "Release r1 is refused, the site is as it was: its packages cannot be installed: pip" in answer["msg"]
     assert "No matching distribution" in answer["msg"]
     assert not site.release.exists()
-    assert site.environments() == []
+    assert site.shared_venvs() == []
 
 
 def test_without_the_python_that_was_said(site: Site) -> None:

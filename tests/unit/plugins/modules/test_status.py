@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import layout as layout_module
-from ansible_collections.pitcrew.django.plugins.module_utils import lock as lock_module
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question
-from ansible_collections.pitcrew.django.plugins.module_utils.layout import Layout
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import status as module
 
@@ -35,7 +34,7 @@ RUNS = {
 class Site:
     """A site that serves r2 from blue, unless a test says otherwise."""
 
-    layout: Layout
+    hosted: HostedSite
     capsys: pytest.CaptureFixture[str]
     unit: dict[str, str] = field(default_factory=lambda: dict(RUNS))
     workers: int = 3
@@ -65,7 +64,7 @@ class Site:
         """Run the module and give the status."""
         arguments = {
             "name": "shop",
-            "root": str(self.layout.root),
+            "root": str(self.hosted.root),
             "boot_unit": BOOT,
             "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "workers": 3,
@@ -83,11 +82,10 @@ class Site:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:
     """Give a host that never had the site."""
-    monkeypatch.setattr(layout_module, "UNITS", tmp_path / "system")
-    monkeypatch.setattr(layout_module, "WANTS", tmp_path / "wants")
-    monkeypatch.setattr(lock_module, "RUN", tmp_path)
+    monkeypatch.setattr(host_module, "UNITS", tmp_path / "system")
+    monkeypatch.setattr(host_module, "RUN", tmp_path)
     monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
-    site = Site(Layout("shop", str(tmp_path / "shop")), capsys)
+    site = Site(HostedSite("shop", str(tmp_path / "shop")), capsys)
     monkeypatch.setattr(module, "Systemd", lambda _run: site)
     monkeypatch.setattr(module, "ask", site.ask)
     return site
@@ -96,23 +94,23 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.fixture
 def site(host: Site) -> Site:
     """Give a host on which r1 and r2 have served."""
-    layout = host.layout
-    blue = layout.slots["blue"]
-    for directory in (blue.path, blue.unit_file.parent, layout.boot_link.parent):
+    hosted = host.hosted
+    blue = hosted.slots["blue"]
+    for directory in (blue.path, blue.unit_file.parent, hosted.boot_link.parent):
         directory.mkdir(parents=True)
     for release in ("r1", "r2"):
-        layout.release(release).path.mkdir(parents=True)
-        layout.release(release).record.write_text("{}")
+        hosted.releases.named(release).path.mkdir(parents=True)
+        hosted.releases.named(release).record.write_text("{}")
     texts = {"unit": "[Service]\n", "secrets": "KEY=1\n", "gunicorn.conf.py": "workers = 3\n"}
     for name, text in texts.items():
         blue.file(name).write_text(text)
-    blue.seal(texts, overlaps=True)
-    (blue.path / "release").symlink_to(layout.release("r2").path)
+    blue.record_deployed(texts, overlaps=True)
+    (blue.path / "release").symlink_to(hosted.releases.named("r2").path)
     (blue.path / "http.sock").symlink_to(blue.socket)
-    layout.boot_file.write_text(BOOT)
-    layout.boot_link.symlink_to(layout.boot_file)
-    layout.live_link.symlink_to("slots/blue")
-    layout.history.write_text(
+    hosted.boot_file.write_text(BOOT)
+    hosted.boot_link.symlink_to(hosted.boot_file)
+    hosted.live_link.symlink_to("slots/blue")
+    hosted.releases.history_file.write_text(
         '{"at": "2026-11-26T10:00:00Z", "release": "r1", "slot": "green", "by": "bert on desk"}\n'
         '{"at": "2026-11-27T08:12:31Z", "release": "r2", "slot": "blue", "by": "anna on laptop"}\n'
     )
@@ -147,7 +145,7 @@ def test_a_site_that_is_well(site: Site) -> None:
     }
     assert all(took[name] >= 0 for name in ("socket", "proxy"))
     assert [(question.address, question.protocol, question.release) for question in site.asked] == [
-        ("unix:/run/shop-blue/app.sock", "http", "r2"),
+        (f"unix:{host_module.RUN}/shop-blue/app.sock", "http", "r2"),
         ("127.0.0.1:80", "http", "r2"),
     ]
 
@@ -205,9 +203,9 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     ("address", "answer", "complaint"),
     [
         (
-            "unix:/run/shop-blue/app.sock",
+            "unix:{run}/shop-blue/app.sock",
             Answer(500, "r2", None),
-            "On /run/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
+            "On {run}/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
         ),
         ("127.0.0.1:80", Answer(200, "r1", None), "is answered by release r1 instead of r2"),
         (
@@ -219,15 +217,15 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
 )
 def test_an_answer_that_is_none(site: Site, address: str, answer: Answer | OSError, complaint: str) -> None:
     """It is said on which side of the proxy, and the other side has its time all the same."""
-    site.answers[address] = answer
+    site.answers[address.format(run=host_module.RUN)] = answer
     status = site.look()
     (found,) = status["complaints"]
-    assert complaint in found
+    assert complaint.format(run=host_module.RUN) in found
     assert [took is None for took in status["answers_ms"].values()].count(True) == 1
 
 
 def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
-    blue = site.layout.slots["blue"].path
+    blue = site.hosted.slots["blue"].path
     (blue / "http.sock").rename(blue / "uwsgi.sock")
     site.look(address="127.0.0.1:443", protocol="https")
     assert [question.protocol for question in site.asked] == ["uwsgi", "https"]
@@ -236,7 +234,7 @@ def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
 @pytest.mark.parametrize("name", ["unit", "gunicorn.conf.py", "secrets"])
 def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
     """Or that is gone. Its name is told, never what is in it."""
-    path = site.layout.slots["blue"].file(name)
+    path = site.hosted.slots["blue"].file(name)
     for change in (lambda: path.write_text("KEY=2\n"), path.unlink):
         change()
         status = site.look()
@@ -264,7 +262,7 @@ def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
 
 def test_a_deploy_under_way(site: Site) -> None:
     """It is no fault: the site serves."""
-    DeployLock(site.layout.root).take(Holder("anna", "laptop", "", 1_750_000_000), 600)
+    DeployLock(site.hosted.root).take(Holder("anna", "laptop", "", 1_750_000_000), 600)
     site.idle_is_stopped = False
     status = site.look()
     assert status["healthy"]
@@ -295,16 +293,16 @@ def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path,
 
 def test_requests_that_wait(site: Site) -> None:
     """A switch is under way, or was cut off."""
-    (layout_module.UNITS / "shop-waiting.socket").write_text("")
+    (host_module.UNITS / "shop-waiting.socket").write_text("")
     assert "Requests wait for a slot to start" in site.look()["complaints"][0]
 
 
 @pytest.mark.parametrize("act", ["disabled", "edited"])
 def test_a_slot_that_does_not_start_at_boot(site: Site, act: str) -> None:
     if act == "disabled":
-        site.layout.boot_link.unlink()
+        site.hosted.boot_link.unlink()
     else:
-        site.layout.boot_file.write_text("[Service]\nExecStart=/bin/true\n")
+        site.hosted.boot_file.write_text("[Service]\nExecStart=/bin/true\n")
     assert site.look()["complaints"] == [
         "shop@blue.service does not start at boot as it should, by shop-boot.service: deploy again"
     ]

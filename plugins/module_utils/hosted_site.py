@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a site lies on its host, and what its two slots hold.
+
+Everything is named after the site (here C(shop)). What it has of releases is in C(releases).
+
+=====================================  =====================================================================
+/srv/shop/slots/blue/, .../green/      what one slot runs: environment, secrets, server settings, links
+/srv/shop/live                         link to the slot that serves; renaming it is the switch
+/run/shop-blue/app.sock                the socket of the slot's server
+/etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
+/etc/systemd/system/shop-boot.service  starts, when the host does, the slot that the live link points to then
+=====================================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pitcrew.django.plugins.module_utils import host
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.releases import Releases
+
+__all__ = ["SLOTS", "HostedSite", "Slot"]
+
+SLOTS = ("blue", "green")
+
+
+def _digest(text: str | None) -> str:
+    return hashlib.sha256((text or "").encode()).hexdigest()
+
+
+class Slot:
+    """One of the two places a release can run in."""
+
+    def __init__(self, site: HostedSite, name: str) -> None:
+        self.name = name
+        self.path = site.root / "slots" / name
+        self.unit = f"{site.name}@{name}.service"
+        self.unit_file = host.UNITS / self.unit
+        self.socket = host.RUN / f"{site.name}-{name}" / "app.sock"
+
+    @property
+    def release(self) -> str | None:
+        """The id of the release that this slot runs or last ran."""
+        try:
+            return Path(os.readlink(self.path / "release")).name
+        except OSError:
+            return None
+
+    @property
+    def socket_link(self) -> Path:
+        """The link that nginx follows to the slot's socket, named after how it is spoken to."""
+        return next(iter(self.path.glob("*.sock")), self.path / "http.sock")
+
+    @property
+    def protocol(self) -> str:
+        """How the slot's socket is spoken to."""
+        return self.socket_link.stem
+
+    def file(self, name: str) -> Path:
+        """Where one of the slot's own files lies; C(unit) is the name of its unit."""
+        return self.unit_file if name == "unit" else self.path / name
+
+    def read(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Give the texts of the slot's own files."""
+        return {name: read_text(self.file(name)) for name in names}
+
+    def record_deployed(self, texts: Mapping[str, str], overlaps: bool) -> None:
+        """Write down what was deployed: digests of the files, and whether there was memory for another slot beside it.
+
+        Only root may read it: secrets are among the files.
+        """
+        files = {name: _digest(text) for name, text in texts.items()}
+        write_file(self.path / "deployed", json.dumps({"files": files, "overlaps": overlaps}), 0o600)
+
+    @property
+    def _deployed(self) -> dict[str, Any]:
+        deployed: dict[str, Any] = json.loads(read_text(self.path / "deployed") or "{}")
+        return deployed
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it was sized so that another slot can run beside it."""
+        return bool(self._deployed.get("overlaps", True))
+
+    def edited(self) -> list[Path]:
+        """The files that are not what was deployed: changed by hand, or gone."""
+        files = self._deployed.get("files", {})
+        return [self.file(name) for name, digest in files.items() if _digest(read_text(self.file(name))) != digest]
+
+
+class HostedSite:
+    """One site: its slots, its releases, and which slot is live, now and after a boot."""
+
+    def __init__(self, name: str, root: str) -> None:
+        self.name = name
+        self.root = Path(root)
+        self.live_link = self.root / "live"
+        self.releases = Releases(self.root)
+        self.slots = {slot: Slot(self, slot) for slot in SLOTS}
+        self.boot_unit = f"{name}-boot.service"
+        self.boot_file = host.UNITS / self.boot_unit
+        self.boot_link = host.UNITS / "multi-user.target.wants" / self.boot_unit
+
+    @property
+    def live(self) -> Slot | None:
+        """The slot that serves, or None before the first deploy."""
+        try:
+            return self.slots.get(Path(os.readlink(self.live_link)).name)
+        except OSError:
+            return None
+
+    @property
+    def idle(self) -> Slot:
+        """The slot the next release comes up in."""
+        return self.slots["green" if self.live is self.slots["blue"] else "blue"]
+
+    def boots(self, text: str) -> bool:
+        """Whether the slot that serves starts when the host does, by a unit of that text."""
+        return self.boot_link.exists() and read_text(self.boot_file) == text

@@ -1,0 +1,226 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a release: created, given its packages, finished, live, kept for a way back, removed.
+
+========================  ================================================================================
+/srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete
+/srv/shop/venvs/ID/       a virtual environment that the venv of one or several releases points to
+/srv/shop/history         one JSON object a line: which release went live when
+========================  ================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pitcrew.django.plugins.module_utils.files import (
+    make_directory,
+    read_text,
+    remove_tree,
+    write_file,
+)
+
+__all__ = ["Release", "Releases", "SharedVenv"]
+
+UNSERVED_KEPT_S = 24 * 3600
+
+
+class RecordedDirectory:
+    """A directory that is complete as soon as it has its record, and never changes afterwards."""
+
+    RECORD: str
+    FILLED: str
+    """What the site's user puts its files into."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.venv = path / "venv"
+        self.record = path / self.RECORD
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that belongs in it is there."""
+        return self.record.exists()
+
+    def create(self, user: int, group: int) -> None:
+        """Begin anew. Its place for files is the user's; the rest is root's, so that nobody else writes the record."""
+        self.remove()
+        make_directory(self.path.parent, 0, group)
+        self.path.mkdir(mode=0o750)  # Or fail: something of an earlier one could not be removed.
+        make_directory(self.path, 0, group)
+        make_directory(self.path / self.FILLED, user, group)
+
+    def seal(self, group: int) -> None:
+        """Give it to root, with all that is in it: the group reads it, and nobody writes to it."""
+        _seal(self.path, group)
+
+    def finish(self, record: str = "") -> None:
+        """Write the record, after all else is on the disk: what counts as complete is so after a power cut, too."""
+        subprocess.run(["sync", "--file-system", str(self.path)], check=False)
+        write_file(self.record, record, 0o644)
+
+    def remove(self) -> None:
+        """Remove it, the record first: a removal may be cut off."""
+        self.record.unlink(missing_ok=True)
+        remove_tree(self.path)
+
+
+class SharedVenv(RecordedDirectory):
+    """One virtual environment for all releases with the same packages."""
+
+    RECORD = "complete"
+    FILLED = "venv"
+
+
+class Release(RecordedDirectory):
+    """One release: its code, and the virtual environment that it runs with."""
+
+    RECORD = "release.json"
+    FILLED = "app"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.app = path / self.FILLED
+        self.overrides = path / "overrides"
+
+    @property
+    def id(self) -> str:
+        """Its name among the releases of the site."""
+        return self.path.name
+
+    def share(self, shared: SharedVenv) -> None:
+        """Have the packages that other releases have, too."""
+        self.venv.symlink_to(os.path.relpath(shared.venv, self.path))
+
+    @property
+    def runs(self) -> bool:
+        """Whether the host still has the Python that its packages are for: an upgrade takes that away."""
+        version = re.search(r"python\d+\.\d+", os.path.basename(os.path.realpath(self.venv / "bin/python")))
+        return not version or (self.venv / "lib" / version.group()).is_dir()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was finished and can be started no more."""
+        return self.complete and not self.runs
+
+    @property
+    def recorded(self) -> dict[str, Any] | None:
+        """What Django said of itself when the release was built; None for one that is unfinished."""
+        text = read_text(self.record)
+        return json.loads(text) if text else None
+
+    @property
+    def description(self) -> dict[str, Any] | None:
+        """The same of a release that can be started, and None for any other."""
+        return self.recorded if self.runs else None
+
+
+class Releases:
+    """All releases of one site, the virtual environments that they share, and which of them served when."""
+
+    def __init__(self, root: Path) -> None:
+        self.directory = root / "releases"
+        self.venvs = root / "venvs"
+        self.history_file = root / "history"
+
+    def __iter__(self) -> Iterator[Release]:
+        """All that are on disk, finished or not, by name."""
+        return (Release(path) for path in _directories(self.directory))
+
+    def named(self, release_id: str) -> Release:
+        """The release of that id, whether or not it is on disk."""
+        return Release(self.directory / release_id)
+
+    def shared_venv(self, *ingredients: str) -> SharedVenv:
+        """The virtual environment that came of these ingredients, or is to."""
+        digest = hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()
+        return SharedVenv(self.venvs / digest[:12])
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every time that a release went live, oldest first."""
+        entries = []
+        for line in (read_text(self.history_file) or "").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:  # A line that a full disk or a power cut left half written.
+                continue
+        return entries
+
+    def served(self) -> list[str]:
+        """The ids of all that ever served, each once, the latest first."""
+        return list(dict.fromkeys(entry["release"] for entry in reversed(self.history())))
+
+    def add_to_history(self, release_id: str | None, slot: str, by: str | None) -> None:
+        """Write down that the release is live in the slot, and whose doing it is, unless the last entry says so."""
+        entries = self.history()
+        if entries and (entries[-1]["release"], entries[-1]["slot"]) == (release_id, slot):
+            return
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        entry = {"at": at, "release": release_id, "slot": slot, **({"by": by} if by else {})}
+        with open(self.history_file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def prune(self, serving: str, in_slots: Iterable[str | None], keep: int) -> None:
+        """Remove the releases that are not among the last that served, and the packages that only they used.
+
+        One that never served may be another run's, which is about to switch to it: it is left alone for a day. What
+        the other slot ran stays: it may still be answering, and pages of it are open.
+        """
+        served = self.served()
+        on_disk = {release.id: release for release in self}
+        latest = [release_id for release_id in dict.fromkeys([serving, *served]) if release_id in on_disk]
+        kept = {*latest[:keep], *in_slots}
+        for release in on_disk.values():
+            fresh = release.complete and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
+            if release.id not in kept and (release.id in served or not fresh):
+                release.remove()
+        used = {release.venv.resolve() for release in self}
+        for shared in map(SharedVenv, _directories(self.venvs)):
+            if shared.venv.resolve() not in used:
+                shared.remove()
+
+
+def _directories(path: Path) -> list[Path]:
+    try:
+        return [directory for directory in sorted(path.iterdir()) if directory.is_dir()]
+    except OSError:
+        return []
+
+
+def _seal(name: str | Path, group: int, parent: int | None = None) -> None:
+    """Give a directory and all that is in it to root.
+
+    Each directory is root's before its entries are looked at. From then on the site's user, whose processes may still
+    run, can put nothing else in their place.
+    """
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        os.fchown(directory, 0, group)
+        os.fchmod(directory, 0o750)
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in entries]
+        for entry in names:
+            status = os.lstat(entry, dir_fd=directory)
+            if stat.S_ISDIR(status.st_mode):
+                _seal(entry, group, directory)
+                continue
+            if stat.S_ISLNK(status.st_mode):
+                continue  # It stays the user's: by that nginx tells a link to what the user may not see.
+            if status.st_uid or status.st_gid != group:
+                os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
+            # Looked at again: until now its owner could change its mode.
+            status = os.lstat(entry, dir_fd=directory)
+            mode = 0o750 if status.st_mode & 0o111 else 0o640
+            if stat.S_IMODE(status.st_mode) != mode:
+                os.chmod(entry, mode, dir_fd=directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,280 @@
+"""A candidate that does not pass leaves everything as it was; how long it has to pass."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.modules import switch as module
+from switch_site import Behaviour, Site
+
+# A candidate that does not pass
+
+REFUSALS = [
+    pytest.param(
+        Behaviour(complaint="Job for shop@green.service failed."),
+        "it does not start: Job for shop@green.service failed.",
+        id="systemd",
+    ),
+    pytest.param(
+        Behaviour(active="failed", listens=False),
+        "its processes end as soon as they have started",
+        id="ends",
+    ),
+    pytest.param(
+        Behaviour(active="activating", restarts=1, listens=False),
+        "its processes end as soon as they have started",
+        id="restarts",
+    ),
+    pytest.param(Behaviour(listens=False), "it does not answer on ", id="no socket"),
+    pytest.param(Behaviour(answer=lambda _s: None), "it does not answer on ", id="no answer"),
+    pytest.param(
+        Behaviour(answer=lambda _s: (500, "")),
+        "GET https://shop.example.com/healthz/ answers 500, a redirect to /login/ instead of 200",
+        id="wrong status",
+    ),
+    pytest.param(
+        Behaviour(answer=lambda _s: (200, "r1")),
+        "GET https://shop.example.com/healthz/ is answered by release r1 instead of r2",
+        id="wrong release",
+    ),
+    pytest.param(
+        Behaviour(answer=lambda _s: (200, None)),
+        "is answered by release None instead of r2",
+        id="unnamed release",
+    ),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), REFUSALS)
+def test_a_refused_candidate_leaves_everything_as_it_was(site: Site, behaviour: Behaviour, reason: str) -> None:
+    """Links, units, slot files, boot order, history; its release never served, so it goes as well."""
+    site.deploy("r1", public={"static": "/static"})
+    before = site.tree()
+    site.host.behaviours["r2"] = behaviour
+    answer = site.deploy("r2")
+    assert answer["failed"] is True
+    assert "Release r2 is refused, release r1 keeps serving: " in answer["msg"]
+    assert reason in answer["msg"]
+    assert "The end of its journal:\nthe last 25 lines of shop@green.service" in answer["msg"]
+    assert site.tree() == before
+    assert site.serves() == ("blue", "r1")
+    assert site.at_rest()
+    assert "live green" not in site.host.log
+    assert "stop blue" not in site.host.log
+    assert "shop@green.service" not in site.host.loaded
+
+
+def test_the_journal_is_read_before_the_slot_goes(site: Site) -> None:
+    """Afterwards systemd would not know which run was the last."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
+    site.deploy("r2", patience=0)
+    told = [event for event in site.host.story if not event.startswith("500")]
+    assert told == ["daemon-reload", "start green", "journal green", "stop green", "daemon-reload"]
+
+
+@pytest.mark.parametrize(("behaviour", "reason"), REFUSALS)
+def test_a_first_release_that_is_refused_leaves_nothing(site: Site, behaviour: Behaviour, reason: str) -> None:
+    """Not even a link; the site is not there."""
+    site.host.behaviours["r2"] = behaviour
+    answer = site.deploy("r2")
+    assert "Release r2 is refused, nothing serves yet: " in answer["msg"]
+    assert reason.replace("green", "blue") in answer["msg"].replace("green", "blue")
+    assert not os.path.lexists(site.root / "live")
+    assert not os.path.lexists(site.root / "slots/blue")
+    assert not os.path.lexists(site.root / "history")
+    assert not os.path.lexists(site.root / "releases/r2")
+    assert sorted(path.name for path in site.units.rglob("*")) == []
+    assert site.host.show("shop@blue.service").stopped
+
+
+def test_a_release_that_served_is_kept_when_it_is_refused(site: Site) -> None:
+    """Going back to it may fail for another reason; it stays on disk, and what serves goes on."""
+    site.deploy("r1")
+    site.deploy("r2")
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (500, ""))
+    assert "Release r1 is refused, release r2 keeps serving" in site.deploy("r1")["msg"]
+    assert (site.root / "releases/r1/release.json").exists()
+    assert site.serves() == ("green", "r2")
+    assert site.at_rest()
+
+
+def test_the_release_that_serves_is_kept_when_its_environment_is_refused(site: Site) -> None:
+    """Even where the history was lost: it is live, and the history says so again."""
+    site.deploy("r1")
+    before = site.tree()
+    (site.root / "history").unlink()
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (500, ""))
+    answer = site.deploy("r1", environment={"DEBUG": True})
+    assert "Release r1 is refused, release r1 keeps serving: " in answer["msg"]
+    assert site.tree() == before
+    assert site.at_rest()
+
+
+def test_a_slot_that_cannot_be_written_is_refused(site: Site) -> None:
+    """Whatever the reason: a sentence, and everything as it was."""
+    site.deploy("r1")
+    before = site.tree()
+    answer = site.deploy("r2", public={"files/static": "/static", "files": "/media"})
+    assert "Release r2 is refused, release r1 keeps serving: " in answer["msg"]
+    assert "public/files" in answer["msg"]
+    assert site.tree() == before
+    assert site.at_rest()
+
+
+def test_the_deploy_after_a_refused_one(site: Site) -> None:
+    """It finds the slot free."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(active="failed", listens=False)
+    site.deploy("r2")
+    assert site.deploy("r3")["slot"] == "green"
+    assert site.serves() == ("green", "r3")
+    assert site.at_rest()
+
+
+# How long to wait
+
+
+@pytest.mark.parametrize(
+    ("boots", "wrong", "slot"),
+    [(0, 4.5, "green"), (0, 5.5, None), (20, 4.5, "green"), (20, 5.5, None), (59.5, 0, "green"), (61, 0, None)],
+)
+def test_wrong_answers_are_forgiven_for_a_while(site: Site, boots: float, wrong: float, slot: str | None) -> None:
+    """Five seconds, counted from the first answer and not from the start, which may take a minute."""
+
+    def answer(seconds: float) -> tuple[int, str | None] | None:
+        if seconds < boots:
+            return None
+        return (503, "") if seconds < boots + wrong else (200, "")
+
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(answer=answer)
+    assert site.deploy("r2", patience=5, boot_timeout=60).get("slot") == slot
+    assert site.serves() == (("green", "r2") if slot else ("blue", "r1"))
+
+
+@pytest.mark.parametrize(("seconds", "serving"), [(0.9, "r2"), (1.2, "r1")])
+def test_patience_and_boot_time_are_the_site_s(site: Site, seconds: float, serving: str) -> None:
+    """The numbers given count."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(answer=lambda now: (200, "") if now >= seconds else (503, ""))
+    site.deploy("r2", patience=1, boot_timeout=60)
+    assert site.serves()[1] == serving
+
+
+def test_a_silent_release_is_given_its_boot_time_and_no_more(site: Site) -> None:
+    """The longest wait is the one that was said."""
+    site.deploy("r1")
+    start = site.host.clock.now
+    site.host.behaviours["r2"] = Behaviour(listens=False)
+    site.deploy("r2", boot_timeout=30)
+    assert site.host.clock.now - start == pytest.approx(30, abs=0.2)
+
+
+def test_the_healthy_status_is_the_site_s(site: Site) -> None:
+    """A site may say that its healthy answer is a redirect."""
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (302, ""))
+    assert site.deploy("r1", question={"host": "shop.example.com", "status": 302})["slot"] == "blue"
+
+
+# What is refused before anything happens
+
+
+def test_a_release_that_is_not_there(site: Site) -> None:
+    """The message names those that are, finished ones only; nothing is touched."""
+    site.deploy("r1")
+    site.build("r2")
+    (site.root / "releases/r3/app").mkdir(parents=True)
+    site.host.log.clear()
+    before = site.tree()
+    answer = site.run("r3")
+    assert "site_release: 'r3' is not on this host" in answer["msg"]
+    assert "has r1, r2" in answer["msg"]
+    assert site.tree() == before
+    assert site.host.log == []
+
+
+def test_no_release_on_an_empty_host(site: Site) -> None:
+    """A rollback where nothing was ever live."""
+    message = site.run("")["msg"]
+    assert "site_release: 'none' is not on this host" in message
+    assert "has none" in message
+
+
+def test_a_variable_that_cannot_be_one(site: Site) -> None:
+    """Told in a sentence, and nothing is touched."""
+    site.deploy("r1")
+    before = site.tree()
+    answer = site.run("r1", environment={"MY-NAME": "x"})
+    assert "site_environment: 'MY-NAME' is not the name" in answer["msg"]
+    assert site.tree() == before
+
+
+@pytest.mark.parametrize("release", ["r2", "r1"], ids=["switch", "settle"])
+def test_another_switch_under_way(site: Site, release: str) -> None:
+    """One at a time; the second says so, and touches nothing."""
+    site.deploy("r1")
+    site.build("r2")
+    site.hosted.boot_link.unlink()
+    site.host.log.clear()
+    before = site.tree()
+    with (site.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answer = site.run(release)
+    assert answer["failed"] is True
+    assert f"Another run works on the site in {site.root}; wait" in answer["msg"]
+    assert site.tree() == before
+    assert site.host.log == []
+
+
+def test_the_lock_is_free_again(site: Site) -> None:
+    """After a switch, and after a refusal."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(complaint="no")
+    site.deploy("r2")
+    with (site.root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is what is live once the lock is had."""
+    site.deploy("r1")
+    site.build("r2")
+    lock = fcntl.flock
+
+    def late(handle: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        module.Switch(
+            {
+                "files": {},
+                "protocol": "http",
+                "boot_timeout": 9,
+                "patience": 5,
+                "drain_timeout": 9,
+                "keep": 5,
+                "overlap": True,
+            }
+            | site.said
+            | {"release": "r2", "question": {"host": "shop", "scheme": "http", "path": "/", "status": 200}},
+            site.host,
+        ).switch()
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    site.deploy("r3")
+    assert site.host.outages == []
+
+
+def test_the_history_says_who_it_was(site: Site) -> None:
+    """Whose run has the site; another run that has lost it changes nothing any more."""
+    anna = Holder("anna", "laptop", "", 1_750_000_000)
+    DeployLock(site.root).take(anna, 600)
+    site.deploy("r1", lock=anna.token)
+    assert site.hosted.releases.history()[-1]["by"] == "anna on laptop"
+    site.build("r2")
+    before = site.tree()
+    assert "taken over by anna on laptop" in site.run("r2", lock="another")["msg"]
+    assert site.tree() == before
