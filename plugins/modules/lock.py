@@ -14,6 +14,8 @@ description:
   - A run that is cut off leaves its lock behind. It ends with the next boot, when it has expired, when somebody breaks
     it, and at once where the next run comes from the same control node and finds that the process is gone.
   - M(pitcrew.django.release) and M(pitcrew.django.switch) renew it, and stop where another run has taken it over.
+  - With the lock in hand it reads what the host has of the site, as M(pitcrew.django.site_facts) does, since each visit
+    costs time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -26,11 +28,23 @@ attributes:
   diff_mode:
     description: There is nothing to show.
     support: none
+  facts:
+    description: Sets those of M(pitcrew.django.site_facts) where the lock is taken, and in check mode.
+    support: full
 options:
+  name:
+    description: The site's name.
+    type: str
+    required: true
   root:
     description: The site's directory on the host. It need not be there yet.
     type: path
     required: true
+  files:
+    description: Files that the host should have.
+    type: list
+    elements: path
+    default: []
   state:
     description: Whether to take the lock, or to give it back.
     type: str
@@ -66,11 +80,13 @@ options:
 EXAMPLES = r"""
 - name: Hold the site for this run
   pitcrew.django.lock:
+    name: shop
     root: /srv/shop
   register: held
 
 - name: Give the site back
   pitcrew.django.lock:
+    name: shop
     root: /srv/shop
     state: free
     token: "{{ held.token }}"
@@ -88,15 +104,20 @@ holder:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
             "operator": {"type": "str"},
@@ -110,25 +131,30 @@ def main() -> None:
         supports_check_mode=True,
     )
     said = module.params
-    if module.check_mode:
-        module.exit_json(changed=False)
+    # Nothing of the host changes, only who may change it.
+    result: dict[str, Any] = {"changed": False}
     lock = DeployLock(said["root"])
     try:
         if said["state"] == "free":
-            lock.free(said["token"])
-            module.exit_json(changed=False)
-        holder = Holder(said["operator"] or "somebody", said["node"], said["process"], time.time())
-        before = lock.take(holder, said["expires"], said["force"], said["gone"])
+            if not module.check_mode:
+                lock.free(said["token"])
+            module.exit_json(**result)
+        if not module.check_mode:
+            holder = Holder(said["operator"] or "somebody", said["node"], said["process"], time.time())
+            before = lock.take(holder, said["expires"], said["force"], said["gone"])
+            result["token"] = holder.token
+            if before is not None:
+                module.warn(f"The run of {before} was cut off: its lock has been taken over.")
+        result["ansible_facts"] = read_site(said["name"], said["root"], said["files"])
     except Busy as busy:
         found = busy.holder
         where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}
         module.fail_json(msg=f"{busy}.", holder=where)
-    except OSError as error:
+    except (OSError, CapacityError) as error:
+        if "token" in result:
+            lock.free(result["token"])
         module.fail_json(msg=f"The site cannot be held for this run: {error}.")
-    if before is not None:
-        module.warn(f"The run of {before} was cut off: its lock has been taken over.")
-    # Nothing of the host has changed, only who may change it.
-    module.exit_json(changed=False, token=holder.token)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

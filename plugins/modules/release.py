@@ -25,7 +25,10 @@ extends_documentation_fragment:
   - pitcrew.django.process
 attributes:
   action:
-    description: Brings the archive from the control node.
+    description: Brings the archive from the control node, and the facts back to it.
+    support: full
+  facts:
+    description: Sets those of M(pitcrew.django.site_facts), as they are with the release.
     support: full
   check_mode:
     description: Says that the release would be built; nothing is done.
@@ -139,6 +142,11 @@ options:
   lock:
     description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
     type: str
+  files:
+    description: Files that the host should have, for the facts.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -202,6 +210,13 @@ output:
   description: What the Django commands wrote.
   returned: success, except in check mode
   type: str
+facts:
+  description:
+    - What M(pitcrew.django.site_facts) would say now, as JSON in base64. The action makes facts of it.
+    - Ansible puts asterisks in the place of every secret's characters, and a secret may be a part of a path or of a
+      release's name. Here they would be seen, and the action asks the host again.
+  returned: success, except in check mode
+  type: str
 seconds:
   description: How long the parts of it took.
   returned: success, except in check mode
@@ -214,11 +229,13 @@ import json
 import os
 import pwd
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
@@ -226,6 +243,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, e
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
+from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 
 STAGES = {
@@ -520,6 +538,7 @@ def main() -> None:
             "backup": {"type": "bool", "default": False},
             "backups_kept": {"type": "int", "default": 5},
             "lock": {"type": "str", "no_log": False},
+            "files": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -533,12 +552,16 @@ def main() -> None:
             finished = Release(path).description  # Perhaps by another run, since this one looked.
             wanted = module.params["migrate"] and module.params["leads"]
             if finished and (finished["migrated"] or not wanted):
-                module.exit_json(changed=False, release=path.name, description=finished)
-            result = attempt(module, finished)
+                result = {"changed": False, "release": path.name, "description": finished}
+            else:
+                result = attempt(module, finished)
     except Busy as busy:
         module.fail_json(msg=f"{busy}.")
     except OSError as error:  # A disk that is full, or read-only.
         module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
+    with suppress(CapacityError):  # Without them the action asks for them, and is told.
+        facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
+        result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()
     module.exit_json(**result)
 
 

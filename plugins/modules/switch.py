@@ -112,6 +112,32 @@ options:
   lock:
     description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
     type: str
+  verify:
+    description:
+      - What M(pitcrew.django.verify) would be told after the switch, to do its work in this visit and to give O(lock)
+        back. For a site whose proxy is as it should be already.
+    type: dict
+    suboptions:
+      address:
+        description: Where the proxy listens, as C(ip:port).
+        type: str
+        default: 127.0.0.1:80
+      protocol:
+        description: How the proxy is spoken to.
+        type: str
+        choices: [http, https]
+        default: http
+      workers:
+        description: How many worker processes have to run. Without it, none are counted.
+        type: int
+      timeout:
+        description: For how many seconds to wait for the proxy and all workers to be there.
+        type: int
+        default: 10
+      stop_timeout:
+        description: For how many seconds to wait for the slot that served before to have stopped.
+        type: int
+        default: 35
 """
 
 EXAMPLES = r"""
@@ -150,6 +176,10 @@ differences:
   type: list
   elements: str
   sample: [release, environment]
+freed:
+  description: The token of the lock that was given back, since the site was found as planned.
+  returned: where O(verify) was said, except in check mode
+  type: str
 seconds:
   description:
     - How long the new slot took to boot and the old one to drain. Where requests had to wait, C(wait) is how long the
@@ -183,6 +213,11 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
+from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
+    VERIFY_SPEC,
+    NotAsPlannedError,
+    Verification,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
 POLL_S = 0.1
@@ -372,6 +407,16 @@ class Switch:
         if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
             self.release.remove()
 
+    def verify(self, address: str, protocol: str, **expected: Any) -> None:
+        """See that visitors get the release through the proxy, from the workers planned, and give the lock back.
+
+        Raises NotAsPlannedError where they do not.
+        """
+        question = Question(address, protocol, release=self.release.id, **self.params["question"])
+        Verification(self.site, self.systemd, question, **expected).run()
+        if self.params["lock"]:
+            DeployLock(self.site.root).free(self.params["lock"])
+
     # Without the memory for both slots
 
     def must_wait(self, old: Slot) -> bool:
@@ -490,6 +535,9 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
+    if module.params["verify"] and not module.check_mode:
+        switch.verify(**module.params["verify"])
+        result["freed"] = module.params["lock"]
     slot = switch.site.live or switch.candidate
     return {"slot": slot.name, "release": switch.release.id, **result}
 
@@ -519,6 +567,7 @@ def main() -> None:
                 "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
             },
             "lock": {"type": "str", "no_log": False},
+            "verify": {"type": "dict", "options": VERIFY_SPEC},
         },
         supports_check_mode=True,
     )
@@ -527,7 +576,7 @@ def main() -> None:
         # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
         with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
-    except (Refused, Busy, ValueError, OSError) as error:
+    except (Refused, NotAsPlannedError, Busy, ValueError, OSError) as error:
         module.fail_json(msg=str(error).rstrip(".") + ".")
     module.exit_json(**result)
 

@@ -70,43 +70,15 @@ workers:
   type: int
 """
 
-import http.client
-import time
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
+from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
-
-POLL_S = 0.1
-
-
-def objection(params: dict[str, Any], systemd: Systemd) -> str | None:
-    """Say in words what is not as it should be, or None."""
-    if params["workers"] is not None:
-        live = HostedSite(params["name"], params["root"]).live
-        if live is None:
-            return f"{params['root']}/live points to no slot"
-        workers = len(systemd.show(live.unit).processes)
-        if workers != params["workers"]:
-            return f"{live.unit} runs {workers} worker processes, the plan has {params['workers']}"
-    question = Question(
-        address=params["address"],
-        protocol=params["protocol"],
-        release=params["release"],
-        **params["question"],
-    )
-    try:
-        return question.objection(ask(question))
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer for {question.host} on {question.address}: {error or type(error).__name__}"
-
-
-def remains(params: dict[str, Any], systemd: Systemd) -> str | None:
-    """Say that the slot before still runs, or None."""
-    unit = HostedSite(params["name"], params["root"]).idle.unit
-    return None if systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"
+from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
+    VERIFY_SPEC,
+    NotAsPlannedError,
+    Verification,
+)
 
 
 def main() -> None:
@@ -115,28 +87,27 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
             "release": {"type": "str"},
-            "workers": {"type": "int"},
-            "address": {"type": "str", "default": "127.0.0.1:80"},
-            "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
             "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
-            "timeout": {"type": "int", "default": 10},
-            "stop_timeout": {"type": "int", "default": 35},
+            **VERIFY_SPEC,
         },
         supports_check_mode=True,
     )
+    said = module.params
     if module.check_mode:
         module.exit_json(changed=False)
-    systemd = Systemd(module.run_command)
-    asked = [(objection, "timeout")]
-    if module.params["release"] is not None:  # A balancer has no slots.
-        asked.append((remains, "stop_timeout"))
-    for question, patience in asked:
-        deadline = time.monotonic() + module.params[patience]
-        while found := question(module.params, systemd):
-            if time.monotonic() > deadline:
-                module.fail_json(msg=f"The site is live, but not as planned: {found}.")
-            time.sleep(POLL_S)
-    module.exit_json(changed=False, workers=module.params["workers"])
+    verification = Verification(
+        HostedSite(said["name"], said["root"]),
+        Systemd(module.run_command),
+        Question(address=said["address"], protocol=said["protocol"], release=said["release"], **said["question"]),
+        said["workers"],
+        said["timeout"],
+        said["stop_timeout"],
+    )
+    try:
+        verification.run()
+    except NotAsPlannedError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, workers=said["workers"])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.action.lock import ActionModule, identity, is_gone, operator
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
+from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import lock as module
 
@@ -89,6 +90,7 @@ Ask = Callable[..., dict[str, Any]]
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
     """The lock of a site, in a directory that stands for /run."""
     monkeypatch.setattr(host_module, "RUN", tmp_path)
+    monkeypatch.setattr(module, "read_site", lambda *said: {"read of": said})
     return DeployLock(tmp_path / "srv" / "shop")
 
 
@@ -107,7 +109,7 @@ def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             return answer
 
         action = ActionModule.__new__(ActionModule)
-        action._task = SimpleNamespace(args={"root": str(lock.root), **said})
+        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **said})
         with monkeypatch.context() as patch:
             patch.setattr(ActionBase, "run", lambda *_: {})
             patch.setattr(ActionModule, "_execute_module", execute)
@@ -149,3 +151,35 @@ def test_who_breaks_a_lock_breaks_any(lock: DeployLock, ask: Ask) -> None:
     ask(operator="bert", force=True)
     assert lock.holder is not None
     assert lock.holder.operator == "bert"
+
+
+def test_the_host_is_read_with_the_lock_in_hand(lock: DeployLock, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One visit does both."""
+    holders = []
+
+    def read(*said: Any) -> dict[str, Any]:
+        holders.append(lock.holder)
+        return {"read of": said}
+
+    monkeypatch.setattr(module, "read_site", read)
+    answer = ask(operator="bert", files=["/etc/ssl/shop.pem"])
+    assert answer["ansible_facts"] == {"read of": ["shop", str(lock.root), ["/etc/ssl/shop.pem"]]}
+    assert [found and found.operator for found in holders] == ["bert"]
+
+
+def test_check_mode_reads_the_host_and_takes_nothing(lock: DeployLock, ask: Ask) -> None:
+    lock.take(holder("anna", "elsewhere"), EXPIRES_S)
+    answer = ask(operator="bert", _ansible_check_mode=True)
+    assert "ansible_facts" in answer
+    assert "token" not in answer
+    assert lock.holder is not None
+    assert lock.holder.operator == "anna"
+
+
+def test_a_host_that_cannot_be_read_is_not_held(lock: DeployLock, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_said: Any) -> None:
+        raise CapacityError("no /proc/meminfo")
+
+    monkeypatch.setattr(module, "read_site", unreadable)
+    assert ask(operator="bert")["msg"] == "The site cannot be held for this run: no /proc/meminfo."
+    assert lock.holder is None

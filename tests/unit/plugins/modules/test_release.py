@@ -6,6 +6,7 @@ virtual environments have a pip that installs nothing and notes what it is asked
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import io
 import json
@@ -172,12 +173,21 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(django_process, "SETPRIV", str(tmp_path / "setpriv"))
     monkeypatch.setattr(module, "UV_HOME", tmp_path / "opt")
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=USER, pw_gid=GROUP))
+    monkeypatch.setattr(module, "read_site", lambda *said: {"read of": said})
     monkeypatch.setattr(os, "chown", chown)
     monkeypatch.setattr(os, "fchown", fchown)
     return site
 
 
 # A release that passes
+
+
+def test_the_facts_of_the_host(site: Site) -> None:
+    """They come along, in a form in which nothing can be cut out of them unseen."""
+    for _built_and_there_already in range(2):
+        answer = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
+        facts = json.loads(base64.b64decode(answer["facts"], validate=True))
+        assert facts == {"read of": ["shop", str(site.tmp), ["/etc/ssl/shop.pem"]]}
 
 
 def test_a_finished_release(site: Site) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import site_state
+from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.modules import site_facts as module
 
 NOTHING: dict[str, Any] = {
@@ -81,13 +83,13 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
     """Give a host that has nothing yet."""
-    monkeypatch.setattr(module, "DPKG_STATUS", tmp_path / "dpkg")
-    monkeypatch.setattr(module, "NGINX_PID", tmp_path / "nginx.pid")
-    monkeypatch.setattr(module, "NGINX_UNIT", tmp_path / "unit.conf")
-    monkeypatch.setattr(module, "read_capacity", lambda: {"cpus": 2})
-    monkeypatch.setattr(module, "NGINX", tmp_path / "nginx")
-    monkeypatch.setattr(module.grp, "getgrnam", lambda name: {}[name])
-    monkeypatch.setattr(module.pwd, "getpwnam", lambda name: {}[name])
+    monkeypatch.setattr(site_state, "DPKG_STATUS", tmp_path / "dpkg")
+    monkeypatch.setattr(site_state, "NGINX_PID", tmp_path / "nginx.pid")
+    monkeypatch.setattr(site_state, "NGINX_UNIT", tmp_path / "unit.conf")
+    monkeypatch.setattr(site_state, "read_capacity", lambda: {"cpus": 2})
+    monkeypatch.setattr(site_state, "NGINX", tmp_path / "nginx")
+    monkeypatch.setattr(site_state.grp, "getgrnam", lambda name: {}[name])
+    monkeypatch.setattr(site_state.pwd, "getpwnam", lambda name: {}[name])
     return Host(tmp_path / "srv/shop", tmp_path / "nginx", capsys)
 
 
@@ -203,7 +205,7 @@ def test_the_group_of_the_site(
 ) -> None:
     """Whether nginx is in it, whatever user its package gave it."""
     groups = {"shop": SimpleNamespace(gr_mem=members)}
-    monkeypatch.setattr(module.grp, "getgrnam", lambda name: groups[name])
+    monkeypatch.setattr(site_state.grp, "getgrnam", lambda name: groups[name])
     host.nginx.mkdir()
     (host.nginx / "nginx.conf").write_text(text)
     nginx = host.read()["nginx"]
@@ -250,7 +252,7 @@ def test_nginx_that_does_not_run(host: Host) -> None:
 def test_the_home_of_the_site_s_account(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """By it an account that is the site's is told from one that only has its name."""
     accounts = {"shop": SimpleNamespace(pw_dir="/var/lib/shop")}
-    monkeypatch.setattr(module.pwd, "getpwnam", lambda name: accounts[name])
+    monkeypatch.setattr(site_state.pwd, "getpwnam", lambda name: accounts[name])
     assert host.read()["home"] == "/var/lib/shop"
 
 
@@ -300,9 +302,9 @@ def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.Monk
     """Told in a sentence."""
 
     def unreadable() -> None:
-        raise module.CapacityError("no /proc/meminfo")
+        raise CapacityError("no /proc/meminfo")
 
-    monkeypatch.setattr(module, "read_capacity", unreadable)
+    monkeypatch.setattr(site_state, "read_capacity", unreadable)
     with patch_module_args({"name": "shop", "root": str(host.root)}), pytest.raises(SystemExit):
         module.main()
     assert json.loads(host.capsys.readouterr().out)["msg"] == "site_facts: no /proc/meminfo"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import verification
 from ansible_collections.pitcrew.django.plugins.modules import verify as module
 
 
@@ -90,7 +91,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     site = Site(tmp_path / "shop", Clock(), capsys)
     site.root.mkdir()
     (site.root / "live").symlink_to("slots/green")
-    monkeypatch.setattr(module, "time", site.clock)
+    monkeypatch.setattr(verification, "time", site.clock)
     monkeypatch.setattr(module, "Systemd", lambda _run: site)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         site.address = f"127.0.0.1:{listener.getsockname()[1]}"
