@@ -86,6 +86,8 @@ class Systemd:
         """The last lines the unit wrote in its latest run."""
         invocation = self.show(unit).invocation
         which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
+        # What it wrote just now may be under way to the journal on a busy host.
+        self._run(["journalctl", "--sync"])
         command = ["journalctl", *which, f"--lines={lines}", "--output=cat", "--no-pager", "--quiet"]
         _rc, out, _err = self._run(command)
         return out.rstrip()

@@ -134,7 +134,7 @@ def test_an_order(answer: tuple[int, str, str], complaint: str | None) -> None:
     [("5f0c", "_SYSTEMD_INVOCATION_ID=5f0c"), ("", "--unit=shop@blue.service")],
 )
 def test_the_journal(invocation: str, which: str) -> None:
-    """Of the latest run alone where systemd knows it: the words of an earlier one would mislead."""
+    """Of the latest run alone where systemd knows it, and all of it: the words of an earlier one would mislead."""
     run = Commands(
         {
             "systemctl": (0, f"ActiveState=failed\nInvocationID={invocation}\n", ""),
@@ -142,7 +142,10 @@ def test_the_journal(invocation: str, which: str) -> None:
         }
     )
     assert Systemd(run).journal("shop@blue.service", lines=7) == "first\nImportError: no module"
-    assert run.seen[1] == ["journalctl", which, "--lines=7", "--output=cat", "--no-pager", "--quiet"]
+    assert run.seen[1:] == [
+        ["journalctl", "--sync"],
+        ["journalctl", which, "--lines=7", "--output=cat", "--no-pager", "--quiet"],
+    ]
 
 
 @pytest.mark.parametrize(
