@@ -26,13 +26,13 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # As molecule calls them, and as the table does; a step that is none of these shows its total only.
 ACTIONS = {
     "create": "create",
-    "prepare": "prepare",
+    "prepare": "prep",
     "check": "check",
     "converge": "deploy",
     "idempotence": "again",
     "verify": "verify",
     "side_effect": "reboot",
-    "destroy": "destroy",
+    "destroy": "end",
 }
 
 
@@ -100,10 +100,10 @@ def columns(steps: Iterable[Step]) -> list[str]:
 def table(steps: Sequence[Step]) -> list[str]:
     """Give the lines of the table by step, the longest first, in seconds."""
     shown = columns(steps)
-    lines = [f"{'seconds':24}{'total':>7}" + "".join(f"{ACTIONS[action]:>8}" for action in shown)]
+    lines = [f"{'seconds':16}{'total':>7}" + "".join(f"{ACTIONS[action]:>7}" for action in shown)]
     for step in sorted(steps, key=lambda step: -step.seconds):
-        took = (f"{step.actions[action]:8.0f}" if action in step.actions else 8 * " " for action in shown)
-        lines.append(f"{step.name:24}{step.seconds:7.0f}{''.join(took)}".rstrip())
+        took = (f"{step.actions[action]:7.0f}" if action in step.actions else 7 * " " for action in shown)
+        lines.append(f"{step.name.removeprefix('scenario-'):16}{step.seconds:7.0f}{''.join(took)}".rstrip())
     return lines
 
 
