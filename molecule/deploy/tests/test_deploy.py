@@ -103,7 +103,12 @@ def test_new_code_takes_no_reload_of_systemd(
     deploy: Callable[..., Play], source: Source, host: Host, answering: Callable[[], str]
 ) -> None:
     """It stalls visitors for longer than a start. Once both slots have the unit that is wanted, they keep it."""
-    variables = {"site_source_directory": "", "site_git_url": str(source.directory)}
+    variables = {
+        "site_source_directory": "",
+        "site_git_url": str(source.directory),
+        # A line of the unit that neither slot has yet.
+        "site_boot_timeout": 61,
+    }
     question = "systemctl show --property=UnitsLoadTimestampMonotonic --value"
     releases, reloads = [answering()], [host.check_output(question)]
     for _ in range(4):
