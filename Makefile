@@ -93,7 +93,7 @@ lint-shell: environment
 	$(step) $@ "shellcheck" shellcheck .ci/run $(bin)/* tests/*/*.sh tests/lab/*/*.sh tests/lab/image/test-host-init
 
 lint-changelog: environment
-	$(step) $@ "antsibull-changelog lint" antsibull-changelog lint
+	$(step) $@ "antsibull-changelog lint, and CHANGELOG.md" sh -c 'antsibull-changelog lint && $(bin)/changelog | diff -u CHANGELOG.md -'
 
 lint-docs: environment
 	$(step) $@ "antsibull-docs lint-collection-docs" antsibull-docs lint-collection-docs --plugin-docs .
@@ -110,9 +110,12 @@ unit-here: environment
 $(pythons:%=unit-%): unit-%: environment
 	@$(bin)/unit $*
 
-.PHONY: docs
+.PHONY: docs changelog
 docs: environment ## Write the READMEs of the roles from their specifications
 	@python tests/docs/role_readmes.py
+
+changelog: environment ## Render CHANGELOG.md from the fragments
+	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
 
 # -- Benchmarks ------------------------------------------------------------------------------------------------
 

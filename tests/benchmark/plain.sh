@@ -41,6 +41,7 @@ git fetch --quiet
 git reset --quiet --hard origin/main
 .venv/bin/pip install --quiet -r requirements.txt gunicorn==27.0.1
 set -a
+# shellcheck source=/dev/null
 . /etc/plain.env
 set +a
 .venv/bin/python manage.py migrate --verbosity 0
