@@ -32,12 +32,12 @@ rm -rf /var/log/journal /home/ansible/.ansible /root/.ansible/tmp/*
 : > /etc/machine-id
 '
 
-# Images of this checkout that are not wanted any more, and those of checkouts that are gone.
+# Images of this checkout that are not wanted any more, and those of checkouts that are gone. One that a host runs on stays.
 remove_old() {
     $podman image ls --filter label=pitcrew.prepared --format '{{.Id}} {{index .Labels "pitcrew.prepared"}} {{index .Labels "pitcrew.checkout"}}' |
         while read -r id of made_in; do
             if [ ! -d "$made_in" ] || { [ "$made_in" = "$checkout" ] && [ "$of" = "$1" ]; }; then
-                $podman image rm --force "$id" >&2 || true
+                $podman image rm "$id" >&2 || true
             fi
         done
 }
