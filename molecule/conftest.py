@@ -63,6 +63,13 @@ def deploy(playbook: Deploy) -> Deploy:
 
 
 @pytest.fixture(scope="module")
+def reboot(host: Host, inventory: Path) -> Callable[[], Play]:
+    """Reboot the test's host."""
+    limit = f"--limit={host.backend.get_hostname()}"
+    return lambda: ansible_playbook(LAB / "reboot.yml", inventory, limit).succeeded()
+
+
+@pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     """A repository to which the test commits releases of the example project."""
     return Source(tmp_path_factory.mktemp("source") / "shop")

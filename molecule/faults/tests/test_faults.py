@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from deploys import ansible_playbook
+from deploys import Play
 from form import LONG
 from load import DEFAULT_MIX, Kind, Load, Report
 from testinfra.host import Host
@@ -24,6 +23,10 @@ testinfra_hosts = ["ansible://django"]
 BEFORE_S = 3.0
 # How long the site has to answer everything before a fault counts as healed.
 QUIET_S = 8.0 if LONG else 4.0
+
+HEADING = """
+| fault | server | without their answer | what they got | healed after | silence |
+| --- | --- | --- | --- | --- | --- |""".strip()
 
 # What the application server has no part in.
 ONCE = pytest.mark.long("uwsgi")
@@ -73,7 +76,7 @@ class Site:
             report = load.stop()
         server = self.host.backend.get_hostname()
         seen = Seen(fault, server, report, struck)
-        print(f"\n{seen.row}\n{report}")
+        print("", HEADING, seen.row, report, sep="\n")
         return seen
 
 
@@ -214,14 +217,8 @@ def test_the_database_is_restarted(site: Site) -> None:
 
 
 @ONCE
-def test_the_host_is_rebooted(site: Site, inventory: Path) -> None:
+def test_the_host_is_rebooted(site: Site, reboot: Callable[[], Play]) -> None:
     """What served before serves again."""
-    limit = f"--limit={site.host.backend.get_hostname()}"
-    playbook = Path(__file__).parents[3] / "tests/lab/reboot.yml"
     boot = []
-    seen = site.under_fire(
-        "the host is rebooted",
-        lambda: boot.append(ansible_playbook(playbook, inventory, limit).succeeded()),
-        QUIET_S + 15,
-    )
+    seen = site.under_fire("the host is rebooted", lambda: boot.append(reboot()), QUIET_S + 15)
     seen.healed(boot[0].seconds + 15, "502", "no answer")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from deploys import Play, Source, ansible_playbook
+from deploys import Play, Source
 from form import LONG
 from load import Load
 from testinfra.host import Host
@@ -119,7 +118,7 @@ def test_a_reboot_while_requests_wait(
     git: dict[str, object],
     source: Source,
     host: Host,
-    inventory: Path,
+    reboot: Callable[[], Play],
     live: Callable[[], str],
     answering: Callable[[], str],
 ) -> None:
@@ -135,7 +134,7 @@ def test_a_reboot_while_requests_wait(
         deploy(**git).refused()
     finally:
         source.revert()
-    ansible_playbook(Path(__file__).parents[3] / "tests/lab/reboot.yml", inventory).succeeded()
+    reboot()
     assert answering() == before
     deploy(**git).succeeded()
     assert nothing_of_a_waiting_room(host)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from deploys import Play, Source, ansible_playbook
+from deploys import Play, Source
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://django"]
@@ -119,10 +118,9 @@ def test_bad_release(
     assert answering() == good["release"]
 
 
-def test_reboot(good: dict[str, str], inventory: Path, answering: Callable[[], str]) -> None:
+def test_reboot(good: dict[str, str], reboot: Callable[[], Play], answering: Callable[[], str]) -> None:
     """After all of them, what starts with the host is the good release."""
-    lab = Path(__file__).parents[3] / "tests/lab/reboot.yml"
-    ansible_playbook(lab, inventory).succeeded()
+    reboot()
     assert answering() == good["release"]
 
 

@@ -28,8 +28,8 @@ STEADY_S = (
 START_S = 2.0  # Until all kinds of requests are under way.
 RELOAD_S = 1.0  # nginx takes the order at once, and its old processes end after that.
 HEADING = """
-| while | times | requests | lost | late | p50 / p99 / max of the fast, ms |
-| --- | --- | --- | --- | --- | --- |""".strip()
+| while | server | times | requests | lost | late | p50 / p99 / max of the fast, ms |
+| --- | --- | --- | --- | --- | --- | --- |""".strip()
 OTHER = {"gunicorn": "uwsgi", "uwsgi": "gunicorn"}
 
 
@@ -75,12 +75,12 @@ def during(report: Report, spans: list[tuple[float, float]]) -> Report:
     return replace(report, results=tuple(chain.from_iterable(parts)))
 
 
-def row(what: str, times: str, report: Report) -> str:
+def row(what: str, server: str, times: str, report: Report) -> str:
     """A line of the table."""
     latency = report.latency()
     late = len(report.late) - len(report.late_by_client)
     return (
-        f"| {what} | {times} | {len(report.results)} | {len(report.lost)} | {late} "
+        f"| {what} | {server} | {times} | {len(report.results):,} | {len(report.lost)} | {late} "
         f"| {1000 * latency['p50']:.0f} / {1000 * latency['p99']:.0f} / {1000 * latency['max']:.0f} |"
     )
 
@@ -144,9 +144,9 @@ def test_nothing_is_lost(
         report = load.stop()
     switched = switch_spans(host, report)
     rows = [
-        *(row(change.what, f"{len(change.done)}", during(report, change.done)) for change in changes),
-        row("of all these, the switches themselves", f"{len(switched)}", during(report, switched)),
-        row("all of it", "", report),
+        *(row(change.what, server, f"{len(change.done)}", during(report, change.done)) for change in changes),
+        row("of all these, the switches themselves", server, f"{len(switched)}", during(report, switched)),
+        row("all of it", server, "", report),
     ]
     print(f"\n{server}:\n", HEADING, *rows, "", report, sep="\n")
     assert len(report.results) >= REQUESTS
