@@ -161,8 +161,9 @@ def test_a_deploy_that_is_cut_off(
             requirements.write("./slow\n")
         source.commit()
     if stage.drains:
+        # For so long that the next run comes before the host's part of this one has ended.
         host.check_output(
-            "systemd-run --quiet --collect curl -sH 'Host: shop.test' 'http://127.0.0.1/exercise/wait/?seconds=8'"
+            "systemd-run --quiet --collect curl -sH 'Host: shop.test' 'http://127.0.0.1/exercise/wait/?seconds=16'"
         )
     releases = len(host.check_output("ls /srv/shop/releases").split())
     with running(inventory, host, **git) as play:
