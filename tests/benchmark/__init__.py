@@ -3,5 +3,7 @@
 import sys
 from pathlib import Path
 
-# The collection as users import it: `make` puts it there.
-sys.path.insert(0, str(Path(__file__).parents[2] / ".ansible" / "collections"))
+CHECKOUT = Path(__file__).parents[2]
+
+# The collection as users import it, where `make` puts it, and the lab as its tests do.
+sys.path[:0] = [str(CHECKOUT / ".ansible" / "collections"), str(CHECKOUT / "tests" / "lab")]

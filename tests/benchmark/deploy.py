@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..lab.deploys import Source
+from deploys import Source
+
 from .sizing.lab import BENCHMARKS, Lab
 
 HOST = "bench"
