@@ -53,8 +53,8 @@ demo-stop: ## Remove all that the demo made
 # Side by side runs what judges no time, one step more than CPUs since scenarios often wait, and what took longest in the last run
 # begins first. It gives way to the hosts of the lab, which would have a machine of their own. What judges how late an answer comes
 # is alone. All of it runs, also after a failure.
-side_by_side = nice -n 5 $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 \
-    $$(python tests/lab/steps.py order $(1)) || status=1;
+side_by_side = goals=$$(python tests/lab/steps.py order $(1)) && test -n "$$goals" && \
+    nice -n 5 $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 $$goals || status=1;
 one_by_one = $(MAKE) --no-print-directory --keep-going $(1) || status=1;
 steps = mkdir -p .cache && : > .cache/results && export RESULTS=$(CURDIR)/.cache/results && status=0 began=$$(date +%s) && \
     { $(1) python tests/lab/steps.py report .cache/results $$began || status=1; exit $$status; }

@@ -12,10 +12,10 @@ __all__ = ["make_directory", "read_text", "remove_tree", "replace_link", "write_
 
 
 def read_text(path: Path) -> str | None:
-    """Give the file's text, or None where there is no such file."""
+    """Give the file's text, or None where there is no such file, or in /proc no such process any more."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return None
 
 

@@ -120,12 +120,15 @@ class DeployLock:
         return before
 
     def free(self, token: str) -> bool:
-        """Take the record of the run with this token away; give whether it still was that run's."""
+        """Take the record of the run with this token away; give whether it still was that run's.
+
+        The token stays: a connection that breaks may make ssh send the visit that has done this once more.
+        """
         with self._record() as file:
             holder = self._read(file)
             if holder is None or holder.token != token:
                 return False
-            self._write(file, "")
+            self._write(file, json.dumps({"freed": token}))
         return True
 
     def check(self, token: str | None) -> None:
@@ -133,6 +136,8 @@ class DeployLock:
         if token is None or not self.path.exists():  # A reboot has cleared it.
             return
         holder = self.holder
+        if holder is None and self._freed == token:
+            return
         if holder is None or holder.token != token:
             whom = holder or "another one, which has ended since"
             raise Busy(f"The lock of this run was taken over by {whom}; deploy again", holder)
@@ -141,6 +146,14 @@ class DeployLock:
         """Show that the run is alive."""
         with suppress(OSError):
             os.utime(self.path, (uptime(), uptime()))
+
+    @property
+    def _freed(self) -> str | None:
+        """The token of the run that has given the site back, if none has taken it since."""
+        with suppress(OSError, ValueError, KeyError):
+            token: str = json.loads(self.path.read_text(encoding="utf-8"))["freed"]
+            return token
+        return None
 
     def _at_work(self) -> bool:
         """Whether a visit is under way, however long it takes already."""

@@ -72,7 +72,7 @@ options:
     type: int
     default: 1800
   force:
-    description: Whether to take a lock that is another run's. That run is stopped at its next visit.
+    description: Whether to take a lock that is another run's. That run is stopped at its next visit, if it has another.
     type: bool
     default: false
 """
@@ -145,14 +145,17 @@ def main() -> None:
             result["token"] = holder.token
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
-        result["ansible_facts"] = read_site(said["name"], said["root"], said["files"])
+        try:
+            result["ansible_facts"] = read_site(said["name"], said["root"], said["files"])
+        except BaseException:
+            if "token" in result:
+                lock.free(result["token"])
+            raise
     except Busy as busy:
         found = busy.holder
         where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}
         module.fail_json(msg=f"{busy}.", holder=where)
     except (OSError, CapacityError) as error:
-        if "token" in result:
-            lock.free(result["token"])
         module.fail_json(msg=f"The site cannot be held for this run: {error}.")
     module.exit_json(**result)
 

@@ -559,7 +559,7 @@ def main() -> None:
         module.fail_json(msg=f"{busy}.")
     except OSError as error:  # A disk that is full, or read-only.
         module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
-    with suppress(CapacityError):  # Without them the action asks for them, and is told.
+    with suppress(CapacityError, OSError):  # Without them the action asks for them, and is told.
         facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
         result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()
     module.exit_json(**result)

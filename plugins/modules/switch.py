@@ -177,7 +177,9 @@ differences:
   elements: str
   sample: [release, environment]
 freed:
-  description: The token of the lock that was given back, since the site was found as planned.
+  description:
+    - The token of the lock that was given back, since the site was found as planned.
+    - Null where there was no lock, or another run has taken it over.
   returned: where O(verify) was said, except in check mode
   type: str
 seconds:
@@ -407,15 +409,16 @@ class Switch:
         if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
             self.release.remove()
 
-    def verify(self, address: str, protocol: str, **expected: Any) -> None:
+    def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
         """See that visitors get the release through the proxy, from the workers planned, and give the lock back.
 
-        Raises NotAsPlannedError where they do not.
+        Give the lock's token, unless another run has taken the site over. Raises NotAsPlannedError where visitors get
+        something else.
         """
         question = Question(address, protocol, release=self.release.id, **self.params["question"])
         Verification(self.site, self.systemd, question, **expected).run()
-        if self.params["lock"]:
-            DeployLock(self.site.root).free(self.params["lock"])
+        token: str | None = self.params["lock"]
+        return token if token and DeployLock(self.site.root).free(token) else None
 
     # Without the memory for both slots
 
@@ -536,8 +539,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
     if module.params["verify"] and not module.check_mode:
-        switch.verify(**module.params["verify"])
-        result["freed"] = module.params["lock"]
+        result["freed"] = switch.verify(**module.params["verify"])
     slot = switch.site.live or switch.candidate
     return {"slot": slot.name, "release": switch.release.id, **result}
 

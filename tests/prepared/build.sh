@@ -17,10 +17,11 @@ podman=podman
 [ "$(id -u)" = 0 ] || podman='sudo podman'
 
 collection=$(tests/lab/bin/collection-digest "${LAB_COLLECTION:-.}")
+files=$(git ls-files --cached --others --exclude-standard -- tests/example $here)
+inputs=$(printf '%s\n' "$files" | xargs --delimiter='\n' sha256sum)
 
 image_of() {
     base=$($podman image inspect --format '{{.Id}}' "localhost/pitcrew-lab:$1")
-    inputs=$(git ls-files -z --cached --others --exclude-standard -- tests/example $here | xargs --null sha256sum)
     digest=$(printf '%s\n' "$collection" "$base" "$inputs" | sha256sum | cut -c1-16)
     echo "localhost/pitcrew-lab-prepared:$1-$digest"
 }

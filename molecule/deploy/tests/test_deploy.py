@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +88,15 @@ def test_git_references(deploy: Callable[..., Play], source: Source, kind: str) 
         site_git_ref=reference,
     )
     assert f"+release: {commit[:12]}" in play.succeeded().output
+
+
+def test_the_last_visit(deploy: Callable[..., Play], host: Host) -> None:
+    """Where nothing of nginx is left to do, the switch verifies and gives the site back, unless the tags say otherwise."""
+    deploy().succeeded()
+    for options, freed in (((), True), (("--skip-tags=verify",), False), (("--tags=switch",), False)):
+        play = deploy("-v", *options).succeeded()
+        assert bool(re.search(r"\bfreed\b", play.output)) is freed, options
+        assert host.run("grep --quiet operator /run/pitcrew-shop.lock").rc != 0, options
 
 
 @pytest.mark.parametrize("what", ["a file that nginx has not read", "nginx stopped"])

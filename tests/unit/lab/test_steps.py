@@ -79,3 +79,26 @@ def test_the_report_ends_with_the_counts_and_keeps_the_durations(
 def test_other_words_are_none_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
     assert steps.main(["tell"]) == 2
     assert "steps.py report" in capsys.readouterr().err
+
+
+def test_a_run_that_tested_nothing_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("results").write_text("")
+    assert steps.main(["report", "results", "100"]) == 1
+    assert capsys.readouterr().out.endswith("0 passed, 0 failed\n")
+
+
+def test_durations_add_up_over_runs_and_what_is_no_line_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of a few steps forgets nothing of the others."""
+    monkeypatch.chdir(tmp_path)
+    Path(".cache").mkdir()
+    Path(".cache/durations").write_text("b\t70\na\t5\nhalf a li")
+    Path("results").write_text("a\t100\t190\t1\t0\t\n")
+    assert steps.main(["report", "results", "100"]) == 0
+    capsys.readouterr()
+    assert steps.main(["order", "b", "a"]) == 0
+    assert capsys.readouterr().out == "a b\n"

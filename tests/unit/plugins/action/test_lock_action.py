@@ -177,9 +177,16 @@ def test_check_mode_reads_the_host_and_takes_nothing(lock: DeployLock, ask: Ask)
 
 
 def test_a_host_that_cannot_be_read_is_not_held(lock: DeployLock, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words, or by an error that nobody expected."""
+
     def unreadable(*_said: Any) -> None:
         raise CapacityError("no /proc/meminfo")
 
     monkeypatch.setattr(module, "read_site", unreadable)
     assert ask(operator="bert")["msg"] == "The site cannot be held for this run: no /proc/meminfo."
+    assert lock.holder is None
+    broken = ValueError("a release.json that is none")
+    monkeypatch.setattr(module, "read_site", lambda *_said: (_ for _ in ()).throw(broken))
+    with pytest.raises(ValueError, match=r"release\.json"):
+        ask(operator="bert")
     assert lock.holder is None

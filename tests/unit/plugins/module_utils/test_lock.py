@@ -205,6 +205,17 @@ def test_a_run_whose_lock_was_taken_over_ends(lock: DeployLock, root: Path) -> N
         pytest.fail("the visit took place")
 
 
+def test_a_visit_that_ssh_sends_again_is_the_run_s_own(lock: DeployLock, root: Path) -> None:
+    """Its first one may have given the site back meanwhile; the site is free for all others all the same."""
+    lock.take(ANNA, EXPIRES_S)
+    with exclusive_visit(root, ANNA.token):
+        assert lock.free(ANNA.token)
+    with exclusive_visit(root, ANNA.token):
+        assert lock.holder is None
+        assert not lock.free(ANNA.token)
+    assert lock.take(BERT, EXPIRES_S) is None
+
+
 def test_a_visit_is_a_sign_of_life_even_if_it_fails(lock: DeployLock, root: Path) -> None:
     lock.take(ANNA, EXPIRES_S)
     silent_for(lock, EXPIRES_S - 1)

@@ -80,3 +80,10 @@ def test_check_mode_asks_nobody(site: Site, asked: list[Question]) -> None:
     site.deploy("r1")
     assert "freed" not in site.run("r1", check=True, verify=EXPECTED)
     assert asked == []
+
+
+def test_a_site_that_another_run_has_by_now_is_not_given_back(site: Site, asked: list[Question]) -> None:
+    """Sent once more by ssh, the visit finds everything done, and nothing of its own to give back."""
+    token = held(site)
+    assert site.deploy("r1", lock=token, verify=EXPECTED)["freed"] == token
+    assert site.run("r1", lock=token, verify=EXPECTED)["freed"] is None
