@@ -91,7 +91,7 @@ def test_git_references(deploy: Callable[..., Play], source: Source, kind: str) 
 
 
 def test_the_last_visit(deploy: Callable[..., Play], host: Host) -> None:
-    """Where nothing of nginx is left to do, the switch verifies and gives the site back, unless the tags say otherwise."""
+    """With nothing of nginx left to do, the switch verifies and gives the site back, unless the tags say otherwise."""
     deploy().succeeded()
     for options, freed in (((), True), (("--skip-tags=verify",), False), (("--tags=switch",), False)):
         play = deploy("-v", *options).succeeded()
