@@ -1,4 +1,4 @@
-"""Write the README of each role from its argument specification: `make docs`. A unit test checks that they are current."""
+"""Write the README of each role from its argument specification (`make docs`). A unit test checks they are current."""
 
 from __future__ import annotations
 
