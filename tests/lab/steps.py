@@ -38,7 +38,7 @@ ACTIONS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its name, start and end (epoch seconds), counts of tests, and the durations of its actions (seconds)."""
+    """One step: its name, start and end (epoch seconds), counts of tests, and durations of its actions (seconds)."""
 
     name: str
     began: float
