@@ -385,7 +385,7 @@ class Build:
         return self.releases.shared_venv(digest, out) if digest else None
 
     def install(self) -> None:
-        """Give the release its packages."""
+        """Give the release a virtual environment with its packages."""
         shared = self.shared_venv()
         if shared is None:
             make_directory(self.release.venv, self.account.pw_uid, self.account.pw_gid)

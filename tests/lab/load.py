@@ -369,7 +369,7 @@ class Load:
         return time.monotonic() - self._begin
 
     def stop(self) -> Report:
-        """Send nothing more, let requests under way finish and return the report."""
+        """Send nothing more, let requests in progress finish and return the report."""
         self._stop.close()
         return self._collect(self.plan.timeout)
 
