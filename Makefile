@@ -1,4 +1,4 @@
-# Checks and demo of the collection. `make` lists what there is; docs/testing.md tells how it works.
+# Checks and demo of the collection. `make` lists the targets; docs/testing.md explains how they work.
 
 PYTHON ?= python3
 SCENARIO ?= default
@@ -16,7 +16,7 @@ step := @$(bin)/step
 live := .ansible/collections/ansible_collections/pitcrew/django
 artifact := .ansible/artifact
 
-# Ansible's home is in the checkout: neither another checkout nor the user's settings interfere.
+# Ansible's home is in the checkout, so that neither another checkout nor the user's settings interfere.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
@@ -42,17 +42,17 @@ help: ## Show this list
 # -- Demo ------------------------------------------------------------------------------------------------------
 
 .PHONY: demo demo-stop
-demo: environment machine ## Put an example site on a host of its own and show its address
+demo: environment machine ## Deploy an example site to a host of its own and show its address
 	@tests/lab/demo/start.sh
 
-demo-stop: ## Remove all that the demo made
+demo-stop: ## Remove everything that the demo created
 	@tests/lab/demo/stop.sh
 
 # -- Checks ----------------------------------------------------------------------------------------------------
 
-# Side by side runs what judges no time, one step more than CPUs since scenarios often wait, and what took longest in the last run
-# begins first. It gives way to the hosts of the lab, which would have a machine of their own. What judges how late an answer comes
-# is alone. All of it runs, also after a failure.
+# Steps that do not judge time run side by side: one more than there are CPUs, since scenarios often wait, and the one that took
+# longest in the last run first. They run at a lower priority than the lab hosts, which would otherwise be machines of their own.
+# Scenarios that judge how late an answer comes run one by one. All steps run, even after a failure.
 side_by_side = goals=$$(python tests/lab/steps.py order $(1)) && test -n "$$goals" && \
     nice -n 5 $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 $$goals || status=1;
 one_by_one = $(MAKE) --no-print-directory --keep-going $(1) || status=1;
@@ -71,7 +71,7 @@ check: environment machine ## While you work: static checks, unit tests on one P
 
 proof: export LAB_FORM := long
 proof: export LAB_LIMIT := all
-proof: environment machine ## The long form: 50,000 requests, every cut-off on every stage, all distributions
+proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions
 	@$(call steps,$(call side_by_side,unit-here $(proven:%=scenario-%)) $(call one_by_one,$(alone:%=scenario-%)))
 	@$(bin)/tables
 
@@ -102,7 +102,7 @@ lint-sanity: $(artifact)
 	$(step) $@ "ansible-test sanity, on the built collection" $(bin)/sanity $(CURDIR)/$(artifact)/*.tar.gz
 
 .PHONY: unit unit-here $(pythons:%=unit-%)
-unit: $(pythons:%=unit-%) ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is here
+unit: $(pythons:%=unit-%) ## Unit tests; those of the plugins on each Python of 3.11, 3.12, 3.13 that is installed
 
 unit-here: environment
 	@$(bin)/unit $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -124,19 +124,19 @@ MINUTES ?= 240
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
 .PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
-bench-deploy: environment images ## Time deploys against a plain script, TURNS=3; SETTING=bare or ready for one of two
+bench-deploy: environment images ## Time deploys against a plain script: TURNS=3; SETTING=bare or ready for only one
 	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet
 
-bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; runs add up
+bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; results accumulate
 	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))
 
 bench-sizing-short: environment images ## The same with one mix and three layouts: does it work?
 	@python -m tests.benchmark.sizing --short
 
-bench-sizing-report: environment ## Write docs/sizing-benchmark.md and its picture from all results
+bench-sizing-report: environment ## Write docs/sizing-benchmark.md and its chart from all results
 	@$(bin)/venv $(PYTHON) .venv tests/requirements-benchmark.txt
 	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --report
 
@@ -157,7 +157,7 @@ $(scenarios:%=scenario-%): scenario-%: $(artifact) images
 
 $(prepared:%=scenario-%): prepared-hosts
 
-# -- What they stand on ----------------------------------------------------------------------------------------
+# -- Prerequisites ---------------------------------------------------------------------------------------------
 
 .PHONY: environment
 environment: .venv/installed $(live)
@@ -167,7 +167,7 @@ environment: .venv/installed $(live)
 	$(step) venv "Python environment in .venv" $(bin)/venv $(PYTHON) .venv tests/requirements.txt
 	@touch $@
 
-# Roles, playbooks and filters of the checkout, by the names that users know them by.
+# Makes the roles, playbooks and filters of the checkout available under the names that users know.
 $(live):
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR) $@
@@ -183,10 +183,10 @@ machine:
 images: machine
 	$(step) images "Images of Debian 12 and 13" tests/lab/image/build.sh $(suites)
 
-# With the example site, as the collection under test deploys it.
+# With the example site, deployed by the collection under test.
 prepared-hosts: $(artifact) images
 	$(step) $@ "Images of prepared hosts" $(bin)/on-artifact $(artifact) tests/prepared/build.sh $(suites)
 
 .PHONY: clean
-clean: ## Stop the lab and the demo, remove all that was made in the checkout; images stay
+clean: ## Stop the lab and the demo, and remove everything created in the checkout; images stay
 	@$(bin)/clean

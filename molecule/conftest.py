@@ -1,4 +1,4 @@
-"""What the tests of all scenarios share."""
+"""Fixtures that the tests of all scenarios share."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Deploy = Callable[..., Play]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the hosts that this run has not booted, and in the short form what only the long one asks.
+    """Leave out the hosts that this run has not booted and, in the short form, tests of the long form.
 
-    `@pytest.mark.long` marks a test of the long form, `@pytest.mark.long("uwsgi")` one that is so on the hosts named.
+    `@pytest.mark.long` marks a test of the long form; `@pytest.mark.long("uwsgi")` does so on the hosts named only.
     """
     sources = [config.getoption("--ansible-inventory"), str(LAB / "long.yml")]
     inventory = InventoryManager(DataLoader(), sources=sources)
@@ -58,7 +58,7 @@ def playbook(host: Host, inventory: Path) -> Deploy:
 
 @pytest.fixture(scope="module")
 def deploy(playbook: Deploy) -> Deploy:
-    """Deploy to the test's host, with other variables than the inventory's: deploy("--check", site_workers=4)."""
+    """Deploy to the test's host with variables that override the inventory's: deploy("--check", site_workers=4)."""
     return functools.partial(playbook, "deploy")
 
 
@@ -83,13 +83,13 @@ def address(host: Host) -> str:
 
 @pytest.fixture
 def live(host: Host) -> Callable[[], str]:
-    """Name the slot that serves."""
+    """Name the live slot."""
     return lambda: host.file("/srv/shop/live").linked_to.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")
 def answering(host: Host) -> Callable[[], str]:
-    """Name the release that answers through nginx; after a boot it may take up to ten seconds."""
+    """Name the release that answers through nginx, allowing ten seconds for that after a boot."""
     ask = "curl -fs -o /dev/null -D - -H 'Host: shop.test' http://127.0.0.1/ | sed -n 's/^X-Release: //p' | grep ."
     command = f"for try in $(seq 100); do {ask} && exit; sleep 0.1; done; exit 1"
     return lambda: host.check_output(command).strip()

@@ -15,7 +15,7 @@ PROC = Path("/proc")
 
 
 def operator() -> str:
-    """Who started this: an account without a name, as containers have, is known by its number."""
+    """Who started this run; an account without a name, as in a container, is identified by its number."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
@@ -23,11 +23,11 @@ def operator() -> str:
 
 
 def identity(pid: int) -> str:
-    """What tells a process from all others, those of other machines and containers too; empty where nothing does."""
+    """What tells a process from all others, even on other machines and in containers; empty if that cannot be read."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink(PROC / "self/ns/pid")
-        # The 22nd field, counted from behind the name: when it started.
+        # The 22nd field, counted after the name, is the start time.
         started = (PROC / str(pid) / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except OSError:
         return ""
@@ -35,7 +35,7 @@ def identity(pid: int) -> str:
 
 
 def is_gone(process: str) -> bool:
-    """Whether it was a process of this very machine or container and is no more."""
+    """Whether it was a process of this very machine or container and no longer exists."""
     here = identity(os.getpid()).split()[:2]
     where, pid = process.split()[:2], process.split()[2:3]
     if not pid or where != here:
@@ -44,25 +44,25 @@ def is_gone(process: str) -> bool:
         os.kill(int(pid[0]), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # Somebody else's, of which /proc may tell nothing.
+    except PermissionError:  # Somebody else's, and /proc may hide it.
         pass
     return identity(int(pid[0])) not in ("", process)
 
 
 class ActionModule(ActionBase):
-    """Say who asks for the lock, and take over that of a run which has died on this very control node."""
+    """Add who asks for the lock, and take over the lock of a run that has died on this very control node."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         arguments = self._task.args.copy()
-        # A task runs in a process of its own, whose parent is the run.
+        # Each task runs in a process of its own, whose parent is the run.
         arguments.update(
             operator=arguments.get("operator") or operator(), node=platform.node(), process=identity(os.getppid())
         )
         answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
         process = (answer.get("holder") or {}).get("process", "")
         if is_gone(process):
-            # Not by force: another run may have found the same, and have the site by now.
+            # Not by force: another run may have found the same, and may hold the lock by now.
             arguments["gone"] = process
             answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
         return {**result, **answer}

@@ -12,11 +12,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 INLINE = 1 << 20
-"""What a module's arguments can hold, in bytes: a transfer of its own takes three more visits."""
+"""The largest archive to pass in the module's arguments, in bytes; a separate transfer takes three more visits."""
 
 
 class ActionModule(ActionBase):
-    """Bring the archive to the host, build the release there, and learn what the host then has."""
+    """Transfer the archive to the host, build the release there, and set facts about what the host then has."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         return result
 
     def facts(self, text: str, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        """Read the facts that the build has brought; ask the host where characters of a secret were cut out of them."""
+        """Read the facts that the build returned; if a secret was masked in them, gather them again from the host."""
         try:
             found: dict[str, Any] = json.loads(base64.b64decode(text, validate=True))
         except ValueError:

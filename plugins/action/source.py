@@ -12,7 +12,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusa
 
 
 class ActionModule(ActionBase):
-    """Pack the source on the control node; the host is not asked anything."""
+    """Pack the source on the control node, without a connection to the host."""
 
     _requires_connection = False
 

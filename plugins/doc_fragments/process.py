@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What modules say of the environment in which the site's own code runs."""
+    """Options for the environment in which the site's own code runs."""
 
     DOCUMENTATION = r"""
 options:
@@ -16,11 +16,11 @@ options:
     type: dict
     default: {}
   secrets:
-    description: Further environment variables, whose values are never shown. Only root may read their file.
+    description: More environment variables, whose values are never shown. Only root may read their file.
     type: dict
     default: {}
   hidden:
-    description: Values that are never shown, wherever they come up. Their keys mean nothing.
+    description: Values that are never shown, wherever they occur. Their keys have no meaning.
     type: dict
     default: {}
 """

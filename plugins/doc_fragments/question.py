@@ -1,32 +1,32 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What modules that ask a site have in common."""
+"""What modules that send a request to a site have in common."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What modules that ask a site say of their question, and of the proxy that they put it to."""
+    """Options for the question to a site, and for the proxy that it is sent to."""
 
     DOCUMENTATION = r"""
 options:
   question:
-    description: What to ask, and the healthy answer.
+    description: The request to send, and the healthy answer to it.
     type: dict
     required: true
     suboptions:
       host:
-        description: The host name to ask for, one that the site answers to.
+        description: The host name of the request, one that the site answers to.
         type: str
         required: true
       scheme:
-        description: How visitors come to the site.
+        description: The scheme that visitors use.
         type: str
         choices: [http, https]
         default: https
       path:
-        description: The path to ask for.
+        description: The path to request.
         type: str
         default: /
       status:
@@ -42,7 +42,7 @@ options:
     type: str
     default: 127.0.0.1:80
   protocol:
-    description: How the proxy is spoken to.
+    description: The protocol that the proxy speaks.
     type: str
     choices: [http, https]
     default: http

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a site one question, on the socket it is meant for, with the site's own host name."""
+"""Send one request to a site, on the socket in question, with the site's own host name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["QUESTION_SPEC", "RELEASE_HEADER", "Answer", "Question", "ask"]
 
 RELEASE_HEADER = "X-Release"
 
-# The part of a question that is the site's own, as modules take it.
+# The options of a question that depend on the site only, as modules take them.
 QUESTION_SPEC = {
     "host": {"type": "str", "required": True},
     "scheme": {"type": "str", "choices": ["http", "https"], "default": "https"},
@@ -38,11 +38,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """What a healthy site answers to.
+    """A request, and the answer of a healthy site to it.
 
-    C(address) is C(unix:/path/of/socket) or C(ip:port); C(protocol) is how that address is spoken to
-    (C(http), C(https) or C(uwsgi)); C(scheme) is how the visitor came (C(http) or C(https));
-    C(timeout) is how long all of it may take, in seconds.
+    C(address) is C(unix:/path/of/socket) or C(ip:port); C(protocol) is the protocol at that address
+    (C(http), C(https) or C(uwsgi)); C(scheme) is the one that the visitor used (C(http) or C(https));
+    C(timeout) is how long the whole exchange may take, in seconds.
     """
 
     address: str
@@ -55,7 +55,7 @@ class Question:
     timeout: float = 5.0
 
     def objection(self, answer: Answer) -> str | None:
-        """Say in words what is wrong with the answer, or None if it is the one we want."""
+        """Return what is wrong with the answer, in words, or None if it is the healthy one."""
         where = f"GET {self.scheme}://{self.host}{self.path}"
         if answer.status != self.status:
             to = f", a redirect to {answer.location}" if answer.location else ""
@@ -67,7 +67,7 @@ class Question:
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """End the block after that time: one of a socket would begin anew with each byte of a slow answer.
+    """End the block after that time: the time-out of a socket would start again with each byte of a slow answer.
 
     Raises TimeoutError.
     """
@@ -92,7 +92,7 @@ def _socket(question: Question) -> socket.socket:
     host, _colon, port = question.address.rpartition(":")
     connection = socket.create_connection((host.strip("[]"), int(port)))
     if question.protocol == "https":
-        # The site's own proxy on this host is asked: whether the certificate pleases a browser is not the question.
+        # This is the site's own proxy on this host: whether a browser would accept the certificate does not matter.
         context = ssl._create_unverified_context()
         return context.wrap_socket(connection, server_hostname=question.host)
     return connection
@@ -108,7 +108,7 @@ def _headers(question: Question) -> dict[str, str]:
 
 
 def _uwsgi_packet(question: Question) -> bytes:
-    """The question as nginx would put it: a header of four bytes, then names and values, each after its length.
+    """The request as nginx would send it: a header of four bytes, then names and values, each after its length.
 
     https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html
     """
@@ -131,7 +131,7 @@ def _uwsgi_packet(question: Question) -> bytes:
 
 
 def _response(question: Question, connection: socket.socket) -> http.client.HTTPResponse:
-    """Put the question and give the answer, whose body is still to be read."""
+    """Send the request and return the response, whose body is still to be read."""
     if question.protocol == "uwsgi":
         connection.sendall(_uwsgi_packet(question))
         response = http.client.HTTPResponse(connection, method="GET")
@@ -147,9 +147,9 @@ def _response(question: Question, connection: socket.socket) -> http.client.HTTP
 
 
 def ask(question: Question) -> Answer:
-    """Ask and give the answer.
+    """Send the request and return the answer.
 
-    Raises OSError or http.client.HTTPException where none comes.
+    Raises OSError or http.client.HTTPException if none comes.
     """
     with _at_most(question.timeout), _socket(question) as connection, _response(question, connection) as response:
         response.read()

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy a site's database before it is migrated, by the database's own means, and see that the copy can be read.
+"""Copy a site's database before it is migrated, by the database's own means, and check that the copy can be read.
 
 Runs in the release's own Python, with the Django of the site.
 """
@@ -19,7 +19,7 @@ __all__ = ["Unsaved", "backup"]
 
 
 class Unsaved(Exception):
-    """There is no backup; the message says why."""
+    """No backup was made; the message says why."""
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
@@ -40,7 +40,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
 
 
 def _dump_postgresql(connection: Any, file: Path) -> None:
-    # As `manage.py dbshell` would reach it; the password is in the environment, where nobody else sees it.
+    # Connect as `manage.py dbshell` would; the password is in the environment, where nobody else sees it.
     words, environment = type(connection.client).settings_to_cmd_args_env(connection.settings_dict, [])
     _run(["pg_dump", *words[1:], "--no-password", "--format=custom", f"--file={file}"], environment or {})
     listed = _run(["pg_restore", "--list", str(file)], {})
@@ -49,7 +49,7 @@ def _dump_postgresql(connection: Any, file: Path) -> None:
 
 
 def _copy_sqlite(connection: Any, file: Path) -> None:
-    # Not a copy of the file: SQLite's own backup has all that was committed, also while others write.
+    # Not a copy of the file: SQLite's own backup has everything that was committed, even while others write.
     with (
         closing(sqlite3.connect(str(connection.settings_dict["NAME"]))) as source,
         closing(sqlite3.connect(file)) as target,
@@ -64,9 +64,9 @@ WAYS = {"postgresql": (_dump_postgresql, "dump"), "sqlite": (_copy_sqlite, "sqli
 
 
 def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
-    """Put a copy of the database into the directory, verify it, and keep the last ones; give its path.
+    """Copy the database into the directory, verify the copy, and keep the last ones; return the path of the copy.
 
-    Raises Unsaved where there is none; a half-made one is removed.
+    Raises Unsaved if that fails; an incomplete copy is removed.
     """
     if connection.vendor not in WAYS:
         raise Unsaved(f"there is no way to back up {connection.vendor}; do it by other means, with site_backup: false")
@@ -75,7 +75,7 @@ def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
     file = directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-before-{name}.{suffix}"
     part = file.with_name(f".{file.name}.part")
     try:
-        # Nobody but its owner reads what everybody's data is in, from the first byte on.
+        # It contains everybody's data: nobody but its owner may read it, from the first byte on.
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         way(connection, part)
         os.replace(part, file)
@@ -83,7 +83,7 @@ def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
         raise Unsaved(str(error)) from error
     finally:
         part.unlink(missing_ok=True)
-    # The new one is the last whatever it is called: the clock may have been ahead when others were made.
+    # The new copy counts as the latest, whatever its name: the clock may have been ahead when others were made.
     others = sorted({*directory.glob(f"*-before-*.{suffix}")} - {file}, reverse=True)
     for other in others[keep - 1 :]:
         other.unlink()

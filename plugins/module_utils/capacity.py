@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Linux host allows its services: CPUs, memory, listen queue and open files, and which file says so.
+"""What a Linux host grants its services: CPUs, memory, listen queue and open files, and which file says so.
 
-The anchor is PID 1, never the process that asks: a login session has limits of its own that a service does
+Limits are read for PID 1, never for this process: a login session has limits of its own that a service does
 not share. The limits of the control group of PID 1 (in a container: those of the container), of all its
-visible ancestors, and of system.slice, where services run, all apply. Files that do not exist do not limit.
+visible ancestors, and of system.slice, where services run, all apply. A file that does not exist sets no limit.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import os
 __all__ = ["CapacityError", "read_capacity"]
 
 SERVICES = "system.slice"
-NO_MEMORY_LIMIT = 1 << 60  # cgroup v1 says "no limit" with the largest multiple of its page size
+NO_MEMORY_LIMIT = 1 << 60  # cgroup v1 expresses "no limit" as the largest multiple of its page size
 MB = 1 << 20
 
 
 class CapacityError(Exception):
-    """The host does not say what it has."""
+    """The capacity of the host cannot be read."""
 
 
 def read_capacity(root="/"):
-    """Return cpus, memory_mb, somaxconn, nofile_max, and the limits they are the smallest of."""
+    """Return cpus, memory_mb, somaxconn, nofile_max, and all limits of which these are the smallest."""
     host = _Host(root)
     limits = []
     for resource, readings in (
@@ -52,7 +52,7 @@ def read_capacity(root="/"):
 
 
 class _Host:
-    """The files of a host; every path is absolute, as the host itself would name it."""
+    """The files of a host; every path is absolute, as on the host itself."""
 
     def __init__(self, root):
         self.root = root
@@ -69,7 +69,7 @@ class _Host:
         return lines[0].strip() if lines else ""
 
     def groups(self, controller):
-        """Yield (directory, is it version 2) of each control group that bounds services, outermost first."""
+        """Yield (directory, is it version 2) of each control group that limits services, outermost first."""
         for mount, top, unified in self._hierarchies(controller):
             names = [name for name in self._init_group(controller, top, unified).split("/") if name]
             if names and names[-1] == "init.scope":
@@ -81,7 +81,7 @@ class _Host:
                 yield directory, unified
 
     def _hierarchies(self, controller):
-        """Yield (mount point, group shown there, is it version 2) of each hierarchy that may have it."""
+        """Yield (mount point, group mounted there, is it version 2) of each hierarchy that may have the controller."""
         for line in self.lines("/proc/self/mountinfo"):
             before, _separator, after = line.partition(" - ")
             mounted, kind = before.split(), after.split()
@@ -91,7 +91,7 @@ class _Host:
                 yield mounted[4], mounted[3], kind[0] == "cgroup2"
 
     def _init_group(self, controller, top, unified):
-        """Name the control group of PID 1 as seen from the group that is mounted."""
+        """Return the control group of PID 1, relative to the group that is mounted."""
         for line in self.lines("/proc/1/cgroup"):
             number, controllers, group = [*line.split(":", 2), "", ""][:3]
             found = number == "0" and not controllers if unified else controller in controllers.split(",")
@@ -129,7 +129,7 @@ def _cpus(host):
 
 
 def _memory(host):
-    """Yield MB of memory that the kernel has, and that each control group leaves to services."""
+    """Yield the MB of memory that the kernel has, and that each control group leaves to services."""
     for line in host.lines("/proc/meminfo"):
         if line.startswith("MemTotal:"):
             yield "/proc/meminfo", int(line.split()[1]) * 1024 // MB
@@ -141,7 +141,7 @@ def _memory(host):
 
 
 def _open_files(host):
-    """Yield what the kernel allows any process, and what a PID 1 without privileges can hand on."""
+    """Yield what the kernel allows any process, and what an unprivileged PID 1 can pass on."""
     yield from _number_in(host, "/proc/sys/fs/nr_open")
     for line in host.lines("/proc/1/limits"):
         if line.startswith("Max open files"):

@@ -21,7 +21,7 @@ __all__ = ["PATH", "Django", "as_user", "source_of"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SETPRIV = "/usr/bin/setpriv"
-# Becomes another program with another environment: as root, the loader would already obey what a site says there.
+# Replaces itself by another program with the site's environment. Run as root, the loader would already obey it.
 BECOME = """
 import json, os, sys
 said = json.load(sys.stdin)
@@ -35,18 +35,18 @@ os.execve(said["command"][0], said["command"], said["environment"])
 
 
 def as_user(account: pwd.struct_passwd) -> list[str]:
-    """Give the words before a command that the account runs. It does not outlive the module, which holds the lock."""
+    """Return the prefix that runs a command as the account. The command dies with the module, which holds the lock."""
     ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
     return [SETPRIV, *ids, "--pdeathsig=KILL", "--"]
 
 
 def source_of(module: ModuleType) -> str:
-    """The text of a module that runs in another Python than this one."""
+    """The source text of a module, to run it in another Python than this one."""
     return module.__loader__.get_source(module.__name__)
 
 
 def write_application(file: Any, main: ModuleType, *others: ModuleType) -> None:
-    """Put modules into an archive that any Python runs; they import each other by the names that they have here."""
+    """Put modules into an archive that any Python can run; they import each other by the names that they have here."""
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("__main__.py", f"from {main.__name__} import main\nmain()\n")
         parts = main.__name__.split(".")
@@ -68,8 +68,8 @@ class Django:
     state: str
 
     def ask(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
-        """Do a job of django_runner in its process; give its answer, and all that was written meanwhile."""
-        # Files and not pipes: an answer may be longer than a pipe holds.
+        """Run a job of django_runner in a process of its own; return its answer, and everything that was written."""
+        # Files and not pipes: an answer may be larger than the buffer of a pipe.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,

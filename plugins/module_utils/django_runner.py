@@ -1,13 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a new release does in one Django process, run by the release's own Python as the site's user.
+"""What happens to a new release in one Django process, run by the release's own Python as the site's user.
 
-Starting Django costs more than most of its commands; so one process answers what the deploy wants to
-know of the settings, and then checks, collects the static files and migrates, in this order: what can
-fail without a trace comes before what changes the database.
+Starting Django takes longer than most of its commands. So one process reads from the settings what the deploy has to
+know, then checks, collects the static files and migrates, in this order: steps that can fail without leaving a trace
+come before the one that changes the database.
 
-The job comes as JSON on standard input, the answer goes as JSON to the file descriptor it names: a line at each
-stage, so that a process that is killed has said how far it came. The last one counts.
+The job arrives as JSON on standard input. The answer goes as JSON to the file descriptor that the job names: one line
+at each stage, so that even a process that is killed has told how far it got. The last line counts.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import
 
 
 class Objection(Exception):
-    """Something that would not work in production, with its cure."""
+    """Something that would not work in production, and its cure."""
 
 
 class Answer(dict[str, Any]):
-    """What is known so far, and the stage reached."""
+    """What is known so far, and the current stage."""
 
     def __init__(self, handle: int) -> None:
         super().__init__(stage="start", error=None, migrations=[], backup=None)
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
     def reach(self, stage: str) -> None:
-        """Go on to a stage, and say so."""
+        """Enter a stage, and write that down."""
         self["stage"] = stage
         self.tell()
 
     def tell(self) -> None:
-        """Write all of it."""
+        """Write the whole answer as one line."""
         self.file.write(json.dumps(self) + "\n")
         self.file.flush()
 
 
 def url_path(url: str | None) -> str | None:
-    """Give the path below the site's root that a static or media URL stands for; None if it is elsewhere."""
+    """Return the path of a static or media URL below the site's root; None if the URL is elsewhere."""
     parts = urlsplit(url or "")
     path = parts.path.strip("/")
     return path if path and not parts.netloc else None
 
 
 def link_shared(project: Path, state: Path, shared: list[str]) -> None:
-    """Link what outlives a release into it; a name with a slash at its end is a directory."""
+    """Link files and directories that outlive a release into it; a name that ends with a slash is a directory."""
     for name in shared:
         kept, link = state / name, project / name.rstrip("/")
         if link.exists() or link.is_symlink():
@@ -66,9 +66,9 @@ def link_shared(project: Path, state: Path, shared: list[str]) -> None:
 
 
 def link_media(media_root: Path, release: Path, state: Path) -> Path:
-    """Keep uploads out of the release: a media directory inside it becomes a link to one beside all releases."""
+    """Keep uploads out of the release: a media directory inside it becomes a link to one outside all releases."""
     if media_root.resolve().is_relative_to(state):
-        # nginx follows a link to it whose owner is the directory's, so that it has to be there when the link is made.
+        # nginx only follows a link that has the owner of its target, so the target has to exist before the link.
         media_root.resolve().mkdir(parents=True, exist_ok=True)
         return media_root.resolve()
     if not media_root.is_relative_to(release):
@@ -86,9 +86,9 @@ def link_media(media_root: Path, release: Path, state: Path) -> Path:
 
 
 def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Ask the settings what nginx and the switch have to know.
+    """Read from the settings what nginx and the switch have to know.
 
-    Raises Objection where the site could not work with them.
+    Raises Objection if the site could not work with these settings.
     """
     from django.http.request import validate_host
 
@@ -148,12 +148,12 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
-    """Back the database up if that is wanted and there is something to lose, and migrate it."""
+    """Migrate the database, after a backup if one is wanted and there is something to lose."""
     from django.db import connection
     from django.db.migrations.recorder import MigrationRecorder
 
     if connection.vendor == "unknown":
-        return  # A site without a database has Django's dummy, which can do nothing.
+        return  # A site without a database has Django's dummy backend, which does nothing.
 
     def stage(name: str) -> None:
         if (
@@ -171,7 +171,7 @@ def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
 
 
 def build(job: dict[str, Any], answer: Answer) -> None:
-    """Go through the stages of a new release; the answer always names the one reached."""
+    """Go through the stages of a new release; the answer always names the current one."""
     import django
     from django.core.management import call_command
 
@@ -186,7 +186,7 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     if answer["description"].pop("collects"):
         answer.reach("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
-    # A database in a file is this host's own; one that hosts share is migrated by the one that leads.
+    # A database in a file is this host's own; a shared one is migrated by the leading host.
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
     answer["description"]["migrated"] = job["migrate"] and (own or job["leads"])
     if answer["description"]["migrated"]:
@@ -207,7 +207,7 @@ def compare_migrations(job: dict[str, Any], answer: Answer) -> None:
 
 
 def main() -> None:
-    """Do the job and answer, whatever happens."""
+    """Do the job and write the answer, whatever happens."""
     job = json.load(sys.stdin)
     sys.path.insert(0, os.getcwd())
     answer = Answer(job["answer"])

@@ -16,7 +16,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def environment_values(variables: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Give the variables as strings, C(true) and C(false) as YAML writes them.
+    """Return the variables as strings, with C(true) and C(false) as YAML writes them.
 
     Raises ValueError naming the variable, what is wrong with it and where it was set.
     """
@@ -40,6 +40,6 @@ def environment_values(variables: Mapping[str, Any], source: str) -> dict[str, s
 
 
 def environment_file(values: Mapping[str, str]) -> str:
-    """Write the variables, one a line, so that systemd reads back exactly these values."""
+    """Return the text of a file, one variable per line, from which systemd reads exactly these values."""
     escaped = ((name, re.sub(r'(["\\`$])', r"\\\1", value)) for name, value in sorted(values.items()))
     return "".join(f'{name}="{value}"\n' for name, value in escaped)

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files, links and directories that are whole at every moment, whoever looks and whatever is cut off."""
+"""Files, links and directories that are complete at any moment, even if a run is cut off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["make_directory", "read_text", "remove_tree", "replace_link", "write_
 
 
 def read_text(path: Path) -> str | None:
-    """Give the file's text, or None where there is no such file, or in /proc no such process any more."""
+    """Return the file's text, or None if there is no such file, or in /proc no longer such a process."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
@@ -20,7 +20,7 @@ def read_text(path: Path) -> str | None:
 
 
 def write_file(path: Path, content: str, mode: int) -> None:
-    """Put the whole content in place of the old at once, never readable by more than the mode allows."""
+    """Replace the file's content atomically; at no time is it readable by more users than the mode allows."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
@@ -32,7 +32,7 @@ def write_file(path: Path, content: str, mode: int) -> None:
 
 
 def replace_link(link: Path, target: str) -> None:
-    """Point the symbolic link to another target by one rename: no moment without a link."""
+    """Point the symbolic link to another target by one rename, so that the link exists at any moment."""
     new = link.with_name(f".{link.name}.new")
     new.unlink(missing_ok=True)
     new.symlink_to(target)
@@ -40,12 +40,12 @@ def replace_link(link: Path, target: str) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all that is in it, however deep: what a site's processes left there may be."""
+    """Remove a directory with all its content, which a site's processes may have nested to any depth."""
     subprocess.run(["rm", "-rf", "--", str(path)], check=False)
 
 
 def make_directory(path: Path, owner: int, group: int) -> None:
-    """Make the directory where it is not there. It is the owner's, and nobody but the group looks into it."""
+    """Create the directory if it is missing. It belongs to the owner, and only the group may look into it."""
     path.mkdir(mode=0o750, parents=True, exist_ok=True)
     os.chown(path, owner, group)
     path.chmod(0o750)

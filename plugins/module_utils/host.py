@@ -7,5 +7,5 @@ from __future__ import annotations
 from pathlib import Path
 
 RUN = Path("/run")
-"""What a reboot clears."""
+"""Files that a reboot clears."""
 UNITS = Path("/etc/systemd/system")

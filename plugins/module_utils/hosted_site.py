@@ -1,15 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a site lies on its host, and what its two slots hold.
+"""Where everything of a site is on its host, and what its two slots contain.
 
-Everything is named after the site (here C(shop)). What it has of releases is in C(releases).
+Everything is named after the site (here C(shop)). The module C(releases) describes its releases.
 
 =====================================  =====================================================================
 /srv/shop/slots/blue/, .../green/      what one slot runs: environment, secrets, server settings, links
-/srv/shop/live                         link to the slot that serves; renaming it is the switch
+/srv/shop/live                         link to the live slot; the switch is a rename of it
 /run/shop-blue/app.sock                the socket of the slot's server
 /etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
-/etc/systemd/system/shop-boot.service  starts, when the host does, the slot that the live link points to then
+/etc/systemd/system/shop-boot.service  starts, at boot, the slot that the live link points to at that time
 =====================================  =====================================================================
 """
 
@@ -36,7 +36,7 @@ def _digest(text: str | None) -> str:
 
 
 class Slot:
-    """One of the two places a release can run in."""
+    """One of the two places in which a release can run."""
 
     def __init__(self, site: HostedSite, name: str) -> None:
         self.name = name
@@ -55,24 +55,24 @@ class Slot:
 
     @property
     def socket_link(self) -> Path:
-        """The link that nginx follows to the slot's socket, named after how it is spoken to."""
+        """The link that nginx follows to the slot's socket, named after the protocol."""
         return next(iter(self.path.glob("*.sock")), self.path / "http.sock")
 
     @property
     def protocol(self) -> str:
-        """How the slot's socket is spoken to."""
+        """The protocol of the slot's socket."""
         return self.socket_link.stem
 
     def file(self, name: str) -> Path:
-        """Where one of the slot's own files lies; C(unit) is the name of its unit."""
+        """The path of one of the slot's own files; the name C(unit) stands for its unit."""
         return self.unit_file if name == "unit" else self.path / name
 
     def read(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Give the texts of the slot's own files."""
+        """Return the texts of the slot's own files."""
         return {name: read_text(self.file(name)) for name in names}
 
     def record_deployed(self, texts: Mapping[str, str], overlaps: bool) -> None:
-        """Write down what was deployed: digests of the files, and whether there was memory for another slot beside it.
+        """Record what was deployed: digests of the files, and whether there was memory for another slot beside it.
 
         Only root may read it: secrets are among the files.
         """
@@ -86,17 +86,17 @@ class Slot:
 
     @property
     def overlaps(self) -> bool:
-        """Whether it was sized so that another slot can run beside it."""
+        """Whether the slot was sized so that another one can run beside it."""
         return bool(self._deployed.get("overlaps", True))
 
     def edited(self) -> list[Path]:
-        """The files that are not what was deployed: changed by hand, or gone."""
+        """The files that differ from what was deployed: changed by hand, or removed."""
         files = self._deployed.get("files", {})
         return [self.file(name) for name, digest in files.items() if _digest(read_text(self.file(name))) != digest]
 
 
 class HostedSite:
-    """One site: its slots, its releases, and which slot is live, now and after a boot."""
+    """One site: its slots, its releases, and which slot is live now and after a boot."""
 
     def __init__(self, name: str, root: str) -> None:
         self.name = name
@@ -110,7 +110,7 @@ class HostedSite:
 
     @property
     def live(self) -> Slot | None:
-        """The slot that serves, or None before the first deploy."""
+        """The live slot, or None before the first deploy."""
         try:
             return self.slots.get(Path(os.readlink(self.live_link)).name)
         except OSError:
@@ -118,9 +118,9 @@ class HostedSite:
 
     @property
     def idle(self) -> Slot:
-        """The slot the next release comes up in."""
+        """The slot in which the next release starts."""
         return self.slots["green" if self.live is self.slots["blue"] else "blue"]
 
     def boots(self, text: str) -> bool:
-        """Whether the slot that serves starts when the host does, by a unit of that text."""
+        """Whether the live slot starts at boot, by a unit with this text."""
         return self.boot_link.exists() and read_text(self.boot_file) == text

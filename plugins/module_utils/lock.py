@@ -1,13 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run works on a site at a time, and the next one learns whose run that is.
+"""Only one run works on a site at a time, and a second one is told whose run that is.
 
-A run pays several visits to the host. During each that changes something it holds a lock of the kernel
-(C(exclusive_visit)), which nobody can forget to give back. From the first visit to the last it has its name in a record
-(C(DeployLock)).
-A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while.
-The record is in /run, so that a reboot clears it, and its signs of life are counted from the boot: the clock of a host
-may be set while a run is under way, or be wrong.
+A run consists of several visits to the host, each of them one module. During each visit that changes something it holds
+a kernel lock (C(exclusive_visit)), which is released when the process ends. From the first visit to the last, a record
+(C(DeployLock)) names the run.
+
+A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while. The
+record is in /run, so that a reboot clears it. Signs of life are timed since boot, because the clock of a host may be
+wrong, or be set during a run.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ __all__ = ["Busy", "DeployLock", "Holder", "exclusive_visit"]
 
 POLL_S = 0.2
 VISIT_S = 900
-"""How long the last visit of a run that was cut off may go on; it ends by itself."""
+"""How long to wait for the last visit of a run that was cut off, which ends by itself."""
 
 
 class Busy(Exception):
-    """Another run works on the site; `holder` is whose, where that is known."""
+    """Another run works on the site; `holder` tells whose run it is, if that is known."""
 
     def __init__(self, message: str, holder: Holder | None = None) -> None:
         super().__init__(message)
@@ -55,18 +56,18 @@ class Holder:
 
 
 def when(seconds: float) -> str:
-    """Write a time as people do, in UTC."""
+    """Format a time for people to read, in UTC."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def uptime() -> float:
-    """Give the seconds since the host was booted."""
+    """Return the seconds since the host was booted."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @contextmanager
 def _kernel_lock(path: Path, patience_s: float = 0) -> Iterator[bool]:
-    """Try for so long to take the lock of a file that only root can open; give whether it was free."""
+    """Try for that long to lock a file that only root can open; yield whether it was free."""
     deadline = time.monotonic() + patience_s
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
         while not (free := _flock(file)) and time.monotonic() < deadline:
@@ -83,7 +84,7 @@ def _flock(file: Any) -> bool:
 
 
 class DeployLock:
-    """The record of one site."""
+    """The record of the run that works on a site."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -92,19 +93,19 @@ class DeployLock:
 
     @property
     def holder(self) -> Holder | None:
-        """Whose run has the site, or had it and was cut off."""
+        """The run that holds the site, or that held it and was cut off."""
         with suppress(OSError, ValueError, TypeError):
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         return None
 
     def take(self, holder: Holder, expires_s: float, break_it: bool = False, gone: str | None = None) -> Holder | None:
-        """Write the holder down; give the one whose run was cut off, if there was one.
+        """Record the holder; return the previous one if its run was cut off.
 
-        Raises Busy where another run has the site and may still be alive: not that of the process which was found gone.
+        Raises Busy if another run holds the site and may still be alive. The process C(gone) is known not to be.
         """
         with self._record() as file:
             before = self._read(file)
-            # Others may have found the same process gone: the record may be that of a run which lives by now.
+            # Others may have found the same process gone: by now the record may belong to a run that is alive.
             if before and not break_it and before.process != gone:
                 idle_s = max(0, uptime() - os.fstat(file.fileno()).st_mtime)
                 if idle_s < expires_s or self._at_work():
@@ -120,9 +121,9 @@ class DeployLock:
         return before
 
     def free(self, token: str) -> bool:
-        """Take the record of the run with this token away; give whether it still was that run's.
+        """Remove the record of the run with this token; return whether it still was that run's.
 
-        The token stays: a connection that breaks may make ssh send the visit that has done this once more.
+        The token stays: if the connection breaks, ssh may send the visit that has done this once more.
         """
         with self._record() as file:
             holder = self._read(file)
@@ -132,8 +133,8 @@ class DeployLock:
         return True
 
     def check(self, token: str | None) -> None:
-        """Raise Busy where another run than that of the token has taken the site over, even if it has ended since."""
-        if token is None or not self.path.exists():  # A reboot has cleared it.
+        """Raise Busy if another run than that of the token has taken over the site, even if it has ended since."""
+        if token is None or not self.path.exists():  # A reboot has cleared the record.
             return
         holder = self.holder
         if holder is None and self._freed == token:
@@ -143,7 +144,7 @@ class DeployLock:
             raise Busy(f"The lock of this run was taken over by {whom}; deploy again", holder)
 
     def sign(self) -> None:
-        """Show that the run is alive."""
+        """Give a sign of life of the run."""
         with suppress(OSError):
             os.utime(self.path, (uptime(), uptime()))
 
@@ -156,7 +157,7 @@ class DeployLock:
         return None
 
     def _at_work(self) -> bool:
-        """Whether a visit is under way, however long it takes already."""
+        """Whether a visit is in progress, however long it has taken already."""
         if not self.root.is_dir():
             return False
         with _kernel_lock(self.visit_lock) as was_free:
@@ -164,7 +165,7 @@ class DeployLock:
 
     @contextmanager
     def _record(self) -> Iterator[Any]:
-        # The file stays, empty: one that is removed and made again could be locked twice.
+        # The file remains, empty: if it were removed and created again, two runs could lock it.
         with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
@@ -184,10 +185,10 @@ class DeployLock:
 
 @contextmanager
 def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None]:
-    """Hold the site for one visit, by a lock that only root can take and that ends with the process.
+    """Hold the site for one visit, with a lock that only root can take and that ends with the process.
 
-    With the token of the run that has the site, wait for the last visit of one that was cut off. Raises Busy where
-    another visit is under way, or where another run than that of the token has the site.
+    With the token of the run that holds the site, wait for the last visit of a run that was cut off. Raises Busy if
+    another visit is in progress, or if another run than that of the token holds the site.
     """
     record = DeployLock(root)
     record.check(token)

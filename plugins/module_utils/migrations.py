@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Migrate a site's database while an older release serves from it.
 
-One process at a time, nothing that waits for a lock for ever, nothing that the older release could not live with, and
-where a migration fails, what became of the database. Runs in the release's own Python, with the Django of the site.
+One process migrates at a time, no statement waits for a lock forever, and nothing is applied that the older release
+could not work with. If a migration fails, the message tells the state of the database. Runs in the release's own
+Python, with the Django of the site.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any
 __all__ = ["MigrationDifference", "Pending", "Refusal", "compare", "limited", "migrate", "pending"]
 
 LOCK = zlib.crc32(b"pitcrew.django")
-"""The advisory lock of PostgreSQL; it belongs to one database."""
+"""The key of the advisory lock in PostgreSQL, which applies to one database."""
 
-# What takes something away in SQL, and not only a rule about it.
+# SQL that removes data or names, and not only rules about them.
 LOSS_IN_SQL = re.compile(
     r"\b(?:TRUNCATE|RENAME)\b|\bDROP\s+(?!INDEX|CONSTRAINT|NOT\s+NULL|DEFAULT|IDENTITY|EXPRESSION|TRIGGER|FUNCTION|POLICY)",
     re.IGNORECASE,
@@ -34,18 +35,18 @@ COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class Refusal(Exception):
-    """The database is not migrated, or stopped on the way; the message says why and what became of it."""
+    """The database was not migrated, or not completely; the message tells the reason and the state of the database."""
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A migration that the database has not seen: what it does, and what of that an older release cannot live with."""
+    """A migration that is not applied: what it does, and which parts of that an older release cannot work with."""
 
     name: str
     operations: tuple[str, ...]
     losses: tuple[str, ...]
     demands: tuple[str, ...]
-    """What an older release does not say of a new row, and the database insists on."""
+    """Values that the database demands of a new row and that an older release does not provide."""
     atomic: bool
 
     def __str__(self) -> str:
@@ -57,9 +58,9 @@ class MigrationDifference:
     """How the database and the migrations of a release differ, by the names of the migrations."""
 
     unknown: tuple[str, ...]
-    """Applied, and not in the release: a newer one has been there."""
+    """Applied, but not in the release: a newer one has applied them."""
     pending: tuple[str, ...]
-    """In the release, and not applied."""
+    """In the release, but not applied."""
 
 
 def _database_operations(operations: Iterable[Any]) -> Iterator[Any]:
@@ -105,14 +106,14 @@ def _demands(operation: Any) -> bool:
     field = operation.field
     if field.null or field.many_to_many or getattr(field, "generated", False):
         return False
-    # Django takes any other default out of the database again once it has filled the rows that are there.
+    # Django removes any other default from the database again once it has filled the existing rows.
     return getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED
 
 
 def pending(connection: Any) -> list[Pending]:
-    """Give what the database has not seen, in the order in which it would be applied.
+    """Return the migrations that are not applied, in the order in which they would be.
 
-    An application that the database has not seen at all loses nothing: nobody uses its tables yet.
+    Those of an application that is new to the database have no losses: nobody uses its tables yet.
     """
     from django.db.migrations.executor import MigrationExecutor
 
@@ -137,12 +138,12 @@ def pending(connection: Any) -> list[Pending]:
 
 
 def compare(connection: Any) -> MigrationDifference:
-    """Give what only one of the two has, the database or this release; of applications that only one has, nothing."""
+    """Return the migrations that only the database or only this release has, for applications that both have."""
     from django.db.migrations.executor import MigrationExecutor
 
     loader = MigrationExecutor(connection).loader
     here = set(loader.disk_migrations)
-    # What a squashed migration replaces has been here, too.
+    # The migrations that a squashed one replaces count as known, too.
     here |= {key for migration in loader.disk_migrations.values() for key in migration.replaces}
     apps = {app for app, _name in here}
     unknown = sorted(key for key in loader.applied_migrations if key[0] in apps and key not in here)
@@ -154,9 +155,9 @@ def compare(connection: Any) -> MigrationDifference:
 
 @contextmanager
 def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
-    """Let no statement of the connection wait for a lock, or run, for longer than that; 0 is no limit.
+    """Limit how long a statement of the connection may wait for a lock, and how long it may run; 0 means no limit.
 
-    A table that a migration waits to lock lets nobody else in behind it: an endless wait is an outage.
+    While a migration waits to lock a table, all later queries wait behind it: an endless wait is an outage.
     """
     from django.db.backends.signals import connection_created
 
@@ -172,7 +173,7 @@ def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
     def on_connect(sender: Any, connection: Any, **_said: Any) -> None:
         limit(connection)
 
-    # A migration may close its connection; the next one has the limits, too.
+    # A migration may close its connection; the next connection gets the limits too.
     connection_created.connect(on_connect, weak=False)
     try:
         connection.ensure_connection()
@@ -184,9 +185,9 @@ def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
 
 @contextmanager
 def _alone(connection: Any, lock_s: int) -> Iterator[None]:
-    """Hold the database for one migrating process, where it has locks for that.
+    """Lock the database for this migrating process, if it has locks for that.
 
-    Raises Refusal where another one has it.
+    Raises Refusal if another process holds the lock.
     """
     from django.db.utils import OperationalError
 
@@ -207,13 +208,13 @@ def _alone(connection: Any, lock_s: int) -> Iterator[None]:
             if not cursor.fetchone()[0]:
                 raise Refusal(busy)
         release = "SELECT RELEASE_LOCK(%s)", [name]
-    else:  # A file: the site has it for itself, and works on itself one run at a time.
+    else:  # A file: only this site uses it, and only one run works on a site at a time.
         yield
         return
     try:
         yield
     finally:
-        # Where the connection is gone, the lock is, too.
+        # If the connection is gone, so is the lock.
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(*release)
@@ -230,14 +231,14 @@ def _refuse_losses(found: list[Pending]) -> None:
 
 
 def _warn_of_demands(found: list[Pending]) -> None:
-    """Print it as Django's own check does, so that it is shown in the same way."""
+    """Print a warning in the format of Django's own checks, so that it is shown in the same way."""
     demands = [f"{migration.name}: {demand}" for migration in found for demand in migration.demands]
     if demands:
         sys.stdout.write("\n".join(["WARNINGS:", *demands, DEMANDED, ""]))
 
 
 def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
-    """Say what became of the database when a migration failed."""
+    """Describe the state of the database after a migration has failed."""
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
     for what in ("lock", "statement"):
         if f"{what} timeout" in words:
@@ -246,7 +247,7 @@ def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
         if not connection.is_usable():
             connection.close()
         left = pending(connection)
-    except Exception as other:  # The database is gone: the first error is the one to tell.
+    except Exception as other:  # The database is gone: the first error is the one to report.
         return f"{words}; what became of the database is not known: {' '.join(str(other).split())}"
     names = {migration.name for migration in left}
     applied = [migration.name for migration in before if migration.name not in names]
@@ -261,12 +262,12 @@ def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
 
 
 def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) -> list[str]:
-    """Migrate the database of the connection, and give the names of what was applied.
+    """Migrate the database of the connection, and return the names of the migrations applied.
 
-    The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s). `stage` is told what comes:
-    "plan", and "migrate" just before the first change.
+    The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s). `stage` is called with the name
+    of the next stage: "plan", and "migrate" just before the first change.
 
-    Raises Refusal where it is not done, or not to its end.
+    Raises Refusal if the database was not migrated, or not completely.
     """
     from django.core.management import call_command
 
@@ -281,7 +282,7 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
             _refuse_losses(found)
         stage("migrate")
         try:
-            # Also where nothing is pending: it creates permissions and content types.
+            # Even if nothing is pending: this creates permissions and content types.
             call_command("migrate", database=connection.alias, interactive=False)
         except Exception as error:
             raise Refusal(_stopped(connection, found, error)) from error

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How packages come to a host."""
+"""Install packages into virtual environments of a host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 __all__ = ["Installer"]
 
-# Runs a command as the site's user in a directory, with more variables; raises where it fails.
+# Runs a command as the site's user in a directory, with additional variables; raises an exception if it fails.
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
 
 
 @dataclass(frozen=True)
 class Installer:
-    """How packages come to the host."""
+    """Installs packages into virtual environments of the host."""
 
     python: str
     cache: Path
@@ -26,12 +26,12 @@ class Installer:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What uv and pip are told by their environment: an index address may have a password in it."""
+        """The environment of uv and pip, since an index URL may contain a password."""
         cache = str(self.cache)
         found = {
             "HOME": cache,
             "UV_CACHE_DIR": cache,
-            # The files of a release become root's, those in the cache stay the site's user's.
+            # The files of a release are given to root, while those in the cache still belong to the site's user.
             "UV_LINK_MODE": "copy",
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
@@ -48,9 +48,9 @@ class Installer:
     def install(
         self, run: Run, uv: str | None, project: Path, venv: Path, requirements: str, packages: list[str]
     ) -> None:
-        """Make the virtual environment with what the list and the packages ask for, by uv or else by pip.
+        """Create the virtual environment with the listed requirements and the packages, with uv or else with pip.
 
-        The packages come last: the server is of the version that its configuration was written for.
+        The packages come last, so that the server has the version that its configuration was written for.
         """
         variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
         if uv is None:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nginx may serve from disk, judged in the site's own process and once more by root."""
+"""What nginx may serve from disk, checked in the site's own process and once more by root."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["public_paths"]
 
 
 def public_paths(public: Mapping[str, str], allowed: Iterable[Path]) -> None:
-    """See that what the settings want served is nothing but the site's own.
+    """Check that the settings ask nginx to serve only what belongs to the site.
 
-    They are code, and root makes links and nginx locations of them. Raises ValueError with the cure.
+    Settings are code, and root creates links and nginx locations from them. Raises ValueError with the cure.
     """
     for path, directory in public.items():
         if not re.match(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z", path):

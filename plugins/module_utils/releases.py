@@ -1,11 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a release: created, given its packages, finished, live, kept for a way back, removed.
+"""The life of a release: created, given its packages, finished, live, kept for a rollback, removed.
 
 ========================  ================================================================================
 /srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete
 /srv/shop/venvs/ID/       a virtual environment that the venv of one or several releases points to
-/srv/shop/history         one JSON object a line: which release went live when
+/srv/shop/history         one JSON object per line: which release went live when
 ========================  ================================================================================
 """
 
@@ -35,11 +35,11 @@ UNSERVED_KEPT_S = 24 * 3600
 
 
 class RecordedDirectory:
-    """A directory that is complete as soon as it has its record, and never changes afterwards."""
+    """A directory that is complete as soon as it has its record file, and never changes afterwards."""
 
     RECORD: str
     FILLED: str
-    """What the site's user puts its files into."""
+    """The subdirectory into which the site's user puts files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,28 +48,28 @@ class RecordedDirectory:
 
     @property
     def complete(self) -> bool:
-        """Whether all that belongs in it is there."""
+        """Whether it has everything that belongs in it."""
         return self.record.exists()
 
     def create(self, user: int, group: int) -> None:
-        """Begin anew. Its place for files is the user's; the rest is root's, so that nobody else writes the record."""
+        """Start from scratch. The user owns the place for files; root owns the rest, and alone writes the record."""
         self.remove()
         make_directory(self.path.parent, 0, group)
-        self.path.mkdir(mode=0o750)  # Or fail: something of an earlier one could not be removed.
+        self.path.mkdir(mode=0o750)  # This fails if an earlier one could not be removed.
         make_directory(self.path, 0, group)
         make_directory(self.path / self.FILLED, user, group)
 
     def seal(self, group: int) -> None:
-        """Give it to root, with all that is in it: the group reads it, and nobody writes to it."""
+        """Give it to root with all its content: the group can read it, and nobody but root can write to it."""
         _seal(self.path, group)
 
     def finish(self, record: str = "") -> None:
-        """Write the record, after all else is on the disk: what counts as complete is so after a power cut, too."""
+        """Write the record once all else is on the disk: a power cut leaves nothing incomplete with a record."""
         subprocess.run(["sync", "--file-system", str(self.path)], check=False)
         write_file(self.record, record, 0o644)
 
     def remove(self) -> None:
-        """Remove it, the record first: a removal may be cut off."""
+        """Remove it, the record first, since a removal may be cut off."""
         self.record.unlink(missing_ok=True)
         remove_tree(self.path)
 
@@ -98,34 +98,34 @@ class Release(RecordedDirectory):
         return self.path.name
 
     def share(self, shared: SharedVenv) -> None:
-        """Have the packages that other releases have, too."""
+        """Use a virtual environment that releases share."""
         self.venv.symlink_to(os.path.relpath(shared.venv, self.path))
 
     @property
     def runs(self) -> bool:
-        """Whether the host still has the Python that its packages are for: an upgrade takes that away."""
+        """Whether the host still has the Python that its packages were built for: an upgrade removes that."""
         version = re.search(r"python\d+\.\d+", os.path.basename(os.path.realpath(self.venv / "bin/python")))
         return not version or (self.venv / "lib" / version.group()).is_dir()
 
     @property
     def outdated(self) -> bool:
-        """Whether it was finished and can be started no more."""
+        """Whether it was finished but can no longer be started."""
         return self.complete and not self.runs
 
     @property
     def recorded(self) -> dict[str, Any] | None:
-        """What Django said of itself when the release was built; None for one that is unfinished."""
+        """What Django reported about the release when it was built; None for an unfinished one."""
         text = read_text(self.record)
         return json.loads(text) if text else None
 
     @property
     def description(self) -> dict[str, Any] | None:
-        """The same of a release that can be started, and None for any other."""
+        """The same for a release that can be started, and None for any other."""
         return self.recorded if self.runs else None
 
 
 class Releases:
-    """All releases of one site, the virtual environments that they share, and which of them served when."""
+    """All releases of a site, the virtual environments that they share, and which of them went live when."""
 
     def __init__(self, root: Path) -> None:
         self.directory = root / "releases"
@@ -133,7 +133,7 @@ class Releases:
         self.history_file = root / "history"
 
     def __iter__(self) -> Iterator[Release]:
-        """All that are on disk, finished or not, by name."""
+        """All releases on disk, finished or not, sorted by name."""
         return (Release(path) for path in _directories(self.directory))
 
     def named(self, release_id: str) -> Release:
@@ -141,26 +141,26 @@ class Releases:
         return Release(self.directory / release_id)
 
     def shared_venv(self, *ingredients: str) -> SharedVenv:
-        """The virtual environment that came of these ingredients, or is to."""
+        """The virtual environment for these ingredients, whether or not it exists yet."""
         digest = hashlib.sha256(json.dumps(ingredients).encode()).hexdigest()
         return SharedVenv(self.venvs / digest[:12])
 
     def history(self) -> list[dict[str, Any]]:
-        """Every time that a release went live, oldest first."""
+        """An entry for each time that a release went live, oldest first."""
         entries = []
         for line in (read_text(self.history_file) or "").splitlines():
             try:
                 entries.append(json.loads(line))
-            except ValueError:  # A line that a full disk or a power cut left half written.
+            except ValueError:  # A line that a full disk or a power cut left incomplete.
                 continue
         return entries
 
     def served(self) -> list[str]:
-        """The ids of all that ever served, each once, the latest first."""
+        """The ids of all releases that ever served, each once, the latest first."""
         return list(dict.fromkeys(entry["release"] for entry in reversed(self.history())))
 
     def add_to_history(self, release_id: str | None, slot: str, by: str | None) -> None:
-        """Write down that the release is live in the slot, and whose doing it is, unless the last entry says so."""
+        """Record that the release is live in the slot, and who deployed it, unless the last entry says so."""
         entries = self.history()
         if entries and (entries[-1]["release"], entries[-1]["slot"]) == (release_id, slot):
             return
@@ -170,10 +170,10 @@ class Releases:
             file.write(json.dumps(entry) + "\n")
 
     def prune(self, serving: str, in_slots: Iterable[str | None], keep: int) -> None:
-        """Remove the releases that are not among the last that served, and the packages that only they used.
+        """Remove releases that are not among the last that served, and virtual environments that only they used.
 
-        One that never served may be another run's, which is about to switch to it: it is left alone for a day. What
-        the other slot ran stays: it may still be answering, and pages of it are open.
+        A release that never served may belong to another run, which is about to switch to it: it is left alone for a
+        day. The one that the other slot ran stays: it may still be answering, and visitors have its pages open.
         """
         served = self.served()
         on_disk = {release.id: release for release in self}
@@ -197,10 +197,10 @@ def _directories(path: Path) -> list[Path]:
 
 
 def _seal(name: str | Path, group: int, parent: int | None = None) -> None:
-    """Give a directory and all that is in it to root.
+    """Give a directory and all its content to root.
 
-    Each directory is root's before its entries are looked at. From then on the site's user, whose processes may still
-    run, can put nothing else in their place.
+    Each directory is given to root before its entries are inspected. From then on the site's user, whose processes may
+    still run, cannot replace them.
     """
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     try:
@@ -214,10 +214,10 @@ def _seal(name: str | Path, group: int, parent: int | None = None) -> None:
                 _seal(entry, group, directory)
                 continue
             if stat.S_ISLNK(status.st_mode):
-                continue  # It stays the user's: by that nginx tells a link to what the user may not see.
+                continue  # It stays the user's: nginx follows a link only to files of the link's owner.
             if status.st_uid or status.st_gid != group:
                 os.chown(entry, 0, group, dir_fd=directory, follow_symlinks=False)
-            # Looked at again: until now its owner could change its mode.
+            # Inspected again, since until now its owner could change its mode.
             status = os.lstat(entry, dir_fd=directory)
             mode = 0o750 if status.st_mode & 0o111 else 0o640
             if stat.S_IMODE(status.st_mode) != mode:

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project's settings, and what the inventory says over them (site_settings, site_secret_settings).
+"""The project's settings, overridden by those of the inventory (site_settings, site_secret_settings).
 
-Every release has a copy of this module in C(overrides), a directory of its own. Where there is something to say,
-PYTHONPATH leads there, and it is Django's settings module.
+Every release has a copy of this module in C(overrides), a directory of its own. If there is anything to override,
+PYTHONPATH contains that directory, and this is Django's settings module.
 """
 
 import importlib
@@ -12,7 +12,7 @@ import os
 
 
 def overridden(module, overrides):
-    """Give the settings of the module with the overrides; a name with a plus sign at its end adds to a list."""
+    """Return the settings of the module with the overrides; a name that ends with a plus sign extends a list."""
     settings = {name: value for name, value in vars(importlib.import_module(module)).items() if name.isupper()}
     for name, value in overrides.items():
         if name.endswith("+"):

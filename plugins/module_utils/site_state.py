@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host can do and what it has of a site, as the facts that plays go by."""
+"""The capacity of a host and what it has of a site, as the facts that plays are based on."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ NGINX = Path("/etc/nginx")
 NGINX_PID = host.RUN / "nginx.pid"
 NGINX_UNIT = host.UNITS / "nginx.service.d/pitcrew.conf"
 NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
-# What packages of nginx put in the place of a site.
+# The welcome sites that packages of nginx install.
 WELCOME_PAGES = ("sites-enabled/default", "conf.d/default.conf")
 
 
 def installed(status: str) -> dict[str, str]:
-    """The packages that dpkg has installed and their versions, from the text of its status file."""
+    """The packages that dpkg has installed, and their versions, from the text of its status file."""
     pattern = r"^Package: (\S+)\nStatus: \S+ ok installed\n(?:(?!Version: ).+\n)*Version: (\S+)$"
     return dict(re.findall(pattern, status, re.MULTILINE))
 
 
 def home(name: str) -> str | None:
-    """The home directory of the account of that name; None where there is no such account."""
+    """The home directory of the account of that name; None if there is no such account."""
     try:
         return pwd.getpwnam(name).pw_dir
     except KeyError:
@@ -46,7 +46,7 @@ def home(name: str) -> str | None:
 
 
 def members(name: str) -> list[str] | None:
-    """Who is in the group; None where there is no such group."""
+    """The members of the group; None if there is no such group."""
     try:
         return grp.getgrnam(name).gr_mem
     except KeyError:
@@ -54,10 +54,10 @@ def members(name: str) -> list[str] | None:
 
 
 def last_started(main_pid: str) -> float:
-    """When the youngest child of the process started, in seconds since the epoch; 0 where it has none."""
+    """When the youngest child of the process started, in seconds since the epoch; 0 if it has none."""
     children = (read_text(PROC / main_pid / "task" / main_pid / "children") or "").split()
     texts = [text for pid in children if (text := read_text(PROC / pid / "stat"))]
-    # The 22nd field, counted from behind the name, which may hold anything: ticks since the boot.
+    # The 22nd field, counted after the name, which may contain anything: ticks since the boot.
     ticks = [int(text.rpartition(")")[2].split()[19]) for text in texts]
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return boot + max(ticks) / os.sysconf("SC_CLK_TCK") if ticks else 0.0
@@ -66,10 +66,10 @@ def last_started(main_pid: str) -> float:
 def current(files: Iterable[Path]) -> bool:
     """Whether nginx runs, and its workers started after the last change of the files.
 
-    False tells of a run that was cut off before the reload, of a change by hand, or of a renewed certificate.
+    False means that a run was cut off before the reload, a file was changed by hand, or a certificate was renewed.
     """
     read = last_started((read_text(NGINX_PID) or "0").strip())
-    # A time to come is that of a clock that was wrong.
+    # A time in the future comes from a clock that was wrong.
     changes = [path.stat().st_mtime for path in files if path.is_file()]
     return read > max((change for change in changes if change <= time.time()), default=0.0)
 
@@ -88,7 +88,7 @@ def nginx(group: list[str] | None, version: str, files: Iterable[Path]) -> dict[
     conf_d = sorted((NGINX / "conf.d").glob("*.conf"))
     return {
         "installed": bool(text),
-        # As a number that compares: 1.26.3 is 1026003.
+        # As a number that can be compared: 1.26.3 is 1026003.
         "version": sum(int(n) * 1000 ** (2 - i) for i, n in enumerate(re.findall(r"\d+", version)[:3])),
         "conf_d": {path.name: checksum(path) for path in conf_d},
         "unit": checksum(NGINX_UNIT) if NGINX_UNIT.is_file() else None,
@@ -101,9 +101,9 @@ def nginx(group: list[str] | None, version: str, files: Iterable[Path]) -> dict[
 
 
 def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
-    """Give the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
+    """Return the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
 
-    Raises CapacityError where the host does not say what it can do.
+    Raises CapacityError if the capacity of the host cannot be read.
     """
     site = HostedSite(name, root)
     live = site.live

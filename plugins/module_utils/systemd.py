@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few questions and orders a switch has for systemd, through its own command line tools."""
+"""The few queries and orders that a switch sends to systemd, through its own command-line tools."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 __all__ = ["Systemd", "Unit"]
 
-# AnsibleModule.run_command, or anything that takes an argument list and gives (exit code, stdout, stderr).
+# AnsibleModule.run_command, or anything that takes an argument list and returns (exit code, stdout, stderr).
 Run = Callable[[list[str]], "tuple[int, str, str]"]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What systemd knows of a unit at one moment."""
+    """What systemd knows about a unit at one moment."""
 
     name: str
     active: str
@@ -27,17 +27,17 @@ class Unit:
 
     @property
     def running(self) -> bool:
-        """Whether its main process is up, in systemd's opinion: no word on the application's health."""
+        """Whether systemd considers its main process running, which says nothing about the application's health."""
         return self.active == "active"
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing of it runs or is about to."""
+        """Whether none of its processes runs or is about to start."""
         return self.active in ("inactive", "failed")
 
     @property
     def ending(self) -> bool:
-        """Whether nothing of it runs, or it has been told to stop and answers what it was asked before."""
+        """Whether it has stopped, or has been told to stop and is finishing the requests it has accepted."""
         return self.stopped or self.active == "deactivating"
 
     @property
@@ -51,13 +51,13 @@ class Unit:
 
 
 class Systemd:
-    """systemctl, journalctl and ss behind names that say what they are used for."""
+    """systemctl, journalctl and ss, under names that tell what they are used for."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def show(self, unit: str) -> Unit:
-        """Ask for the state of a unit; one that is not there is inactive."""
+        """Return the state of a unit; one that does not exist is inactive."""
         found = self.properties(unit, "ActiveState", "MainPID", "NRestarts", "InvocationID")
         return Unit(
             name=unit,
@@ -68,32 +68,32 @@ class Systemd:
         )
 
     def properties(self, unit: str, *names: str) -> dict[str, str]:
-        """Ask for properties by their names; one that systemd does not know is empty."""
+        """Return properties of a unit by their names; those that systemd does not know are empty."""
         _rc, out, _err = self._run(["systemctl", "show", f"--property={','.join(names)}", unit])
         found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return {name: found.get(name, "") for name in names}
 
     def outdated(self, unit: str) -> bool:
-        """Whether systemd knows the unit otherwise than it is on disk now."""
+        """Whether the unit on disk has changed since systemd loaded it."""
         return self.properties(unit, "NeedDaemonReload")["NeedDaemonReload"] == "yes"
 
     def order(self, *words: str) -> str | None:
-        """Give systemctl an order; the answer is its complaint, or None."""
+        """Give systemctl an order; return its error message, or None."""
         rc, out, err = self._run(["systemctl", *words])
         return None if rc == 0 else (err or out).strip()
 
     def journal(self, unit: str, lines: int = 25) -> str:
-        """The last lines the unit wrote in its latest run."""
+        """The last lines that the unit wrote in its latest run."""
         invocation = self.show(unit).invocation
         which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
-        # What it wrote just now may be under way to the journal on a busy host.
+        # On a busy host, its latest output may not have reached the journal yet.
         self._run(["journalctl", "--sync"])
         command = ["journalctl", *which, f"--lines={lines}", "--output=cat", "--no-pager", "--quiet"]
         _rc, out, _err = self._run(command)
         return out.rstrip()
 
     def under_way(self, socket: Path) -> int:
-        """How many requests have a connection to the socket: accepted ones, and those still in its backlog."""
+        """How many requests have a connection to the socket: those accepted, and those still in its backlog."""
         _rc, out, _err = self._run(["ss", "--unix", "--all", "--no-header", "--numeric"])
         count = 0
         for line in out.splitlines():

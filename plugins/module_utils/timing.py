@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the parts of a run take."""
+"""Measure how long the parts of a run take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["timed"]
 
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add how long the block takes, in seconds."""
+    """Record under the name how long the block takes, in seconds."""
     start = time.monotonic()
     yield
     seconds[name] = round(time.monotonic() - start, 2)

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a site is as planned: it is asked as a visitor would ask, and its processes are counted."""
+"""Whether a site is as planned: a request is sent as a visitor would send it, and processes are counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["VERIFY_SPEC", "NotAsPlannedError", "Verification"]
 
 POLL_S = 0.1
 
-# What modules are told beside the question.
+# The options of modules besides the question.
 VERIFY_SPEC = {
     "workers": {"type": "int"},
     "address": {"type": "str", "default": "127.0.0.1:80"},
@@ -28,12 +28,12 @@ VERIFY_SPEC = {
 
 
 class NotAsPlannedError(Exception):
-    """The site is live, but not as planned; the message says in what."""
+    """The site is live, but not as planned; the message says in what way."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What to ask through the proxy, and how many worker processes there should be; None where they do not count."""
+    """The request to send through the proxy, and how many worker processes to expect; None if they are not counted."""
 
     site: HostedSite
     systemd: Systemd
@@ -45,7 +45,7 @@ class Verification:
     def run(self) -> None:
         """Wait until the site is as planned, and only one slot of it runs.
 
-        Raises NotAsPlannedError where it is not in time.
+        Raises NotAsPlannedError if that takes too long.
         """
         self._wait_for(self._objection, self.timeout)
         if self.question.release is not None:  # A balancer has no slots.
@@ -59,7 +59,7 @@ class Verification:
             time.sleep(POLL_S)
 
     def _objection(self) -> str | None:
-        """Say in words what is not as it should be, or None."""
+        """Return what is wrong, in words, or None."""
         if self.workers is not None:
             live = self.site.live
             if live is None:
@@ -74,6 +74,6 @@ class Verification:
             return f"no answer for {where}: {error or type(error).__name__}"
 
     def _remains(self) -> str | None:
-        """Say that the slot before still runs, or None."""
+        """Return in words that the old slot still runs, or None."""
         unit = self.site.idle.unit
         return None if self.systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"

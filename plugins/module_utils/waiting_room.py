@@ -1,15 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where requests wait while nobody serves: at a socket that systemd holds, to which nginx is sent meanwhile.
+"""Where requests wait while no slot serves: at a socket that systemd holds, to which nginx is pointed meanwhile.
 
-Where the memory holds one generation only, the old slot has to end before the next one begins. The kernel queues the
-connections at the socket of C(shop-waiting.socket). As soon as somebody serves again and was found healthy, systemd's
-own C(systemd-socket-proxyd) hands them over, and when the room is empty all of it is removed.
+If memory holds one generation only, the old slot has to stop before the new one starts. Meanwhile the kernel queues
+connections at the socket of C(shop-waiting.socket). As soon as a slot serves and has passed its health check, systemd's
+own C(systemd-socket-proxyd) hands the requests over to it, and when none waits any more, the room is removed.
 
-A run may be cut off in the middle. The room is kept shut by a file in /run, which counts for a limited time only: then
-whoever waits brings back the slot that the live link names, by the script that the service runs first. That time is
-counted from the boot: the clock of a host may be set meanwhile. A reboot clears /run, and the room is open from the
-beginning.
+A run may be cut off in between. A file in /run keeps the room shut, but only until a deadline. After that, the script
+that the service runs first leads the waiting requests to the slot that the live link names, and starts that slot if it
+is the old one. The deadline is counted from the boot, since the clock of a host may be set meanwhile. A reboot clears
+/run, so after a reboot the room is open.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ POLL_S = 0.1
 
 
 def uptime() -> int:
-    """Give the full seconds since the host was booted, from where the script reads them, too."""
-    # Not by clock_gettime: some containers have a file of their own here, but the clock of their host.
+    """Return the full seconds since the host was booted, from the same file as the script."""
+    # Not with clock_gettime: some containers have a file of their own here, but the clock of their host.
     return int(float(UPTIME.read_text(encoding="ascii").split()[0]))
 
 
@@ -52,14 +52,14 @@ class WaitingRoom:
 
     @property
     def exists(self) -> bool:
-        """Whether there is one, perhaps of a run that was cut off."""
+        """Whether the room exists, perhaps left by a run that was cut off."""
         return self.files["socket"].exists() or self.files["service"].exists()
 
     def open(self, old: Slot, new: Slot, texts: Mapping[str, str], patience_s: int) -> None:
-        """Send all new requests there, away from a slot that serves. They wait for so long at the most.
+        """Send all new requests to the room, away from the slot that serves. They wait there for at most that time.
 
-        C(texts) are those of the units and of the script. Raises OSError where it cannot be opened; nothing is left of
-        it then, and the slot goes on serving.
+        C(texts) are those of the units and of the script. Raises OSError if the room cannot be opened; nothing is left
+        of it then, and the slot keeps serving.
         """
         try:
             write_file(self.shut, f"{uptime() + patience_s} {old.name} {new.name}\n", 0o644)
@@ -77,7 +77,7 @@ class WaitingRoom:
             raise
 
     def close(self, slot: Slot, old: Slot, patience_s: float) -> None:
-        """Hand over to the slot, which serves, all who wait, lead nginx past the room again, and remove it."""
+        """Hand all waiting requests over to the slot, which serves; point nginx past the room, and remove the room."""
         replace_link(self.target, str(slot.socket))
         self.shut.unlink(missing_ok=True)
         replace_link(old.socket_link, str(old.socket))

@@ -6,25 +6,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: capacity_facts
-short_description: Gather what a Linux host really allows its services
+short_description: Gather the resources that a Linux host really grants its services
 version_added: 0.1.0
 description:
   - Reads how many CPUs and how much memory the services of a host can use, and the limits of its listen
     queues and open files.
-  - The facts of M(ansible.builtin.setup) count what the hardware has. A container or a virtual machine is
+  - The facts of M(ansible.builtin.setup) report what the hardware has. A container or a virtual machine is
     often allowed less, by a quota (C(cpu.max)), a memory limit (C(memory.max)) or a CPU affinity. This module
     reads those limits, for control groups of version 1, of version 2, and of both side by side.
-  - The limits are those of PID 1, of every control group above it that can be seen, and of C(system.slice),
-    where services run. The login session through which Ansible comes in is left out on purpose, for no
-    service lives in it.
-  - Only steady values are read, never how much is free, so that two runs find the same.
+  - The limits are those of PID 1, of every visible control group above it, and of C(system.slice), where
+    services run. The login session through which Ansible connects is left out on purpose, since no service
+    runs in it.
+  - Only steady values are read, never how much is free, so that two runs return the same.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 options:
   root:
     description:
       - Directory below which C(/proc) and C(/sys) are read.
-      - Made for tests, and for looking at the copied files of another host.
+      - Meant for tests, and for inspecting files copied from another host.
     type: path
     default: /
 extends_documentation_fragment:
@@ -45,17 +45,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Gather what the host allows its services
+- name: Gather what the host grants its services
   pitcrew.django.capacity_facts:
 
-- name: Show the narrowest number of CPUs and where it comes from
+- name: Show the smallest limits and where they come from
   ansible.builtin.debug:
     msg: "{{ ansible_facts['pitcrew_capacity'] }}"
 """
 
 RETURN = r"""
 ansible_facts:
-  description: The facts, to be found again as C(ansible_facts['pitcrew_capacity']).
+  description: The facts, available afterwards as C(ansible_facts['pitcrew_capacity']).
   returned: success
   type: dict
   contains:
@@ -75,23 +75,23 @@ ansible_facts:
           returned: success
           sample: 512
         somaxconn:
-          description: Longest listen queue that the kernel allows; V(null) if it does not say.
+          description: Longest listen queue that the kernel allows; V(null) if unknown.
           type: int
           returned: success
           sample: 4096
         nofile_max:
-          description: Most open files that a service can be given; V(null) if the kernel does not say.
+          description: Most open files that a service can be granted; V(null) if unknown.
           type: int
           returned: success
           sample: 1048576
         limits:
-          description: Every limit that was found. The smallest of a resource is the one that counts.
+          description: Every limit that was found. The smallest one of a resource applies.
           type: list
           elements: dict
           returned: success
           contains:
             resource:
-              description: The name of the value above that it bounds.
+              description: The name of the value above that it limits.
               type: str
               returned: success
               sample: cpus

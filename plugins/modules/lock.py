@@ -6,30 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lock
-short_description: Hold a site for one run of a playbook
+short_description: Lock a site for one run of a playbook
 version_added: 0.1.0
 description:
-  - Writes down on the host who works on the site, from where and since when, so that a second run is refused with a
-    sentence that names the first.
-  - A run that is cut off leaves its lock behind. It ends with the next boot, when it has expired, when somebody breaks
-    it, and at once where the next run comes from the same control node and finds that the process is gone.
-  - M(pitcrew.django.release) and M(pitcrew.django.switch) renew it, and stop where another run has taken it over.
-  - With the lock in hand it reads what the host has of the site, as M(pitcrew.django.site_facts) does, since each visit
-    costs time.
+  - Records on the host who works on the site, from where and since when, so that a second run is refused with a
+    message that names the first.
+  - A run that is cut off leaves its lock behind. The lock ends at the next boot, when it expires, or when somebody
+    breaks it; it ends at once if the next run comes from the same control node and finds that the process is gone.
+  - M(pitcrew.django.release) and M(pitcrew.django.switch) renew the lock, and stop if another run has taken it over.
+  - While it holds the lock, the module also reads what the host has of the site, as M(pitcrew.django.site_facts) does,
+    since each visit to the host costs time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
   action:
-    description: Who works on the site is found out on the control node.
+    description: The control node determines who works on the site.
     support: full
   check_mode:
-    description: Takes and frees nothing, and is refused by nobody.
+    description: Neither takes nor releases the lock, and is never refused.
     support: full
   diff_mode:
     description: There is nothing to show.
     support: none
   facts:
-    description: Sets those of M(pitcrew.django.site_facts) where the lock is taken, and in check mode.
+    description: Sets those of M(pitcrew.django.site_facts) when the lock is taken, and in check mode.
     support: full
 options:
   name:
@@ -37,54 +37,54 @@ options:
     type: str
     required: true
   root:
-    description: The site's directory on the host. It need not be there yet.
+    description: The site's directory on the host. It need not exist yet.
     type: path
     required: true
   files:
-    description: Files that the host should have.
+    description: Files that the host is expected to have.
     type: list
     elements: path
     default: []
   state:
-    description: Whether to take the lock, or to give it back.
+    description: Whether to take the lock or to release it.
     type: str
     choices: [held, free]
     default: held
   token:
-    description: What taking the lock returned. Required to give it back; a lock that is another run's stays.
+    description: What taking the lock returned. Required to release it; the lock of another run is left alone.
     type: str
   operator:
-    description: Who works on the site. By default the user of the control node.
+    description: Who works on the site. By default the user on the control node.
     type: str
   node:
-    description: Set by the action plugin, the name of the control node.
+    description: The name of the control node. Set by the action plugin.
     type: str
     default: ""
   process:
-    description: Set by the action plugin, what tells the process from all others.
+    description: What identifies the process of this run. Set by the action plugin.
     type: str
     default: ""
   gone:
-    description: Set by the action plugin, the process of a run that has died. Its lock alone is taken at once.
+    description: The process of a run that has died. Only its lock is taken at once. Set by the action plugin.
     type: str
   expires:
-    description: After how many seconds without a sign of life a lock counts no more.
+    description: After how many seconds without a sign of life a lock expires.
     type: int
     default: 1800
   force:
-    description: Whether to take a lock that is another run's. That run is stopped at its next visit, if it has another.
+    description: Whether to take over the lock of another run. That run is stopped at its next visit, if it has one.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Hold the site for this run
+- name: Lock the site for this run
   pitcrew.django.lock:
     name: shop
     root: /srv/shop
   register: held
 
-- name: Give the site back
+- name: Release the lock
   pitcrew.django.lock:
     name: shop
     root: /srv/shop
@@ -94,12 +94,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 token:
-  description: What the lock is given back with.
-  returned: when it was taken
+  description: The token that releases the lock.
+  returned: when the lock was taken
   type: str
 holder:
-  description: Whose lock is in the way, as operator, node, process, and since when in seconds.
-  returned: when another run has the site
+  description: The run that holds the lock, as operator, node, process, and since (seconds since the epoch).
+  returned: when another run holds the lock
   type: dict
 """
 
@@ -131,7 +131,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     said = module.params
-    # Nothing of the host changes, only who may change it.
+    # Nothing on the host changes, only who may change it.
     result: dict[str, Any] = {"changed": False}
     lock = DeployLock(said["root"])
     try:

@@ -9,15 +9,15 @@ module: migrations
 short_description: Compare the migrations of a release with the database
 version_added: 0.1.0
 description:
-  - Asks the Django of a release which migrations the database has that the release does not know, and which the release
-    has that are not applied. Changes nothing.
+  - Asks the Django of a release which migrations the database has that the release does not know, and which migrations
+    of the release are not applied. Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
   - pitcrew.django.process
 attributes:
   check_mode:
-    description: Asks the same.
+    description: Does the same.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -55,7 +55,7 @@ EXAMPLES = r"""
       DJANGO_SETTINGS_MODULE: shop.settings
   register: found
 
-- name: Say what a newer release has done to the database
+- name: Show what a newer release has done to the database
   ansible.builtin.debug:
     var: found.unknown
 """

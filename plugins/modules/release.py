@@ -10,45 +10,46 @@ short_description: Build a release on the host
 version_added: 0.1.0
 description:
   - Unpacks the source into a directory of its own and gives it a virtual environment, in which uv or pip installs its
-    packages as the site's user. Releases with the same packages share one, which is complete before it is used and
-    never changed afterwards.
-  - Unpacking and installing give way to what else needs the CPU, the release that serves above all.
-  - Runs one Django process with the release's own Python, as the site's user and with the site's environment. It asks
-    the settings what a deploy has to know of them, and runs C(check --deploy), C(collectstatic) and C(migrate).
+    packages as the site's user. Releases with the same packages share a virtual environment, which is complete before
+    it is used and never changed afterwards.
+  - Unpacking and installing run at a low priority, so that the live release keeps the CPU that it needs.
+  - Runs one Django process with the release's own Python, as the site's user and with the site's environment. The
+    process reads from the settings what a deploy has to know, and runs C(check --deploy), C(collectstatic) and
+    C(migrate).
   - Warnings of C(check --deploy) become Ansible warnings; errors are fatal.
-  - Afterwards the release belongs to root, so that the process cannot change its own code, and its description is
-    written to C(release.json). A release without that file is unfinished.
-  - A release that fails on the way is removed.
+  - Afterwards the release belongs to root, so that the site's process cannot change its own code, and its description
+    is written to C(release.json). A release without that file is unfinished.
+  - A release whose build fails is removed.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
   - pitcrew.django.process
 attributes:
   action:
-    description: Brings the archive from the control node, and the facts back to it.
+    description: Transfers the archive from the control node, and the facts back to it.
     support: full
   facts:
-    description: Sets those of M(pitcrew.django.site_facts), as they are with the release.
+    description: Sets those of M(pitcrew.django.site_facts), as they are once the release is built.
     support: full
   check_mode:
-    description: Says that the release would be built; nothing is done.
+    description: Reports that the release would be built, and does nothing.
     support: full
   diff_mode:
     description: There is nothing to show.
     support: none
 options:
   archive:
-    description: The packed source on the control node, as M(pitcrew.django.source) makes it.
+    description: The packed source on the control node, as M(pitcrew.django.source) creates it.
     type: path
     required: true
   content:
-    description: The content of O(archive) in base64. The action sets it where that is small.
+    description: The content of O(archive) in base64. Set by the action plugin if the archive is small.
     type: str
   path:
     description:
       - The release's directory. The source goes to C(app) in it, the virtual environment to C(venv).
-      - C(overrides) gets a module C(site_overrides), which reads settings from C(SITE_OVERRIDES) over those of the
-        module that C(SITE_SETTINGS_MODULE) names. It takes C(overrides) in C(PYTHONPATH) to be found.
+      - C(overrides) gets a module C(site_overrides), which overrides the settings of the module that
+        C(SITE_SETTINGS_MODULE) names with those in C(SITE_OVERRIDES). C(PYTHONPATH) has to contain C(overrides).
     type: path
     required: true
   project:
@@ -60,32 +61,32 @@ options:
     type: str
     required: true
   state:
-    description: The directory in which the site's user keeps what outlives a release. It is made, like the others.
+    description: The directory in which the site's user keeps what outlives a release. It is created if missing.
     type: path
     required: true
   python:
-    description: The Python on the host that the virtual environment is made with.
+    description: The Python on the host that the virtual environment is created with.
     type: path
     default: /usr/bin/python3
   uv_version:
-    description: The version of uv that installs packages. It is kept in a directory of its own. Without it, pip does.
+    description: The version of uv that installs packages. It gets its own directory. Without it, pip installs them.
     type: str
   requirements:
     description: The file that lists the dependencies, relative to O(project).
     type: str
     required: true
   packages:
-    description: Further packages to install, the server among them.
+    description: More packages to install, the server among them.
     type: list
     elements: str
     default: []
   packages_digest:
     description:
-      - A checksum of all that decides which packages are installed.
-      - Without it the virtual environment is the release's own, since something in it comes out of the source.
+      - A checksum of everything that determines which packages are installed.
+      - Without it, the virtual environment is not shared, since some of its packages come from the source itself.
     type: str
   server:
-    description: The application server among the packages, as the site calls it. Only that one can run the release.
+    description: The application server among the packages, as in C(site_server). No other one can run the release.
     type: str
   cache:
     description: The directory in which the site's user keeps downloaded packages.
@@ -103,7 +104,7 @@ options:
     elements: str
     required: true
   shared:
-    description: Files and directories (with a slash at the end), relative to O(project), that outlive a release.
+    description: Files and directories that outlive a release, relative to O(project). A directory ends with a slash.
     type: list
     elements: str
     default: []
@@ -116,19 +117,19 @@ options:
     type: bool
     default: true
   leads:
-    description: Whether this is the one host that migrates the database which the hosts of the site share.
+    description: Whether this is the host that migrates the database which all hosts of the site share.
     type: bool
     default: true
   allow_destructive:
-    description: Whether to apply migrations that take away what the release that serves may still use.
+    description: Whether to apply migrations that remove something the live release may still use.
     type: bool
     default: false
   lock_timeout:
-    description: For how many seconds a migration may wait for a lock, of a table or of the database; 0 is no limit.
+    description: For how many seconds a migration may wait for a lock of a table or of the database; 0 means no limit.
     type: int
     default: 10
   statement_timeout:
-    description: For how many seconds a statement of a migration may run, on PostgreSQL; 0 is no limit.
+    description: For how many seconds a statement of a migration may run, on PostgreSQL; 0 means no limit.
     type: int
     default: 600
   backup:
@@ -136,14 +137,14 @@ options:
     type: bool
     default: false
   backups_kept:
-    description: How many of these copies are kept, in C(backups) below O(state).
+    description: How many of these copies to keep, in C(backups) below O(state).
     type: int
     default: 5
   lock:
-    description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
+    description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
   files:
-    description: Files that the host should have, for the facts.
+    description: Files that the host is expected to have, for the facts.
     type: list
     elements: path
     default: []
@@ -172,7 +173,7 @@ release:
   type: str
   sample: 3f2a9c1d04ab-1f3e2c
 description:
-  description: What Django said of itself.
+  description: What Django reported about the release.
   returned: success, except in check mode
   type: dict
   contains:
@@ -202,7 +203,7 @@ migrations:
   elements: str
   sample: [shop.0002_price]
 backup:
-  description: The copy of the database from before them, or null.
+  description: The copy of the database from before the migrations, or null.
   returned: success, except in check mode
   type: str
   sample: /var/lib/shop/backups/20261123T221501Z-before-3f2a9c1d04ab-1f3e2c.dump
@@ -212,13 +213,13 @@ output:
   type: str
 facts:
   description:
-    - What M(pitcrew.django.site_facts) would say now, as JSON in base64. The action makes facts of it.
-    - Ansible puts asterisks in the place of every secret's characters, and a secret may be a part of a path or of a
-      release's name. Here they would be seen, and the action asks the host again.
+    - What M(pitcrew.django.site_facts) would return now, as JSON in base64. The action plugin turns it into facts.
+    - Ansible replaces the characters of every secret with asterisks, and a secret may be part of a path or of a
+      release's name. In base64 the action plugin notices that, and gathers the facts from the host again.
   returned: success, except in check mode
   type: str
 seconds:
-  description: How long the parts of it took.
+  description: How long the parts of the build took, in seconds.
   returned: success, except in check mode
   type: dict
   sample: {packages: 1.9, django: 1.3}
@@ -260,12 +261,12 @@ COMPILE = """
 import compileall, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
-# The release that serves needs the CPU more than the one that is made.
+# The live release needs the CPU more than the one that is being built.
 NICE = ("nice", "-n", "10")
 LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 UV_HOME = Path("/opt")
-# What of the parameters the process is told.
+# The parameters that are passed to the Django process.
 JOB = (
     "domains",
     "shared",
@@ -281,7 +282,7 @@ JOB = (
 
 
 class Failed(Exception):
-    """A command failed: why, and what it wrote."""
+    """A command failed: the reason, and what it wrote."""
 
     def __init__(self, why: str, written: str) -> None:
         super().__init__(why)
@@ -289,7 +290,7 @@ class Failed(Exception):
 
 
 class Build:
-    """One release, from its archive to a directory that nobody changes any more."""
+    """The build of one release, from its archive to a directory that nobody changes any more."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -326,9 +327,9 @@ class Build:
             raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
 
     def unpack(self) -> None:
-        """Give the source a place of its own, and the overrides of its settings one beside it.
+        """Unpack the source into a directory of its own, and put the module that overrides settings next to it.
 
-        What comes out of the archive is written as the site's user: whoever may push to a repository is not root here.
+        Files from the archive are written as the site's user, so that whoever may push to the repository is not root.
         """
         self.release.create(self.account.pw_uid, self.account.pw_gid)
         make_directory(self.release.overrides, 0, self.account.pw_gid)
@@ -344,15 +345,15 @@ class Build:
             raise Failed("its source cannot be unpacked", err)
 
     def ensure_uv(self) -> str | None:
-        """Give the path of uv, which is installed for all sites of the host in a directory of its version."""
+        """Return the path of uv, which is installed once per version for all sites of the host."""
         version = self.params["uv_version"]
         if not version:
             return None
         home = UV_HOME / f"uv-{version}"
         if not home.exists():
-            # Elsewhere first: other sites may be about to do the same, and what is there is complete.
+            # Elsewhere first: other sites may be about to do the same, and whatever exists at that path is complete.
             new = Path(tempfile.mkdtemp(prefix=f".uv-{version}-", dir=UV_HOME))
-            # As root, therefore with nothing that a site can write to: neither its home nor its pip settings.
+            # This runs as root, so it uses nothing that a site can write to: neither its home nor its pip settings.
             variables = {
                 **self.installer.variables,
                 "HOME": "/root",
@@ -375,7 +376,7 @@ class Build:
         return str(home / "bin/uv")
 
     def shared_venv(self) -> SharedVenv | None:
-        """The virtual environment for these packages and this Python; None for packages that come out of the source."""
+        """The virtual environment for these packages and this Python; None if some of them come from the source."""
         python, digest = self.params["python"], self.params["packages_digest"]
         version = [python, "-ISc", "import sys; print(sys.implementation.cache_tag)"]
         returncode, out, err = self.module.run_command(version, handle_exceptions=False)
@@ -384,7 +385,7 @@ class Build:
         return self.releases.shared_venv(digest, out) if digest else None
 
     def install(self) -> None:
-        """Give the release its packages."""
+        """Give the release a virtual environment with its packages."""
         shared = self.shared_venv()
         if shared is None:
             make_directory(self.release.venv, self.account.pw_uid, self.account.pw_gid)
@@ -403,16 +404,16 @@ class Build:
         self.release.share(shared)
 
     def fill(self, venv: Path) -> None:
-        """Make a virtual environment with the packages of the list and the server."""
+        """Create a virtual environment with the packages of the list and the server."""
         uv = self.ensure_uv()
         project = self.release.app / self.params["project"]
         self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
-        """Run the stages as the site's user; give the answer and all that was written meanwhile.
+        """Run the stages as the site's user; return the answer and everything that was written meanwhile.
 
-        Raises Failed with the stage, why, and what was written.
+        Raises Failed with the stage, the reason, and what was written.
         """
         django = Django(
             self.module.run_command,
@@ -426,12 +427,12 @@ class Build:
         self.migrated = answer["stage"] in ("migrate", "done")
         if answer["error"]:
             if answer["stage"] == "start" and self.filled:
-                self.filled.remove()  # Whatever is wrong with it, the next attempt makes another.
+                self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
             raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", output)
         return answer, output
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Take over from a description what root can answer for: it comes from the site's own code.
+        """Return the parts of a description that root can vouch for, since it comes from the site's own code.
 
         Raises ValueError with the cure.
         """
@@ -445,7 +446,7 @@ class Build:
         }
 
     def build(self, finished: dict[str, Any] | None) -> dict[str, Any]:
-        """Do all of it, or for a finished release only what another host should have done: migrate.
+        """Do the whole build, or for a finished release only what was left to another host: the migrations.
 
         Raises Failed, ValueError, OSError or RecursionError with the reason it cannot be done.
         """
@@ -453,7 +454,7 @@ class Build:
             **environment_values(self.params["environment"], "site_environment"),
             **environment_values(self.params["secrets"], "site_secrets"),
         }
-        # No variable of this session reaches a command: a release is judged by what it will run with.
+        # No variable of this session reaches a command: a release is judged in the environment that it will run in.
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:
@@ -482,7 +483,7 @@ class Build:
 
 
 def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str, Any]:
-    """Build the release, or leave nothing of it and say why."""
+    """Build the release, or leave nothing of it behind and fail with the reason."""
     build = Build(module)
     try:
         return build.build(finished)
@@ -499,7 +500,7 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
 
 
 def make_directories(release: Path, params: dict[str, Any]) -> None:
-    """See that the site's directories are there. Behind the first of them nobody but the site's group can look."""
+    """Create the site's directories where they are missing. Only the site's group can look into the first of them."""
     account = pwd.getpwnam(params["user"])
     make_directory(release.parents[1], 0, account.pw_gid)
     for directory in (params["cache"], params["state"]):
@@ -549,7 +550,7 @@ def main() -> None:
     try:
         make_directories(path, module.params)
         with exclusive_visit(path.parents[1], module.params["lock"]):
-            finished = Release(path).description  # Perhaps by another run, since this one looked.
+            finished = Release(path).description  # Perhaps by another run, after this one had looked.
             wanted = module.params["migrate"] and module.params["leads"]
             if finished and (finished["migrated"] or not wanted):
                 result = {"changed": False, "release": path.name, "description": finished}
@@ -559,7 +560,7 @@ def main() -> None:
         module.fail_json(msg=f"{busy}.")
     except OSError as error:  # A disk that is full, or read-only.
         module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
-    with suppress(CapacityError, OSError):  # Without them the action asks for them, and is told.
+    with suppress(CapacityError, OSError):  # Without them the action plugin gathers them, and reports the error.
         facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
         result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()
     module.exit_json(**result)

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: site_facts
-short_description: Read what a host can do and what it has of a site
+short_description: Gather the capacity of a host and what it has of a site
 version_added: 0.1.0
 description:
   - Reads the site's links, release directories and history, and changes nothing.
-  - Brings the facts of M(pitcrew.django.capacity_facts) with it, since a deploy needs both and each visit costs time.
+  - Includes the facts of M(pitcrew.django.capacity_facts), since a deploy needs both and each visit to the host costs
+    time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
   check_mode:
-    description: Reads the same.
+    description: Does the same.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -33,7 +34,7 @@ options:
     type: path
     required: true
   files:
-    description: Files that the host should have.
+    description: Files that the host is expected to have.
     type: list
     elements: path
     default: []
@@ -45,14 +46,14 @@ EXAMPLES = r"""
     name: shop
     root: /srv/shop
 
-- name: Say which release serves
+- name: Show which release is live
   ansible.builtin.debug:
     var: ansible_facts.pitcrew_site.release
 """
 
 RETURN = r"""
 ansible_facts:
-  description: What the host has of the site, and what it can do.
+  description: What the host has of the site, and its capacity.
   returned: always
   type: dict
   contains:
@@ -61,36 +62,36 @@ ansible_facts:
       type: dict
       contains:
         slot:
-          description: The slot that serves, or null before the first deploy.
+          description: The live slot, or null before the first deploy.
           type: str
           sample: blue
         release:
-          description: The release that serves, or null before the first deploy.
+          description: The live release, or null before the first deploy.
           type: str
           sample: 3f2a9c1d04ab-1f3e2c
         releases:
-          description: Every finished release on disk with what Django said of itself when it was built.
+          description: Every finished release on disk, with what Django reported about it when it was built.
           type: dict
         serves:
-          description: What Django said of the release that serves, or null before the first deploy.
+          description: What Django reported about the live release, or null before the first deploy.
           type: dict
         outdated:
-          description: Finished releases whose Python the host has no longer. One of them may still be running.
+          description: Finished releases whose Python the host no longer has. One of them may still be running.
           type: list
           elements: str
         served:
-          description: Finished releases on disk that have served, in the order of their first time.
+          description: Finished releases on disk that have served, in the order in which each first went live.
           type: list
           elements: str
         previous:
-          description: The release that served last before the one that serves now, or null where none is kept.
+          description: The release that was live before the current one, or null if none is kept.
           type: str
         packages:
-          description: The packages of the distribution that are installed.
+          description: The distribution's packages that are installed.
           type: list
           elements: str
         home:
-          description: The home directory of the account that has the site's name, or null where there is none.
+          description: The home directory of the account that has the site's name, or null if there is none.
           type: str
         absent:
           description: Those of O(files) that the host does not have.
@@ -98,11 +99,11 @@ ansible_facts:
           elements: str
         nginx:
           description:
-            - Whether nginx is installed; its user, and whether that is in the site's group.
+            - Whether nginx is installed and in which version; its user, and whether that is in the site's group.
             - The welcome pages of its package.
-            - Whether it runs with its files, and with O(files), as they are now.
-            - The limits in its main configuration file, 0 for those not set.
-            - The checksums of the files in its C(conf.d), and of the addition to its unit, null for none.
+            - Whether its workers have started since its files and O(files) last changed.
+            - The limits in its main configuration file, 0 for those that are not set.
+            - The checksums of the files in C(conf.d), and of the drop-in of its unit, null if there is none.
           type: dict
           sample:
             conf_d: {}

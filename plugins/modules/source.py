@@ -12,50 +12,50 @@ short_description: Pack a site's source on the control node
 version_added: 0.1.0
 description:
   - Packs one revision of a git repository, or a directory, into an archive on the control node, so that every host of
-    a site gets the same source whatever happens to the branch meanwhile, and no host needs git or a key to the
+    a site gets the same source whatever happens to the branch meanwhile, and no host needs git or a key for the
     repository.
-  - The archive's name is made from its content. The same source gives the same archive, byte for byte.
-  - Whether the source has the modules it will be asked for is seen here, before anything changes on a host.
+  - The archive is named after its content. The same source gives the same archive, byte for byte.
+  - Checks that the source has the modules that the site needs, before anything changes on a host.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
   action:
-    description: All of it is done on the control node.
+    description: Everything happens on the control node.
     support: full
   check_mode:
-    description: Packs all the same, since only the cache is written.
+    description: Packs the source as usual, since that only writes to the cache.
     support: full
   diff_mode:
     description: There is nothing to show.
     support: none
 options:
   git_url:
-    description: The repository, as git takes it. Exclusive with O(directory).
+    description: The URL of the repository. Mutually exclusive with O(directory).
     type: str
   git_ref:
-    description: A branch, a tag or a commit of it.
+    description: The branch, tag or commit to pack.
     type: str
     default: HEAD
   directory:
     description:
-      - A directory with the source. In a git work tree, what git ignores is left out; elsewhere version control,
-        virtual environments and byte code are.
+      - A directory with the source. In a git work tree, files that git ignores are left out; elsewhere, version control
+        files, virtual environments and bytecode.
     type: path
   project:
     description: The directory of C(manage.py), relative to the source.
     type: str
     default: ""
   modules:
-    description: Modules that the project must have, by the name of the variable that asks for them.
+    description: Modules that the project must have, by the name of the variable that names them.
     type: dict
     default: {}
   requirements:
     description:
       - The file that lists the dependencies, relative to O(project).
-      - By default C(uv.lock), C(requirements.txt) or C(pyproject.toml), the first that is there.
+      - By default the first of C(uv.lock), C(requirements.txt) and C(pyproject.toml) that exists.
     type: str
   installer:
-    description: What will install them. C(pip) does not read C(uv.lock).
+    description: The program that will install them. C(pip) does not read C(uv.lock).
     type: str
     choices: [uv, pip]
     default: uv
@@ -92,7 +92,7 @@ requirements:
   sample: requirements.txt
 requirements_digest:
   description:
-    - A checksum of all that decides which packages are installed; empty where some come out of the source itself.
+    - A checksum of everything that determines which packages are installed; empty if some come from the source itself.
   returned: success
   type: str
   sample: 8c1f0a5b22d7

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Say how a site is on a host
+short_description: Report the state of a site on a host
 version_added: 0.1.0
 description:
-  - Looks at the live slot, its unit and its processes, asks the site on the slot's own socket and through the proxy,
-    and compares what is there with what was deployed and with what is wanted.
-  - Says in sentences what is not as it should be, each with what to do. Changes nothing, and never fails because a site
-    is not well.
+  - Inspects the live slot, its unit and its processes, sends requests to the site on the slot's own socket and through
+    the proxy, and compares what it finds with what was deployed and with what the inventory wants.
+  - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
+    unhealthy.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - pitcrew.django.question.proxy
 attributes:
   check_mode:
-    description: Looks all the same.
+    description: Does the same.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -35,15 +35,15 @@ options:
     type: path
     required: true
   boot_unit:
-    description: The text of the unit that starts the live slot when the host starts, as for M(pitcrew.django.switch).
+    description: The text of the unit that starts the live slot at boot, as for M(pitcrew.django.switch).
     type: str
     required: true
   workers:
-    description: How many worker processes are planned. Without it, they are counted and not compared.
+    description: How many worker processes are planned. Without it, they are counted but not compared.
     type: int
   differences:
     description:
-      - What of the live slot is not what the inventory says, as M(pitcrew.django.switch) returns it in check mode.
+      - What differs between the live slot and the inventory, as M(pitcrew.django.switch) returns it in check mode.
     type: list
     elements: str
     default: []
@@ -65,7 +65,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at the site
+- name: Inspect the site
   pitcrew.django.status:
     name: shop
     root: /srv/shop
@@ -76,14 +76,14 @@ EXAMPLES = r"""
       path: /healthz/
   register: found
 
-- name: Say what is wrong with it
+- name: Show what is wrong with it
   ansible.builtin.debug:
     var: found.status.complaints
 """
 
 RETURN = r"""
 status:
-  description: How the site is. What is not known is null.
+  description: The state of the site. Values that are not known are null.
   returned: success
   type: dict
   contains:
@@ -91,10 +91,10 @@ status:
       description: The site's name.
       type: str
     healthy:
-      description: Whether there is nothing to complain of.
+      description: Whether there are no complaints.
       type: bool
     complaints:
-      description: What is not as it should be, in sentences.
+      description: What is wrong, in sentences.
       type: list
       elements: str
     notes:
@@ -102,10 +102,10 @@ status:
       type: list
       elements: str
     slot:
-      description: The slot that serves.
+      description: The live slot.
       type: str
     release:
-      description: The release that serves.
+      description: The live release.
       type: str
     since:
       description: When it went live.
@@ -114,33 +114,33 @@ status:
       description: Who deployed it.
       type: str
     state:
-      description: What systemd says of its unit, for example C(active) or C(start-limit-hit).
+      description: The state of its unit according to systemd, for example C(active) or C(start-limit-hit).
       type: str
     restarts:
-      description: How often systemd has restarted it by itself.
+      description: How often systemd has restarted the unit by itself.
       type: int
     workers:
       description: How many worker processes run, and how many are planned.
       type: dict
     memory_mb:
-      description: Memory of the unit in MB, and the most it may take.
+      description: Memory of the unit in MB, and its limit.
       type: dict
     oom_kills:
-      description: How many of its processes were killed for their memory since the unit started.
+      description: How many of its processes were killed for lack of memory since the unit started.
       type: int
     answers_ms:
-      description: How long the healthy answers took in ms, on the slot's own socket and through the proxy.
+      description: How long a healthy answer took in ms, on the slot's own socket and through the proxy.
       type: dict
     edited:
-      description: Files that are not what was deployed.
+      description: Files that differ from what was deployed.
       type: list
       elements: str
     drop_ins:
-      description: Files that add to the unit.
+      description: Drop-in files of the unit.
       type: list
       elements: str
     differences:
-      description: What the inventory says otherwise.
+      description: What differs between the live slot and the inventory.
       type: list
       elements: str
     pending:
@@ -156,7 +156,7 @@ status:
       type: list
       elements: str
     lock:
-      description: Whose run works on the site.
+      description: The run that holds the lock, if any.
       type: str
 """
 
@@ -184,10 +184,11 @@ PROPERTIES = (
 
 
 def state_of(unit: dict[str, str]) -> str:
-    """Name the state of a unit, by the reason if it has failed.
+    """Return the state of a unit, or the reason if it has failed.
 
-    Of a unit that it has given up, systemd goes on naming the reason of the last end. But such a unit was to be started
-    again after that end, and one that failed otherwise, as by a stop that took too long, was not (systemd 252 to 257).
+    For a unit that it has given up on, systemd keeps reporting the reason of the last exit. But such a unit was about
+    to be started again after that exit, and a unit that failed in another way, such as by a slow stop, was not (systemd
+    252 to 257).
     """
     if unit["ActiveState"] != "failed":
         return unit["ActiveState"] or "inactive"
@@ -196,13 +197,13 @@ def state_of(unit: dict[str, str]) -> str:
 
 
 def megabytes(size: str) -> float | None:
-    """The number that systemd gives for a size; it has words and a huge number for none."""
+    """The MB of a size as systemd prints it; None for the words and the huge number that stand for no value."""
     return round(int(size) / MB, 1) if size.isdigit() and int(size) < 1 << 60 else None
 
 
 def oom_kills(group: str) -> int | None:
-    """How many processes of a control group the kernel has killed for their memory, in version 2 or 1."""
-    if not group:  # Of a unit that does not run: what is left would be the host's.
+    """How many processes of a control group (version 2 or 1) the kernel has killed for lack of memory."""
+    if not group:  # The unit does not run: the path would be that of the host's own group.
         return None
     for file in (CGROUPS / f".{group}" / "memory.events", CGROUPS / "memory" / f".{group}" / "memory.oom_control"):
         if found := re.search(r"^oom_kill (\d+)$", read_text(file) or "", re.MULTILINE):
@@ -211,7 +212,7 @@ def oom_kills(group: str) -> int | None:
 
 
 class Examination:
-    """One look at a site."""
+    """One inspection of a site."""
 
     def __init__(self, said: dict[str, Any], systemd: Systemd) -> None:
         self.said = said
@@ -221,7 +222,7 @@ class Examination:
         self.notes: list[str] = []
 
     def status(self) -> dict[str, Any]:
-        """Look, and say what was found."""
+        """Inspect the site and return its status."""
         live, holder = self.site.live, DeployLock(self.site.root).holder
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
@@ -238,7 +239,7 @@ class Examination:
         }
 
     def of_nothing(self) -> dict[str, Any]:
-        """Of a site that was never deployed to this host."""
+        """Return the status of a site that was never deployed to this host."""
         self.complaints.append(f"{self.site.name} is not on this host; deploy it")
         names = ("slot", "release", "since", "by", "restarts", "oom_kills")
         lists = ("edited", "drop_ins", "differences", "pending", "unknown", "releases")
@@ -252,7 +253,7 @@ class Examination:
         }
 
     def of(self, live: Slot) -> dict[str, Any]:
-        """Of the slot that serves, or should."""
+        """Return the status of the live slot, whether or not it serves."""
         unit = self.systemd.properties(live.unit, *PROPERTIES)
         entries = [entry for entry in self.site.releases.history() if entry["release"] == live.release]
         last = entries[-1] if entries else {}
@@ -329,7 +330,7 @@ class Examination:
             self.notes.append(f"The database is ahead of the release by {', '.join(self.said['unknown'])}.")
 
     def answers(self, live: Slot) -> dict[str, float | None]:
-        """How long the healthy answers took; none where they were not healthy."""
+        """How long the answers took in ms; None for those that were not healthy."""
         where = {
             "socket": (f"unix:{live.socket}", live.protocol),
             "proxy": (self.said["address"], self.said["protocol"]),

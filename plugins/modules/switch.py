@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: switch
-short_description: Bring a release up in the idle slot, ask it, and make it live
+short_description: Start a release in the idle slot, check its health, and make it live
 version_added: 0.1.0
 description:
-  - A site has two slots, C(blue) and C(green), each an instance unit such as C(shop@blue.service) with settings of
-    its own. One of them serves; the symbolic link C(live) in the site's directory says which.
-  - When anything the process would notice differs from what the live slot runs (release, unit, environment, secrets
-    or a server's settings), the module writes the new state to the idle slot, starts it beside the running one and
-    asks it, on its own socket and with the site's own host name, whether it is healthy and is the release that was
-    meant.
-  - A slot that passes goes live by one rename of the link. The old slot then answers what it has already been asked,
-    and stops.
-  - A slot that does not pass is stopped and removed, and so is a release that never served. The link, the live slot's
-    files and what starts at boot are then what they were before, and the module fails with the reason and the end of
-    the journal.
+  - A site has two slots, C(blue) and C(green), each with a unit of its own, such as C(shop@blue.service), and settings
+    of its own. One of them is live; the symbolic link C(live) in the site's directory points to it.
+  - If anything that the process would notice differs from what the live slot runs (release, unit, environment, secrets
+    or the server's settings), the module writes the new state to the idle slot, the candidate. It starts the candidate
+    beside the live slot and checks, on the candidate's own socket and with the site's own host name, that it is healthy
+    and runs the right release.
+  - A candidate that passes goes live by one rename of the link. The old slot then finishes the requests it has
+    accepted, and stops.
+  - A candidate that does not pass is stopped and removed, and so is its release if it never served. The link, the live
+    slot's files and what starts at boot are then as they were before, and the module fails with the reason and the end
+    of the journal.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -27,14 +27,14 @@ extends_documentation_fragment:
   - pitcrew.django.question
 attributes:
   check_mode:
-    description: Says whether a switch would take place, without writing anything.
+    description: Reports whether a switch would take place, and writes nothing.
     support: full
   diff_mode:
-    description: Shows what would change for the process, compared with the live slot. Secrets are named, never shown.
+    description: Shows what would change for the process. Of secrets it shows only that they differ.
     support: full
 options:
   name:
-    description: The site's name, which its units and files carry.
+    description: The site's name, after which its units and files are named.
     type: str
     required: true
   root:
@@ -47,12 +47,12 @@ options:
     required: true
   unit:
     description:
-      - The text of the slot's systemd unit. C(%i) stands for the slot's name, and the C(release) in the slot's
-        directory for the release.
+      - The text of the slot's systemd unit. C(%i) stands for the slot's name; the link C(release) in the slot's
+        directory points to the release.
     type: str
     required: true
   boot_unit:
-    description: The text of the unit that starts the live slot when the host starts, such as C(shop-boot.service).
+    description: The text of the unit that starts the live slot at boot, such as C(shop-boot.service).
     type: str
     required: true
   files:
@@ -60,43 +60,43 @@ options:
     type: dict
     default: {}
   protocol:
-    description: How the slot's socket is spoken to. Its link in the slot is named after it, such as C(http.sock).
+    description: The protocol of the slot's socket. The link to the socket is named after it, such as C(http.sock).
     type: str
     choices: [http, uwsgi]
     default: http
   boot_timeout:
-    description: How many seconds a release may take until it gives the healthy answer.
+    description: How many seconds a release may take until its first healthy answer.
     type: int
     default: 60
   patience:
-    description: For how many seconds a release may give wrong answers, from its first answer on, before it is refused.
+    description: For how many seconds after its first answer a release may give wrong answers before it is refused.
     type: int
     default: 5
   drain_timeout:
-    description: For how many seconds the old slot may go on answering what it was asked before the switch.
+    description: For how many seconds the old slot may go on with requests that it accepted before the switch.
     type: int
     default: 35
   keep:
-    description: How many of the releases that served stay on disk, the one that serves included.
+    description: How many releases that have served to keep on disk, including the live one.
     type: int
     default: 5
   overlap:
     description:
-      - Whether the host has the memory for both slots at a time. If not, the old slot answers what it was asked and
-        ends before the new one starts; requests that come meanwhile wait at a socket of systemd. A release that is
-        refused costs them the time of both starts.
-      - A change to a server of another O(protocol) runs both slots all the same.
+      - Whether the host has memory for both slots at once. If not, the old slot finishes the requests it has accepted
+        and stops before the new one starts; requests that arrive in between wait at a socket held by systemd. If the
+        release is refused, they wait for two starts.
+      - A change to a server with another O(protocol) runs both slots at once all the same.
     type: bool
     default: true
   waiting_room:
     description:
-      - What requests wait at where the host has no memory for both slots, such as C(shop-waiting.socket). It is there
-        only while they wait.
+      - Where requests wait if the host has no memory for both slots, such as at C(shop-waiting.socket). It exists only
+        while they wait.
     type: dict
     required: true
     suboptions:
       socket:
-        description: The text of the unit at whose socket they wait.
+        description: The text of the unit whose socket they wait at.
         type: str
         required: true
       service:
@@ -105,17 +105,17 @@ options:
         required: true
       script:
         description:
-          - The text of the script that the service runs first, C(slots/waiting.sh). It ends when they can be answered,
-            or when the file C(/run/shop-waiting.shut) says that the time for that is over.
+          - The text of the script that the service runs first, C(slots/waiting.sh). It exits when the requests can be
+            answered, or when the deadline in the file C(/run/shop-waiting.shut) has passed.
         type: str
         required: true
   lock:
-    description: The token of M(pitcrew.django.lock). Another run that has taken the site over ends this one.
+    description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
   verify:
     description:
-      - What M(pitcrew.django.verify) would be told after the switch, to do its work in this visit and to give O(lock)
-        back. For a site whose proxy is as it should be already.
+      - Options of M(pitcrew.django.verify), to verify the site after the switch in the same visit and to release
+        O(lock). For a site whose proxy needs no change.
     type: dict
     suboptions:
       address:
@@ -123,19 +123,19 @@ options:
         type: str
         default: 127.0.0.1:80
       protocol:
-        description: How the proxy is spoken to.
+        description: The protocol that the proxy speaks.
         type: str
         choices: [http, https]
         default: http
       workers:
-        description: How many worker processes have to run. Without it, none are counted.
+        description: How many worker processes have to run. Without it, they are not counted.
         type: int
       timeout:
-        description: For how many seconds to wait for the proxy and all workers to be there.
+        description: For how many seconds to wait until the proxy answers and all workers run.
         type: int
         default: 10
       stop_timeout:
-        description: For how many seconds to wait for the slot that served before to have stopped.
+        description: For how many seconds to wait until the old slot has stopped.
         type: int
         default: 35
 """
@@ -161,31 +161,31 @@ EXAMPLES = r"""
 
 RETURN = r"""
 slot:
-  description: The slot that serves now.
+  description: The slot that is live now.
   returned: success
   type: str
   sample: green
 release:
-  description: The release that serves now.
+  description: The release that is live now.
   returned: success
   type: str
   sample: 3f2a9c1d04ab-1f3e2c
 differences:
-  description: What differs from the live slot and made the switch necessary.
+  description: What differed from the live slot and made the switch necessary.
   returned: success
   type: list
   elements: str
   sample: [release, environment]
 freed:
   description:
-    - The token of the lock that was given back, since the site was found as planned.
-    - Null where there was no lock, or another run has taken it over.
-  returned: where O(verify) was said, except in check mode
+    - The token of the lock that was released, since the site was found as planned.
+    - Null if there was no lock, or another run has taken it over.
+  returned: if O(verify) was set, except in check mode
   type: str
 seconds:
   description:
-    - How long the new slot took to boot and the old one to drain. Where requests had to wait, C(wait) is how long the
-      old slot took to end.
+    - How many seconds the new slot took to boot and the old one to drain. If requests had to wait, C(wait) is how long
+      the old slot took to stop.
   returned: when a switch took place
   type: dict
   sample: {boot: 1.2, drain: 0.9}
@@ -232,7 +232,7 @@ class Refused(Exception):
 
 
 class Switch:
-    """One switch of one site: from what the live slot runs to what is wanted."""
+    """One switch of a site, from what the live slot runs to what is wanted."""
 
     def __init__(self, params: dict[str, Any], systemd: Systemd) -> None:
         self.params = params
@@ -251,10 +251,10 @@ class Switch:
         self.seconds: dict[str, float] = {}
         self.last_words = "(it was not started)"
 
-    # What there is
+    # What there is to do
 
     def judge(self) -> None:
-        """Raise Refused where there is no such release to run."""
+        """Raise Refused if the release is not on this host."""
         if self.release.description is None:
             kept = [release.id for release in self.site.releases if release.description is not None]
             raise Refused(
@@ -263,7 +263,7 @@ class Switch:
             )
 
     def differences(self) -> list[str]:
-        """Name all that the process would notice and that the live slot does not have."""
+        """Name everything that differs from the live slot and that the process would notice."""
         if self.live is None:
             return ["release", *self.wanted]
         running = self.live.read(self.wanted)
@@ -271,7 +271,7 @@ class Switch:
         return [*(["release"] if self.live.release != self.release.id else []), *changed]
 
     def diff(self) -> dict[str, str]:
-        """What changes for the process, as Ansible's before and after; of secrets only that they change."""
+        """What changes for the process, as Ansible's before and after; for secrets only the fact that they change."""
         names = [name for name in self.wanted if name != "secrets"]
         before = self.live.read(names) if self.live else {}
         pages = [
@@ -283,7 +283,7 @@ class Switch:
         return {"before": "\n".join(pages[0]), "after": "\n".join(pages[1])}
 
     def settled(self) -> bool:
-        """Whether the live slot runs and starts at boot, and the other one does not run, or not for long."""
+        """Whether the live slot runs and starts at boot, and the other one has stopped or is stopping."""
         return (
             self.live is not None
             and self.site.boots(self.params["boot_unit"])
@@ -294,17 +294,17 @@ class Switch:
 
     @property
     def public(self) -> dict[str, str]:
-        """What nginx serves from disk: a path of the URL, such as static, and the directory it stands for."""
+        """What nginx serves from disk: URL paths, such as static, and the directory of each."""
         return (self.release.description or {}).get("public", {})
 
     # The steps of the story
 
     def prepare(self) -> None:
-        """Write the idle slot anew."""
+        """Write the candidate's files from scratch."""
         slot = self.candidate
         self.stop(slot)
         remove_tree(slot.path)
-        # A reload of systemd costs visitors more than a start does, and most releases have the unit of the one before.
+        # A reload of systemd delays visitors more than a start does, and most releases have the unit of the one before.
         reload = read_text(slot.unit_file) != self.wanted["unit"]
         (slot.path / "public").mkdir(mode=0o755, parents=True)
         for name, text in self.wanted.items():
@@ -315,7 +315,7 @@ class Switch:
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             link.symlink_to(directory)
-            # Of whoever owns what it points to: nginx follows no other link.
+            # The owner of the link must be the owner of its target: nginx follows no other link.
             with suppress(FileNotFoundError):
                 owner = os.lstat(directory)
                 os.chown(link, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -327,8 +327,8 @@ class Switch:
     def start(self, slot: Slot) -> None:
         """Start the slot and wait for the healthy answer.
 
-        Raises Refused where systemd cannot start it, its processes end, it does not answer in time, or
-        its answers stay wrong.
+        Raises Refused if systemd cannot start it, its processes exit, it does not answer in time, or its answers stay
+        wrong.
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
@@ -358,19 +358,19 @@ class Switch:
             time.sleep(POLL_S)
 
     def bring_up(self) -> None:
-        """Start the candidate and make it the slot that serves; stop it again where it does not pass."""
+        """Start the candidate and make it the live slot; stop it again if it does not pass."""
         try:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit):
             self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
-            with suppress(OSError):  # From a disk that is read-only nothing can be removed, and it has nothing of it.
+            with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
             raise
 
     def enable(self) -> None:
-        """Have the live slot, whichever it is then, started when the host starts."""
+        """Have the live slot started at boot, whichever it is then."""
         if self.site.boots(self.params["boot_unit"]):
             return
         write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
@@ -378,19 +378,19 @@ class Switch:
             raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
-        """Write down that the slot serves, unless the last entry says so."""
+        """Record in the history that the slot is live, unless the last entry says so."""
         holder = DeployLock(self.site.root).holder
         by = f"{holder.operator} on {holder.node}" if holder else None
         self.site.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
-        """Let the slot answer what it was asked before the link moved, the connections in its backlog included."""
+        """Let the slot finish the requests it got before the link moved, including connections in its backlog."""
         deadline = time.monotonic() + self.params["drain_timeout"]
         while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
             time.sleep(POLL_S)
 
     def tell_to_stop(self, slot: Slot) -> None:
-        """Tell a slot to stop, and leave no secret in it. That it has stopped is for verify to see."""
+        """Tell a slot to stop, and leave no secret in it. Verification checks that it has stopped."""
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
@@ -402,7 +402,7 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Leave nothing of the candidate, which has stopped, nor of its release if that never served."""
+        """Remove the candidate, which has stopped, and its release if that never served."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
@@ -410,9 +410,9 @@ class Switch:
             self.release.remove()
 
     def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
-        """See that visitors get the release through the proxy, from the workers planned, and give the lock back.
+        """Check that visitors get the release through the proxy, from the planned workers, and release the lock.
 
-        Give the lock's token, unless another run has taken the site over. Raises NotAsPlannedError where visitors get
+        Return the lock's token, or None if another run has taken it over. Raises NotAsPlannedError if visitors get
         something else.
         """
         question = Question(address, protocol, release=self.release.id, **self.params["question"])
@@ -420,23 +420,23 @@ class Switch:
         token: str | None = self.params["lock"]
         return token if token and DeployLock(self.site.root).free(token) else None
 
-    # Without the memory for both slots
+    # If there is no memory for both slots
 
     def must_wait(self, old: Slot) -> bool:
-        """Whether requests have to wait while one slot ends and the other begins: for want of memory for both.
+        """Whether requests have to wait between the stop of one slot and the start of the other, for lack of memory.
 
-        What waits in one protocol can be answered in no other, so a change of server runs both all the same.
+        A request that waits in one protocol cannot be answered in another: a change of server runs both slots at once.
         """
         both_fit = self.params["overlap"] and old.overlaps
         return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
 
     @contextmanager
     def waiting(self, old: Slot) -> Iterator[None]:
-        """End the old slot, and have requests wait while the block brings up the candidate, which answers them then.
+        """Stop the old slot, and have requests wait while the block brings up the candidate, which then answers them.
 
         If the block raises, the old slot is started again and answers them.
         """
-        # Draining and stopping, starting, and stopping again what is refused: each for as long as it may take.
+        # The longest that draining and stopping, starting, and stopping a refused candidate may take together.
         patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
         self.room.open(old, self.candidate, self.params["waiting_room"], patience_s)
         try:
@@ -450,24 +450,24 @@ class Switch:
         self.room.close(self.candidate, old, self.params["drain_timeout"])
 
     def resume(self, old: Slot) -> None:
-        """Start the slot that served before again, if need be, and let it answer those who wait."""
+        """Start the old slot again, if necessary, and let it answer the requests that wait."""
         if not self.systemd.show(old.unit).running:
-            with suppress(Refused):  # The caller says so where it does not run.
+            with suppress(Refused):  # The caller reports it if the slot does not run.
                 self.start(old)
         self.room.close(old, old, self.params["drain_timeout"])
 
     def recover(self) -> None:
-        """Let those out who wait since an earlier run was cut off: the slot that is live answers them."""
+        """Let the live slot answer requests that have been waiting since an earlier run was cut off."""
         if self.live is not None and self.room.exists:
             self.stop(self.candidate)
             self.resume(self.live)
 
-    # The two ways it can go
+    # The two ways to the wanted state
 
     def switch(self) -> None:
         """Bring the candidate up, make it live, and tell the old slot to stop.
 
-        Raises Refused where the candidate does not pass; nothing is left of it then.
+        Raises Refused if the candidate does not pass; nothing is left of it then.
         """
         old = self.live
         if old is not None:
@@ -478,7 +478,7 @@ class Switch:
                 self.bring_up()
         except (Exception, SystemExit) as refusal:
             if self.site.live is self.candidate:
-                raise  # It serves, and nothing is to be undone.
+                raise  # It is live, and there is nothing to undo.
             self.forget()
             if not isinstance(refusal, (Refused, ValueError, OSError)):
                 raise
@@ -500,7 +500,7 @@ class Switch:
             self.tell_to_stop(old)
 
     def settle(self, live: Slot) -> None:
-        """Bring the site to rest where an earlier run was cut off, or an operator stopped it."""
+        """Bring the site back to a settled state after a run that was cut off, or after an operator stopped it."""
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
@@ -519,7 +519,7 @@ class Switch:
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Switch if there is a reason to.
 
-    Raises Refused where the candidate does not pass, and ValueError for settings that cannot be written down.
+    Raises Refused if the candidate does not pass, and ValueError for settings that cannot be written to a file.
     """
     switch = Switch(module.params, Systemd(module.run_command))
     differences = switch.differences()
@@ -528,7 +528,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["diff"] = switch.diff()
     if result["changed"] and not module.check_mode:
         switch.judge()
-        # A connection lost between the control node and this host ends no switch half way.
+        # If the connection to the control node is lost, the switch still runs to its end.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         switch.recover()
         if differences or switch.live is None:
@@ -575,7 +575,7 @@ def main() -> None:
     )
     os.umask(0o022)
     try:
-        # What is live is read with the lock in hand. Check mode may meet a host that has no place for a lock.
+        # What is live is read while the lock is held. In check mode the directory of the lock may not exist yet.
         with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, NotAsPlannedError, Busy, ValueError, OSError) as error:

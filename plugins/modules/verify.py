@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: verify
-short_description: Ask a site as a visitor would, and count the processes that answer
+short_description: Verify a site as a visitor sees it, and count its worker processes
 version_added: 0.1.0
 description:
-  - Asks through the proxy, with the site's own host name, and compares the status and the release with what they
-    should be.
+  - Sends a request through the proxy, with the site's own host name, and compares the status and the release with the
+    expected ones.
   - Counts the worker processes of the live slot and compares them with the plan.
-  - Waits until the slot that served before has stopped.
+  - Waits until the old slot has stopped.
   - Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - pitcrew.django.question.proxy
 attributes:
   check_mode:
-    description: Does nothing there, since what it would ask may not exist yet.
+    description: Does nothing, since the site may not exist yet.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -36,17 +36,17 @@ options:
     type: path
     required: true
   release:
-    description: The release that has to answer. Without it, any may; a host that balances over others runs none itself.
+    description: The release that has to answer. By default any; a host that only balances runs no release itself.
     type: str
   workers:
-    description: How many worker processes have to run on this host. Without it, none are counted.
+    description: How many worker processes have to run on this host. Without it, they are not counted.
     type: int
   timeout:
-    description: For how many seconds to wait for nginx and all workers to be there.
+    description: For how many seconds to wait until nginx answers and all workers run.
     type: int
     default: 10
   stop_timeout:
-    description: For how many seconds to wait for the slot that served before to have stopped.
+    description: For how many seconds to wait until the old slot has stopped.
     type: int
     default: 35
 """
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 RETURN = r"""
 workers:
   description: How many worker processes run.
-  returned: success, where they were counted
+  returned: success, if they were counted
   type: int
 """
 

@@ -1,4 +1,4 @@
-"""Write the README of each role from its argument specification: `make docs`. A unit test sees they are current."""
+"""Write the README of each role from its argument specification (`make docs`). A unit test checks they are current."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prose(description: str | list[str]) -> str:
 
 
 def shown_default(option: dict[str, Any]) -> str:
-    """Say what holds if nothing is said."""
+    """Give the default as the table shows it."""
     if option.get("required"):
         return "**required**"
     default = option.get("default")
@@ -49,9 +49,9 @@ def readme(role: Path) -> str:
         *([f"        tasks_from: {first}"] if first != "main" else []),
         "```",
         "",
-        "The playbook [deploy.yml](../../playbooks/deploy.yml) has all roles in their order.",
+        "The playbook [deploy.yml](../../playbooks/deploy.yml) runs all roles in their order.",
         "",
-        "| variable | what it says | type | default |",
+        "| variable | description | type | default |",
         "| --- | --- | --- | --- |",
     ]
     for point in points.values():

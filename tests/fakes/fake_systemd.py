@@ -1,7 +1,7 @@
 """A systemd that is played, for tests of what gives it orders.
 
 It has the methods of module_utils/systemd.py, reads real unit files, and knows a unit that it holds only as it was when
-it was loaded, as the real one does. molecule/switch/tests/test_systemd.py puts the same questions to both.
+it was loaded, as the real one does. molecule/deploy/tests/test_systemd.py puts the same questions to both.
 """
 
 from __future__ import annotations

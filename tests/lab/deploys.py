@@ -1,4 +1,4 @@
-"""What tests of deploys are made of: a play run as a user runs it, and a source whose releases differ."""
+"""Building blocks for tests of deploys: a play run as a user runs it, and a source whose releases differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[1] / "example"
 
 @dataclass(frozen=True)
 class Play:
-    """One run of a playbook: its exit code, all it printed, and how long it took in seconds."""
+    """One run of a playbook: its exit code, everything it printed, and how long it took in seconds."""
 
     returncode: int
     output: str
@@ -29,32 +29,32 @@ class Play:
 
     @property
     def changed(self) -> dict[str, int]:
-        """The number of changes on each host, as the recap has them."""
+        """The number of changes on each host, from the recap."""
         recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.MULTILINE)
         return {host: int(count) for host, count in recap}
 
     @property
     def end(self) -> str:
-        """The last lines: what a person still sees on the screen."""
+        """The last lines: what is still visible on a screen."""
         return "\n".join(self.output.splitlines()[-45:])
 
     def succeeded(self) -> Play:
-        """Give the play itself; raise AssertionError with the end of its output if it failed."""
+        """Return the play itself; raise AssertionError with the end of its output if it failed."""
         assert self.returncode == 0, self.output[-8000:]
         return self
 
     def refused(self) -> Play:
-        """Give the play itself; raise AssertionError with the end of its output if it did not fail."""
+        """Return the play itself; raise AssertionError with the end of its output if it did not fail."""
         assert self.returncode != 0, self.output[-4000:]
         return self
 
 
 def ansible_playbook(playbook: str | Path, inventory: Path, *options: str, **variables: Any) -> Play:
-    """Run a playbook, a file or one of a collection, with extra variables, as a user would."""
+    """Run a playbook, given as a file or by its name in a collection, with extra variables, as a user would."""
     start = time.monotonic()
     done = subprocess.run(
         [
-            # In life the control node is a machine of its own: here it gives way to the hosts and clients of a load.
+            # A real control node is a machine of its own: here it gives way to the hosts and clients of a load.
             *(("nice", "-n", "19") if Load.running else ()),
             "ansible-playbook",
             f"--inventory={inventory}",
@@ -87,7 +87,7 @@ class Source:
         self.commit()
 
     def git(self, *words: str) -> str:
-        """Run git in the repository; give what it prints."""
+        """Run git in the repository; return its output."""
         identity = ["-c", "user.name=Lab", "-c", "user.email=lab@example.com"]
         done = subprocess.run(
             ["git", *identity, *words], cwd=self.directory, check=True, capture_output=True, text=True
@@ -95,9 +95,9 @@ class Source:
         return done.stdout.strip()
 
     def commit(self, **changes: str) -> str:
-        """Append a line of text to files (shop__urls for shop/urls.py); give the commit.
+        """Append a line of text to files (shop__urls for shop/urls.py); return the commit.
 
-        Without changes, a line that means nothing makes the release differ from all others.
+        Without changes, a comment makes the release differ from all others.
         """
         for name, text in (changes or {"shop__release": f"# {time.time_ns()}"}).items():
             with open(self.directory / f"{name.replace('__', '/')}.py", "a", encoding="utf-8") as file:
@@ -107,5 +107,5 @@ class Source:
         return self.git("rev-parse", "HEAD")
 
     def revert(self) -> None:
-        """Go back to the commit before the last one, as if that had not been."""
+        """Go back to the commit before the last one, as if the last one had never been made."""
         self.git("reset", "--quiet", "--hard", "HEAD~1")

@@ -1,4 +1,4 @@
-"""Which form of a proof that goes by large numbers: `make proof` takes the long one, everything else the short one."""
+"""The form of tests that rely on large numbers: `make proof` runs the long one, everything else the short one."""
 
 import os
 

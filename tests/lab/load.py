@@ -1,4 +1,4 @@
-"""Put a steady load on a lab host and say what became of every single request.
+"""Put a steady load on a lab host and report what became of every single request.
 
     python load.py http://127.0.0.1:8080 --host shop.test --rate 50 --seconds 60
 
@@ -7,13 +7,13 @@
     report = load.stop()
     assert report.lost == [], report
 
-The load is open: requests leave at fixed times, whether or not earlier ones are answered, each on a new
-connection, and latency counts from the time at which a request was due. A server that stalls therefore pays
-for every request that came meanwhile (a closed loop would politely wait with it: "coordinated omission").
+The load is open: requests are sent at fixed times, whether or not earlier ones have been answered, each on a new
+connection, and latency counts from the time at which a request was due. A server that stalls is therefore charged
+for every request that arrives meanwhile (a closed loop would politely wait with it: "coordinated omission").
 
 The client is a process of its own, so that the work of the test does not delay it, and it reports its own
-lag, so that a late answer can be told from a late client. It ends with `stop()`, with its time, or with the
-process that started it, whichever is first. All times are in seconds; those of a report count from its start.
+lag, so that a late answer can be told from a late client. It ends when `stop()` is called, when its time is over, or
+when the process that started it exits. All times are in seconds; those of a report count from its start.
 """
 
 import argparse
@@ -42,16 +42,16 @@ import aiohttp
 
 __all__ = ["DEFAULT_MIX", "FULL_MIX", "Kind", "Load", "Plan", "Release", "Report", "Result"]
 
-# An answer is late when it takes this much longer than its kind does by itself.
+# An answer is late when it takes this much longer than its kind of request takes by itself.
 LATE = 1.0
 # Bounds: a mistake in a test must not become an attack, and a client port is not free again for a minute.
 MAX_RATE = 400.0
 MAX_SECONDS = 3600.0
-# Of a body that comes piece by piece, in bytes.
+# The size of a piece of a body that is sent piece by piece, in bytes.
 PIECE = 4096
-# In which answers name the release that gave them.
+# The header in which an answer names the release that gave it.
 RELEASE_HEADER = "X-Site-Release"
-# What the client opens besides its requests.
+# Descriptors that the client opens besides those of its requests.
 OWN_DESCRIPTORS = 64
 # How long the client may take to start, and to hand over its results.
 PATIENCE = 60.0
@@ -64,10 +64,10 @@ LAB_NETWORKS = tuple(
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request: `share` of the mix, POST when it has a body, `takes` seconds by itself.
+    """A kind of request: its `share` of the mix, a POST if it has a body, and the seconds it `takes` by itself.
 
-    The answer is 200 and JSON with `release` and `pid`; to a body also its `sha256` and `length`. A body may be sent
-    piece by piece, over `body_seconds`. Where the answer is no JSON, `answer_bytes` says how many bytes it has, and its
+    The answer is 200 and JSON with `release` and `pid`, and with `sha256` and `length` of the body if there is one. A
+    body may be sent piece by piece, over `body_seconds`. If the answer is not JSON, `answer_bytes` is its length, and a
     header names the release.
     """
 
@@ -86,7 +86,7 @@ DEFAULT_MIX = (
     Kind("wait", 1, "/exercise/wait/?seconds=1", takes=1.0),
 )
 
-# With visitors whose requests, or whose answers, take their time on the way.
+# Includes visitors whose requests or answers are slow in transit.
 FULL_MIX = (
     *(replace(kind, share=kind.share * 10 - 1) for kind in DEFAULT_MIX[:2]),
     replace(DEFAULT_MIX[2], share=10),
@@ -97,7 +97,7 @@ FULL_MIX = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, where and for how long. Raises ValueError for what a lab client should not do."""
+    """What to send, where and for how long. Raises ValueError for a load that a lab client should not produce."""
 
     url: str
     host: str
@@ -156,7 +156,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one request; without an answer `first_byte` and `status` are None."""
+    """What became of one request; if there was no answer, `first_byte` and `status` are None."""
 
     kind: str
     scheduled: float
@@ -212,12 +212,12 @@ class Report:
 
     @cached_property
     def late(self) -> list[Result]:
-        """Return the requests answered rightly, but more than a second later than their kind takes."""
+        """Return the requests answered correctly, but more than a second later than their kind takes."""
         return [r for r in self.results if not r.error and r.latency > self._limit(r)]
 
     @cached_property
     def late_by_client(self) -> list[Result]:
-        """Return those of the late that would not be late without a stall of the client during their time."""
+        """Return the late requests that would not have been late without a stall of the client."""
         return [r for r in self.late if r.latency - self._stall(r) <= self._limit(r)]
 
     @cached_property
@@ -238,15 +238,15 @@ class Report:
     def stale(self) -> list[Result]:
         """Return the requests sent after a newer release began to answer, and yet answered by an older one.
 
-        The release whose first answer came later is the newer one. Where a load sees a release return (a
-        rollback to one that it has met before), ask for `between()` of a time with one change in it.
+        The release whose first answer came later is the newer one. If a load sees a release return (a rollback to one
+        that has already answered), ask for `between()` of a time that contains one change only.
         """
         over = {old.name: new.first for old, new in pairwise(self.releases)}
         return [r for r in self.results if r.sent > over.get(r.release, math.inf)]
 
     @property
     def clean(self) -> bool:
-        """Return whether there were answers, and none was lost, late by the server's fault, or stale."""
+        """Return whether there were requests, and none was lost, late through the server's fault, or stale."""
         late = len(self.late) - len(self.late_by_client)
         return bool(self.results) and not (self.lost or late or self.stale)
 
@@ -259,7 +259,7 @@ class Report:
         return max((after - before for before, after in pairwise(moments)), default=0.0)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return per kind how many were sent, and of these how many were ok, late and lost."""
+        """Return how many requests of each kind were sent, and how many of these were ok, late and lost."""
         sent, late, lost = (Counter(r.kind for r in group) for group in (self.results, self.late, self.lost))
         return {
             kind.name: {
@@ -335,7 +335,7 @@ class Load:
     """A load in a process of its own, while the test does something to the site."""
 
     running: ClassVar[set["Load"]] = set()
-    """Those that have begun and not been asked for their report yet."""
+    """Loads that have started and have not been asked for their report yet."""
 
     def __init__(
         self,
@@ -351,9 +351,9 @@ class Load:
         self._report: Report | None = None
 
     def start(self) -> None:
-        """Return when the first request leaves."""
-        # Not fork: the test may have threads. Only the child keeps the other ends, so that the end of
-        # either process is seen by the other as the end of a pipe.
+        """Start the client, and return when it sends the first request."""
+        # Not fork: the test may have threads. Only the child keeps the other ends, so that each process sees the
+        # death of the other as the end of a pipe.
         context = multiprocessing.get_context("spawn")
         stop, self._stop = context.Pipe(duplex=False)
         self._results, results = context.Pipe(duplex=False)
@@ -369,12 +369,12 @@ class Load:
         return time.monotonic() - self._begin
 
     def stop(self) -> Report:
-        """Send nothing more, let requests under way finish and return the report."""
+        """Send nothing more, let requests in progress finish and return the report."""
         self._stop.close()
         return self._collect(self.plan.timeout)
 
     def wait(self) -> Report:
-        """Let the load take its time and return the report."""
+        """Let the load run for its full time and return the report."""
         return self._collect(self.plan.seconds + self.plan.timeout)
 
     def __enter__(self) -> Self:
@@ -462,7 +462,7 @@ async def _ask(
     headers = {}
     if kind.body_seconds:
         data = _slowly(body, kind.body_seconds)
-        # Without its length a body that comes piece by piece would be chunked: another kind of request.
+        # Without its length, a body sent piece by piece would be chunked: another kind of request.
         headers["Content-Length"] = str(len(body))
     first_byte = status = None
     error, release, pid = "", "", 0
@@ -487,7 +487,7 @@ async def _ask(
 
 
 async def _slowly(body: bytes, seconds: float) -> AsyncIterator[bytes]:
-    """Give the body in pieces, spread evenly over the time."""
+    """Yield the body in pieces, spread evenly over the time."""
     for start in range(0, len(body), PIECE):
         await asyncio.sleep(seconds * PIECE / len(body))
         yield body[start : start + PIECE]
@@ -519,7 +519,7 @@ def _judge(status: int, content: bytes, body: bytes) -> tuple[str, str, int]:
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:
-    """Return nearest ranks, so that each is a value that occurred; nothing of nothing."""
+    """Return percentiles by nearest rank, so that each is a value that occurred; none for no values."""
     if not values:
         return {}
     ranked = sorted(values)

@@ -1,8 +1,8 @@
-"""Make a home directory in which ansible-test can set up its virtual environments: sanity_home.py DIRECTORY.
+"""Create a home directory in which ansible-test can set up its virtual environments: sanity_home.py DIRECTORY.
 
-ansible-test downloads get-pip from a server of its own, which not every network lets through. It takes a script
-that lies in its cache instead: the one written here uses the pip that Python brings, and a package index is all that
-is needed. ansible-test passes HOME on but none of pip's variables, so that pip's settings go to a file there.
+ansible-test downloads get-pip from a server of its own, which some networks block. If its cache has a script of that
+name, it uses that instead: the one written here uses the pip that comes with Python, so that a package index is all
+that is needed. ansible-test passes on HOME but none of pip's variables, so pip's settings go into a file there.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--upgrade", *wan
 
 
 def pip_versions() -> list[str]:
-    """Give the versions of pip that this ansible-test asks for; the script's name carries one."""
+    """Return the versions of pip that this ansible-test asks for; the script's name contains one."""
     source = Path(ansible_test.__file__).parent / "_internal" / "python_requirements.py"
     return re.findall(r"pip='([0-9.]+)'", source.read_text())
 
 
 def pip_settings() -> dict[str, str]:
-    """Give pip's global settings; what the environment says wins over what files say."""
+    """Return pip's global settings; the environment takes precedence over files."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
     ).stdout
@@ -44,7 +44,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write both."""
+    """Write the scripts and pip's settings."""
     home = Path(sys.argv[1])
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""What the steps of `make test` took: measured while they run, told at the end, and the order of the next run.
+"""How long the steps of `make test` take: measured while they run, reported at the end, used to order the next run.
 
-    molecule ... | steps.py watch       echo the output, and say at its end what each of molecule's actions took
+    molecule ... | steps.py watch       echo the output, and append how long each of molecule's actions took
     steps.py report RESULTS BEGAN       print the table, the longest chain and the counts; keep the durations
     steps.py order NAME...              print the names, the longest of the last run first
 
-bin/step writes the results: a line a step, of fields that tabs separate, as `Step` has them.
+bin/step writes the results: one line per step, with the fields of `Step` separated by tabs.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 __all__ = ["Step", "chain", "columns", "main", "order", "table", "watch"]
 
-# What the last run on this machine took, or else what the maintainers' took.
+# The durations of the last run on this machine, or else those of the maintainers' machine.
 MEASURED = (Path(".cache/durations"), Path("tests/lab/durations"))
-# A line of molecule's about an action, on a terminal and elsewhere.
+# A line that molecule prints about an action, on a terminal and elsewhere.
 MOLECULE = re.compile(r"(?:➜ (?P<action>\w+):|> (?P<plain>\w+)\]) Execut(?P<what>ing|ed)\b(?! Test)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# As molecule calls them, and as the table does; a step that is none of these shows its total only.
+# molecule's names of the actions, and those in the table; an action that is not listed counts in the total only.
 ACTIONS = {
     "create": "create",
     "prepare": "prep",
@@ -38,7 +38,7 @@ ACTIONS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its name, when it began and ended (epoch seconds), what it counted, and what its actions took."""
+    """One step: its name, start and end (epoch seconds), counts of tests, and durations of its actions (seconds)."""
 
     name: str
     began: float
@@ -68,7 +68,7 @@ class Step:
 
 
 def watch(lines: Iterable[str], clock: Iterable[float]) -> Iterable[str]:
-    """Yield the lines of molecule, and then one that says what its actions took: `Actions: create=4.6 verify=12.0`."""
+    """Yield the lines of molecule, then one with the durations of its actions: `Actions: create=4.6 verify=12.0`."""
     took: dict[str, float] = {}
     action, began = "", 0.0
     for line, now in zip(lines, clock, strict=False):
@@ -81,7 +81,7 @@ def watch(lines: Iterable[str], clock: Iterable[float]) -> Iterable[str]:
 
 
 def chain(steps: Sequence[Step]) -> list[Step]:
-    """Give the steps that the run waited for: the one that ended last, what ended just before it began, and so on."""
+    """Return the steps that the run waited for: the last to end, the last to end before that one began, and so on."""
     found: list[Step] = []
     rest = list(steps)
     while rest:
@@ -92,13 +92,13 @@ def chain(steps: Sequence[Step]) -> list[Step]:
 
 
 def columns(steps: Iterable[Step]) -> list[str]:
-    """Name the actions that any of the steps has, in the order of the table."""
+    """Return the names of the actions that any of the steps has, in the order of the table."""
     seen = {action for step in steps for action in step.actions}
     return [action for action in ACTIONS if action in seen]
 
 
 def table(steps: Sequence[Step]) -> list[str]:
-    """Give the lines of the table by step, the longest first, in seconds."""
+    """Return the lines of the table: one per step, the longest first, in seconds."""
     shown = columns(steps)
     lines = [f"{'seconds':16}{'total':>7}" + "".join(f"{ACTIONS[action]:>7}" for action in shown)]
     for step in sorted(steps, key=lambda step: -step.seconds):
@@ -108,7 +108,7 @@ def table(steps: Sequence[Step]) -> list[str]:
 
 
 def order(names: Iterable[str], durations: Mapping[str, float]) -> list[str]:
-    """Sort names so that what took longest begins first; what was never measured comes before all."""
+    """Sort names so that the step that took longest comes first; steps never measured come before all others."""
     return sorted(names, key=lambda name: -durations.get(name, float("inf")))
 
 
@@ -151,7 +151,7 @@ def _now() -> Iterable[float]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what the words say; return the exit status."""
+    """Run the command given by the arguments; return the exit status."""
     match words:
         case ["watch"]:
             for line in watch(sys.stdin, _now()):

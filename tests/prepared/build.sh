@@ -1,11 +1,12 @@
 #!/bin/sh
-# Make the images of prepared hosts that are missing, and print "SUITE IMAGE" for each suite named. Run from the checkout's top.
+# Build the missing images of prepared hosts, and print "SUITE IMAGE" for each suite named. Run from the checkout's top.
 #
 #   build.sh bookworm trixie
 #
-# On a prepared host the example site is deployed already, by the collection under test (LAB_COLLECTION, or else the checkout),
-# stopped cleanly and frozen. The image's name holds a digest of all that went into it, so that one of another collection, source,
-# inventory or base is never taken for it. It gets that name when it is complete: what a cut-off run leaves has none.
+# A prepared host already has the example site, deployed by the collection under test (LAB_COLLECTION, or else the checkout); it
+# is stopped cleanly and committed to an image. The image's name contains a digest of everything that went into it, so that an
+# image of another collection, source, inventory or base is never mistaken for it. An image is named only when it is complete:
+# what a cut-off run leaves behind has no name.
 # shellcheck disable=SC2086 # $podman, $runtime and lists of suites are words
 set -eu
 
@@ -26,14 +27,14 @@ image_of() {
     echo "localhost/pitcrew-lab-prepared:$1-$digest"
 }
 
-# A new machine makes its own identity at its first boot.
+# A new machine creates its own identity at its first boot.
 FREEZE='
 rm -rf /etc/ssh/ssh_host_* /etc/ssh/authorized_keys.d/* /var/lib/dbus/machine-id /var/lib/systemd/random-seed
 rm -rf /var/log/journal /home/ansible/.ansible /root/.ansible/tmp/*
 : > /etc/machine-id
 '
 
-# Images of this checkout that are not wanted any more, and those of checkouts that are gone. One that a host runs on stays.
+# Remove old images of this checkout, and those of checkouts that no longer exist. An image that a host runs on stays.
 remove_old() {
     $podman image ls --filter label=pitcrew.prepared --format '{{.Id}} {{index .Labels "pitcrew.prepared"}} {{index .Labels "pitcrew.checkout"}}' |
         while read -r id of made_in; do

@@ -7,12 +7,12 @@ inventory=.cache/demo/inventory
 playbook=${DEMO_PLAYBOOK:-pitcrew.django.deploy}
 export ANSIBLE_CONFIG="tests/lab/ansible.cfg"
 
-# create.yml adds how to reach the host to the directory that the inventory lies in: not to the source's.
+# create.yml writes runtime.yml into the directory of the inventory: that must not be one of the source.
 mkdir -p "$inventory"
 ln -sfn "$PWD/$here/hosts.yml" "$inventory/hosts.yml"
 ln -sfn "$PWD/$here/group_vars" "$inventory/group_vars"
 
-# Chosen once: the address stays the same until `make demo-stop`.
+# Chosen once, so that the address stays the same until `make demo-stop`.
 if [ ! -e "$inventory/port.yml" ]; then
     port=$(python - <<'PYTHON'
 import socket

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Remove all that start.sh made. Run from the checkout's top.
+# Remove everything that start.sh created. Run from the checkout's top.
 set -eu
 
 inventory=.cache/demo/inventory

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Build localhost/pitcrew-lab:<suite> for each suite named, unless it is there and neither its inputs nor the
-# week have changed. The inputs are the files of this directory and this machine's certificate authorities.
+# Build localhost/pitcrew-lab:<suite> for each suite named, unless it exists and neither its inputs nor the week
+# has changed. The inputs are the files of this directory and this machine's certificate authorities.
 #
 #   build.sh bookworm trixie
 #
-# The base system comes from docker.io where that answers, else mmdebstrap makes one from a Debian mirror.
-# An image carries the certificate authorities of the machine that built it: do not publish one.
+# The base system comes from docker.io if that answers; otherwise mmdebstrap creates one from a Debian mirror.
+# An image contains the certificate authorities of the machine that built it: do not publish it.
 # shellcheck disable=SC2086 # $podman, $runtime and $volume are lists of words
 set -eu
 cd "$(dirname "$0")"
@@ -13,7 +13,7 @@ cd "$(dirname "$0")"
 podman=podman
 [ "$(id -u)" = 0 ] || podman='sudo podman'
 
-# crun refuses the hybrid control groups of older machines, runc takes them.
+# crun does not support the hybrid control groups of older machines, runc does.
 runtime=
 [ -e /sys/fs/cgroup/cgroup.controllers ] || runtime=--runtime=runc
 
@@ -44,7 +44,7 @@ base_of() {
         echo "$published"
     else
         echo "No registry answers: mmdebstrap makes the $1 base system" >&2
-        # Through a file and not a pipe: a system that was only half made must not become an image.
+        # Through a file and not a pipe: a half-made system must not become an image.
         ${podman%podman}mmdebstrap --quiet --variant=minbase --include=ca-certificates "$1" "$scratch/$1.tar"
         $podman import --quiet "$scratch/$1.tar" "$made" >&2
         echo "$made"
