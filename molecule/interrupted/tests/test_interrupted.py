@@ -179,7 +179,7 @@ def test_a_deploy_that_is_cut_off(
     assert host.file("/srv/shop/live").linked_to == slot or stage.goes_live
     play_again = deploy(**git).succeeded()
     print(f"{stage.name}: the next deploy took {play_again.seconds:.1f} s")
-    # Once it is live, the host's part goes on to its end by itself, and gives the site back: perhaps before the next run.
+    # Once it is live, the part on the host goes on to its end, and gives the site back: perhaps before the next run.
     taken_over = "was cut off: its lock has been taken over" in " ".join(play_again.output.split())
     assert taken_over or (stage.goes_live and not module_dies)
     assert answering() != before
