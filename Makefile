@@ -8,7 +8,7 @@ pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 prepared := $(patsubst molecule/%/inventory/hosts.yml,%,$(shell grep -l lab_prepared molecule/*/inventory/hosts.yml))
 alone := server_change switch
-proven := faults interrupted one_generation
+proven := interrupted one_generation
 checks := ansible python types shell changelog docs sanity
 suites := bookworm trixie
 bin := tests/lab/bin
@@ -72,7 +72,7 @@ check: environment machine ## While you work: static checks, unit tests on one P
 proof: export LAB_FORM := long
 proof: export LAB_LIMIT := all
 proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions
-	@$(call steps,$(call side_by_side,unit-here $(proven:%=scenario-%)) $(call one_by_one,$(alone:%=scenario-%)))
+	@$(call steps,$(call side_by_side,unit-here $(proven:%=scenario-%)) $(call one_by_one,scenario-faults $(alone:%=scenario-%)))
 	@$(bin)/tables
 
 .PHONY: lint $(checks:%=lint-%)

@@ -92,7 +92,11 @@ class Seen:
     @property
     def answers(self) -> Counter[str]:
         """What those got who did not get their answer."""
-        return Counter(f"{result.status or 'no answer'}" for result in self.report.lost)
+        return Counter(
+            # Whoever sent it died between its first and its last byte.
+            "cut off" if result.error.startswith("ClientPayloadError") else f"{result.status or 'no answer'}"
+            for result in self.report.lost
+        )
 
     @property
     def healed_s(self) -> float:
@@ -129,7 +133,7 @@ def test_a_worker_is_killed(site: Site) -> None:
     """Only what it had under way is lost, and another takes its place."""
     main, workers = site.main, site.workers
     seen = site.under_fire("kill -9 of a worker", lambda: site.host.check_output("kill -9 %s", workers[0]), QUIET_S + 2)
-    seen.healed(1, "502")
+    seen.healed(1, "502", "cut off")
     assert len(seen.report.lost) <= 4
     assert site.main == main
     assert len(site.workers) == len(workers)
@@ -142,7 +146,7 @@ def test_the_main_process_is_killed(site: Site) -> None:
     seen = site.under_fire(
         "kill -9 of the main process", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 10
     )
-    seen.healed(10, "502")
+    seen.healed(10, "502", "cut off")
     assert site.main not in {main, "0"}
 
 
@@ -151,7 +155,7 @@ def test_nginx_is_killed(site: Site) -> None:
     """systemd starts it anew, which the distribution's unit does not ask for."""
     main = site.host.check_output("cat /run/nginx.pid")
     seen = site.under_fire("kill -9 of nginx", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 5)
-    seen.healed(5, "no answer")
+    seen.healed(5, "no answer", "cut off")
     assert site.host.check_output("cat /run/nginx.pid") != main
 
 
@@ -159,7 +163,7 @@ def test_a_worker_takes_all_the_memory(site: Site) -> None:
     """Only this worker dies of it: the unit stays as it is, and so does everything else on the host."""
     main, workers = site.main, site.workers
     seen = site.under_fire("a worker takes all memory", lambda: site.ask("/exercise/memory/?mb=1500"), QUIET_S + 5)
-    seen.healed(5, "502")
+    seen.healed(5, "502", "cut off")
     assert site.main == main
     survivors = set(site.workers) & set(workers)
     assert len(survivors) == len(workers) - 1
@@ -221,4 +225,4 @@ def test_the_host_is_rebooted(site: Site, reboot: Callable[[], Play]) -> None:
     """What served before serves again."""
     boot = []
     seen = site.under_fire("the host is rebooted", lambda: boot.append(reboot()), QUIET_S + 15)
-    seen.healed(boot[0].seconds + 15, "502", "no answer")
+    seen.healed(boot[0].seconds + 15, "502", "no answer", "cut off")
