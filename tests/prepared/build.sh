@@ -30,7 +30,7 @@ image_of() {
 # A new machine creates its own identity at its first boot.
 FREEZE='
 rm -rf /etc/ssh/ssh_host_* /etc/ssh/authorized_keys.d/* /var/lib/dbus/machine-id /var/lib/systemd/random-seed
-rm -rf /var/log/journal /home/ansible/.ansible /root/.ansible/tmp/*
+rm -rf /var/log/journal ~ansible/.ansible ~root/.ansible/tmp/*
 : > /etc/machine-id
 '
 
