@@ -188,5 +188,5 @@ prepared-hosts: $(artifact) images
 	$(step) $@ "Images of prepared hosts" $(bin)/on-artifact $(artifact) tests/prepared/build.sh $(suites)
 
 .PHONY: clean
-clean: ## Stop the lab and the demo, and remove everything created in the checkout; images stay
+clean: ## Stop the lab and the demo, and remove everything created in the checkout; the two images of Debian stay
 	@$(bin)/clean
