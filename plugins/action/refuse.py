@@ -28,9 +28,9 @@ class RefusingAction(ActionBase):
     ) -> Refused:
         """Print why it fails, and return the exception to raise.
 
-        A text is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a person
-        reads, it is printed and `msg` is its headline, by default the first sentence; where a program reads, or a play
-        collects refusals, `msg` has all sentences and `details` the lines of the output.
+        A text is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
+        person reads, it is printed and `msg` is its headline, by default the first sentence; where a program reads, or
+        a play collects refusals, `msg` has all sentences and `details` the lines of the output.
         """
         refusal = Refusal.of(text)
         collected = (task_vars or {}).get("__site_collects_refusals", False)
