@@ -29,18 +29,17 @@ class RefusingAction(ActionBase):
         """Print why it fails, and return the exception to raise.
 
         A text is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
-        person reads, it is printed and `msg` is its headline, by default the first sentence; where a program reads, or
-        a play collects refusals, `msg` has all sentences and `details` the lines of the output.
+        person reads, it is printed, and `msg` is its headline, by default the cause; where a program reads, or a play
+        collects refusals, `msg` has all sentences and `details` the lines of the output.
         """
         refusal = Refusal.of(text)
         collected = (task_vars or {}).get("__site_collects_refusals", False)
         if is_read_by_a_program() or collected or self._task.no_log:
             details = {"details": refusal.output.split("\n")} if refusal.output else {}
             return Refused(refusal.sentences, result={**fields, **details})
-        if refusal.is_long:
-            host = (task_vars or {}).get("inventory_hostname", "")
-            self._display.display(f"{refusal.told(host)}\n\n", color=constants.COLOR_ERROR)
-        return Refused(headline or refusal.headline if refusal.is_long else refusal.sentences, result=fields)
+        host = (task_vars or {}).get("inventory_hostname", "")
+        self._display.display(f"{refusal.told(host)}\n\n", color=constants.COLOR_ERROR)
+        return Refused(headline or refusal.headline, result=fields)
 
     def passed(self, answer: dict[str, Any], task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return a module's answer. Raises Refused if it refuses; a module that crashed is Ansible's to report."""

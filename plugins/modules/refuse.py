@@ -42,7 +42,7 @@ EXAMPLES = r"""
 RETURN = r"""
 msg:
   description:
-    - The first sentence, where more was printed above it.
+    - The cause, on one line, where the text was printed.
     - All sentences, where nothing was printed because the stdout callback writes JSON.
   returned: always
   type: str

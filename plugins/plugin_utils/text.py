@@ -16,16 +16,24 @@ WIDTH: Final = 80
 """Columns of a terminal that nobody has made wider."""
 
 
+HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
+_TOGETHER: Final = re.compile(r"(?<=\d) (?=(?:%|x|ms|MB|CPU)(?:\W|$))|(?<=\d x) (?=\d)")
+
+
 def wrapped(text: str, first: str = "", rest: str = "") -> str:
-    """Fold prose to 80 columns: its first line begins with `first`, all others with `rest`. Words stay whole."""
+    """Fold prose to 80 columns: its first line begins with `first`, all others with `rest`.
+
+    Words stay whole, and so do 12 ms and 2 x 4.
+    """
+    together = re.sub(_TOGETHER, HARD_SPACE, text)
     return textwrap.fill(
-        text,
+        together,
         WIDTH,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(HARD_SPACE, " ")
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -59,14 +67,9 @@ class Refusal:
 
     @property
     def headline(self) -> str:
-        """The first sentence, on one line."""
+        """The cause on one line: the first sentence, up to the cure behind its semicolon."""
         line = self.sentences.partition("\n")[0]
-        return re.split(r"(?<=[.!?])\s+(?=[A-Z])", line, maxsplit=1)[0].rstrip(":")
-
-    @property
-    def is_long(self) -> bool:
-        """Whether there is more to read than one sentence."""
-        return bool(self.output) or self.sentences != self.headline
+        return re.split(r"(?<=[.!?])\s+(?=[A-Z])|;\s", line, maxsplit=1)[0].rstrip(":")
 
     def told(self, host: str) -> str:
         """Lay it out for a terminal, beginning with the host: the sentences folded, the output as it is."""

@@ -16,6 +16,11 @@ def test_prose_is_folded_between_words() -> None:
     ]
 
 
+def test_a_number_stays_with_its_unit() -> None:
+    folded = wrapped("The answers of this site, of which there are so many, came within no more than 310 ms of 4 x 2.")
+    assert folded.split("\n")[1] == "310 ms of 4 x 2."
+
+
 def test_what_is_to_be_copied_stays_whole() -> None:
     assert ADDRESS in wrapped(f"site_package_index: {ADDRESS} is not an index").split("\n")
 
@@ -50,7 +55,6 @@ def test_a_refusal_is_sentences_and_then_output() -> None:
     refusal = Refusal.of(f"{REFUSED}.\n\n{TRACEBACK}\n")
     assert refusal == Refusal(f"{REFUSED}.", TRACEBACK)
     assert refusal.headline == "Release r2 is refused, release r1 keeps serving: KeyError: 1."
-    assert refusal.is_long
     assert refusal.told("web1") == (
         "web1: Release r2 is refused, release r1 keeps serving: KeyError: 1. Set\n"
         f"site_environment to what it needs, and deploy.\n\n{TRACEBACK}"
@@ -71,9 +75,11 @@ def test_each_complaint_has_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["site_release: 'r9' is not on this host; name v1.2 or r1", "It failed: no space left."]
+    ("text", "headline"),
+    [
+        ("site_release: 'r9' is not on this host; choose v1.2 or r1", "site_release: 'r9' is not on this host"),
+        ("It failed: no space left on v1.2.", "It failed: no space left on v1.2."),
+    ],
 )
-def test_one_sentence_is_its_own_headline(text: str) -> None:
-    refusal = Refusal.of(text)
-    assert refusal.headline == text
-    assert not refusal.is_long
+def test_the_headline_is_the_cause(text: str, headline: str) -> None:
+    assert Refusal.of(text).headline == headline
