@@ -289,8 +289,8 @@ class Examination:
     def see_unit(self, live: Slot, state: str, restarts: int, killed: int | None) -> None:
         if state == "start-limit-hit":
             self.complaints.append(
-                f"{live.unit} crashed repeatedly, and systemd no longer restarts it (start-limit-hit): find the cause in "
-                f"journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
+                f"{live.unit} crashed repeatedly, and systemd no longer restarts it (start-limit-hit): find the cause "
+                f"in journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
             )
         elif state != "active":
             self.complaints.append(f"{live.unit} is not running ({state}): systemctl start {live.unit}, or deploy")
@@ -323,9 +323,8 @@ class Examination:
         if drop_ins:
             self.notes.append(f"{live.unit} has drop-in files: {', '.join(drop_ins)}.")
         if self.said["differences"]:
-            self.notes.append(
-                f"The inventory differs from what is live in {', '.join(self.said['differences'])}: a deploy would switch."
-            )
+            differing = ", ".join(self.said["differences"])
+            self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
     def see_database(self) -> None:
         if self.said["pending"]:
