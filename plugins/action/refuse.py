@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.action.report import is_read_by_a_program
 from ansible_collections.pitcrew.django.plugins.plugin_utils.text import Refusal
+
+
+def failures_go_to_stderr() -> bool:
+    """Whether the user wants them there, by the option of the default callback."""
+    try:
+        option = constants.config.get_config_value(
+            "display_failed_stderr", plugin_type="callback", plugin_name="default"
+        )
+    except AnsibleError:  # The callback of this run has no such option.
+        return False
+    return bool(option)
 
 
 class Refused(AnsibleActionFail):
@@ -24,21 +35,22 @@ class RefusingAction(ActionBase):
     """An action whose failures are printed once, as text."""
 
     def refused(
-        self, text: str, task_vars: Mapping[str, Any] | None = None, headline: str = "", **fields: Any
+        self, reason: str, task_vars: Mapping[str, Any] | None = None, headline: str = "", **fields: Any
     ) -> Refused:
         """Print why it fails, and return the exception to raise.
 
-        A text is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
+        A reason is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
         person reads, it is printed, and `msg` is its headline, by default the cause; where a program reads, or a play
         collects refusals, `msg` has all sentences and `details` the lines of the output.
         """
-        refusal = Refusal.of(text)
+        refusal = Refusal.of(reason)
         collected = (task_vars or {}).get("__site_collects_refusals", False)
         if is_read_by_a_program() or collected or self._task.no_log:
             details = {"details": refusal.output.split("\n")} if refusal.output else {}
             return Refused(refusal.sentences, result={**fields, **details})
         host = (task_vars or {}).get("inventory_hostname", "")
-        self._display.display(f"{refusal.told(host)}\n\n", color=constants.COLOR_ERROR)
+        text = f"{refusal.told(host)}\n\n"
+        self._display.display(text, color=constants.COLOR_ERROR, stderr=failures_go_to_stderr())
         return Refused(headline or refusal.headline, result=fields)
 
     def passed(self, answer: dict[str, Any], task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:

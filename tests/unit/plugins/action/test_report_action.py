@@ -61,12 +61,12 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run the playbook with these settings of Ansible; return what it writes."""
+    """Run the playbook with these settings of Ansible; return what it writes, to stderr where that is asked for."""
     (tmp_path / "play.yml").write_text(json.dumps(PLAYBOOK))
     (tmp_path / "jsonl.py").write_text(JSON_CALLBACK)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
-    def play(*options: str, **settings: str) -> str:
+    def play(*options: str, stderr: bool = False, **settings: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "-i", "web1,", *options, str(tmp_path / "play.yml")],
             capture_output=True,
@@ -82,7 +82,7 @@ def run(tmp_path: Path) -> Run:
             },
         )
         assert done.returncode == 2, done.stdout + done.stderr
-        return done.stdout
+        return done.stderr if stderr else done.stdout
 
     return play
 
@@ -118,6 +118,12 @@ def test_lines_stay_lines_in_colour(run: Run) -> None:
     output = run(ANSIBLE_FORCE_COLOR="true")
     assert TEXT in output
     assert all(f"\x1b[0;31m{line}\x1b[0m" in output for line in OUTPUT.splitlines() if line)
+
+
+def test_a_refusal_is_where_failures_are(run: Run) -> None:
+    output = run(ANSIBLE_DISPLAY_FAILED_STDERR="true", stderr=True)
+    assert OUTPUT in output
+    assert "fatal: [web1]" in output
 
 
 def test_a_program_gets_nothing_but_json(run: Run) -> None:
