@@ -66,6 +66,10 @@ def _shape(plan: Plan) -> str:
     return f"{plan.workers} x {plan.threads}"
 
 
+def _number(milliseconds: float) -> str:
+    return ms(milliseconds).removesuffix(" ms")
+
+
 def _fact(name: str, *sentences: str) -> str:
     margin = " " * MARGIN
     label = f"  {name}".ljust(MARGIN)
@@ -92,12 +96,12 @@ def _facts(plan: Plan) -> Iterator[str]:
         "serves",
         f"{rate(capacity.rps_at_slo)} with p99 within {ms(capacity.slo_p99_ms)}",
         f"{rate(capacity.rps_saturation)} at most; at {100 * capacity.target_utilisation:.0f} %: "
-        f"mean {ms(capacity.mean_ms)}, p95 {ms(capacity.p95_ms)}, p99 {ms(capacity.p99_ms)}",
+        f"mean {_number(capacity.mean_ms)}, p95 {_number(capacity.p95_ms)}, p99 {ms(capacity.p99_ms)}",
     )
-    during = f" ({mb(memory.reload_peak_mb)} during a deploy)" if memory.reload_overlap > 1 else ""
+    during = f" ({memory.reload_peak_mb:.0f} during a deploy)" if memory.reload_overlap > 1 else ""
     yield _fact(
         "memory",
-        f"{mb(memory.steady_mb)}{during} of {mb(memory.available_mb)}; {mb(memory.reserve_mb)} are the system's",
+        f"{memory.steady_mb:.0f} of {mb(memory.available_mb)}{during}; the system keeps {mb(memory.reserve_mb)}",
     )
     connections = count(database.connections_max, "connection")
     yield _fact("database", f"{connections}, {database.connections_during_deploy} during a deploy")

@@ -27,8 +27,8 @@ gunicorn gthread: 2 workers x 5 threads, 10 requests at a time (15 wanted)
             requests/s instead of 315.
   host      4 CPU (cpus), 2048 MB of memory (memory_mb)
   serves    140 requests/s with p99 within 310 ms
-            157 requests/s at most; at 70 %: mean 61 ms, p95 149 ms, p99 212 ms
-  memory    856 MB (1712 MB during a deploy) of 1843 MB; 205 MB are the system's
+            157 requests/s at most; at 70 %: mean 61, p95 149, p99 212 ms
+  memory    856 of 1843 MB (1712 during a deploy); the system keeps 205 MB
   database  10 connections, 20 during a deploy
   times     cpu_ms and wait_ms as set
 
@@ -112,7 +112,7 @@ def test_no_line_is_wider_than_a_terminal(cpus: float, memory_mb: float, said: d
             {"profile": "orm"},
             "times     profile orm: measure cpu_ms and wait_ms before you trust the rates",
         ),
-        ({"reload_overlap": 1}, "memory    1580 MB of 7373 MB; 819 MB are the system's"),
+        ({"reload_overlap": 1}, "memory    1580 of 7373 MB; the system keeps 819 MB"),
     ],
 )
 def test_line(said: dict[str, Any], line: str) -> None:
