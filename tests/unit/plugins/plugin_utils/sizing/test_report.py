@@ -51,10 +51,10 @@ What would lift the limit
 BRIEF = """\
 uwsgi gthread: 1 worker x 2 threads, 2 requests at a time (4 wanted)
   why       workers=1 and threads=2 is the limit: 1 x 2 is 2 of the 4 slots the
-            CPUs could use: 26 requests/s instead of 33; left free it would be 2
-            x 2 and 32 requests/s.
-  note      1 x 2 serve 20 requests/s with 99 % of the answers within 519 ms: 11
-            % less than the 22 of 2 x 2.
+            CPUs could use: 26 requests/s instead of 33; left free it would be
+            2 x 2 and 32 requests/s.
+  note      1 x 2 serve 20 requests/s with 99 % of the answers within 519 ms:
+            11 % less than the 22 of 2 x 2.
   note      One worker: while it starts again, nothing is served.
   note      uWSGI has one harakiri timer per worker, which other threads keep
             resetting: it is left out. Bound requests in the database and in
