@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
 
 
-class ActionModule(ActionBase):
+class ActionModule(RefusingAction):
     """Pack the source on the control node, without a connection to the host."""
 
     _requires_connection = False
@@ -35,4 +34,4 @@ class ActionModule(ActionBase):
         try:
             return {**result, "changed": False, **asdict(pack(**arguments))}
         except Unusable as error:
-            raise AnsibleActionFail(str(error)) from None
+            raise self.refused(str(error), task_vars) from None

@@ -16,6 +16,9 @@ author:
 extends_documentation_fragment:
   - pitcrew.django.process
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Does the same.
     support: full
@@ -110,7 +113,7 @@ def main() -> None:
     answer, output = django.ask({"do": "compare"}, variables)
     if answer["error"]:
         release = Path(said["path"]).name
-        module.fail_json(msg=f"{output}\n\nThe database cannot be compared with release {release}: {answer['error']}.")
+        module.fail_json(msg=f"The database cannot be compared with release {release}: {answer['error']}.\n\n{output}")
     module.exit_json(changed=False, unknown=answer["unknown"], pending=answer["pending"])
 
 

@@ -227,7 +227,9 @@ class Examination:
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
         if WaitingRoom(self.site, self.systemd).exists:
-            self.complaints.append("Requests wait for a slot to start: a switch is under way; if not, deploy again")
+            self.complaints.append(
+                "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
+            )
         found = self.of(live) if live else self.of_nothing()
         return {
             "site": self.site.name,
@@ -287,41 +289,42 @@ class Examination:
     def see_unit(self, live: Slot, state: str, restarts: int, killed: int | None) -> None:
         if state == "start-limit-hit":
             self.complaints.append(
-                f"{live.unit} ended again and again, and systemd has given it up (start-limit-hit): find the cause in "
-                f"journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
+                f"{live.unit} crashed repeatedly, and systemd no longer restarts it (start-limit-hit): find the cause "
+                f"in journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
             )
         elif state != "active":
-            self.complaints.append(f"{live.unit} does not run ({state}): systemctl start {live.unit}, or deploy")
+            self.complaints.append(f"{live.unit} is not running ({state}): systemctl start {live.unit}, or deploy")
         if restarts:
             self.notes.append(f"systemd has restarted {live.unit} {restarts} times: see journalctl -u {live.unit}.")
         if killed:
             self.notes.append(
-                f"{killed} processes of {live.unit} were killed for their memory since it started: find what "
-                "takes it, or say more worker_unique_mb or growth_mb in site_plan_inputs."
+                f"The kernel has killed {killed} processes of {live.unit} for lack of memory since it started: find "
+                "what uses it, or raise worker_unique_mb or growth_mb in site_plan_inputs."
             )
         if not self.site.boots(self.said["boot_unit"]):
             self.complaints.append(
-                f"{live.unit} does not start at boot as it should, by {self.site.boot_unit}: deploy again"
+                f"{live.unit} may not start at boot: {self.site.boot_unit} is disabled or out of date; deploy again"
             )
         idle = self.site.idle
         if not self.systemd.show(idle.unit).stopped:
-            self.notes.append(f"{idle.unit} runs beside it: a deploy is under way, or was cut off.")
+            self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
 
     def see_workers(self, live: Slot, running: int) -> None:
         planned = self.said["workers"]
         if planned is not None and running != planned:
-            self.complaints.append(f"{live.unit} runs {running} worker processes, the plan has {planned}")
+            self.complaints.append(f"{live.unit} runs {running} worker processes; the plan has {planned}")
 
     def see_files(self, live: Slot, edited: list[str], drop_ins: list[str], stale: bool) -> None:
-        self.complaints += [f"{path} is not what was deployed: deploy, or say it in the inventory" for path in edited]
+        self.complaints += [
+            f"{path} was edited by hand: redeploy, or move the change into the inventory" for path in edited
+        ]
         if stale:
-            self.complaints.append(f"systemd has not read {live.unit} as it is on disk: systemctl daemon-reload")
+            self.complaints.append(f"{live.unit} has changed on disk since systemd read it: systemctl daemon-reload")
         if drop_ins:
-            self.notes.append(f"{live.unit} is added to by {', '.join(drop_ins)}.")
+            self.notes.append(f"{live.unit} has drop-in files: {', '.join(drop_ins)}.")
         if self.said["differences"]:
-            self.notes.append(
-                f"The inventory says otherwise of {', '.join(self.said['differences'])}: a deploy would switch."
-            )
+            differing = ", ".join(self.said["differences"])
+            self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
     def see_database(self) -> None:
         if self.said["pending"]:

@@ -26,6 +26,9 @@ extends_documentation_fragment:
   - pitcrew.django.process
   - pitcrew.django.question
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Reports whether a switch would take place, and writes nothing.
     support: full

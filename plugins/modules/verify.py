@@ -20,6 +20,9 @@ extends_documentation_fragment:
   - pitcrew.django.question
   - pitcrew.django.question.proxy
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Does nothing, since the site may not exist yet.
     support: full

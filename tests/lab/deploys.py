@@ -38,6 +38,11 @@ class Play:
         """The last lines: what is still visible on a screen."""
         return "\n".join(self.output.splitlines()[-45:])
 
+    @property
+    def words(self) -> str:
+        """Everything it printed with one space between words, as sentences are folded."""
+        return " ".join(self.output.split())
+
     def succeeded(self) -> Play:
         """Return the play itself; raise AssertionError with the end of its output if it failed."""
         assert self.returncode == 0, self.output[-8000:]

@@ -97,7 +97,7 @@ def test_bad_input(bad: Bad, deploy: Callable[..., Play], host: Host) -> None:
     play = deploy(**bad.variables).refused()
     print(play.end)
     for word in bad.words:
-        assert word in play.end
+        assert word in play.words
     assert set(play.changed.values()) <= {0}
     assert state(host) == before
 
@@ -106,8 +106,8 @@ def test_unreachable_revision(deploy: Callable[..., Play], source: Source, host:
     """A revision that the repository does not have."""
     before = state(host)
     play = deploy(site_source_directory="", site_git_url=str(source.directory), site_git_ref="no-such-branch").refused()
-    assert "site_git_ref: 'no-such-branch'" in play.end
-    assert "push it, or name another" in play.end
+    assert "site_git_ref: 'no-such-branch'" in play.words
+    assert "push it, or name another" in play.words
     assert state(host) == before
 
 
@@ -115,7 +115,7 @@ def test_unreachable_repository(deploy: Callable[..., Play], host: Host) -> None
     """A repository that does not answer."""
     before = state(host)
     play = deploy(site_source_directory="", site_git_url="https://127.0.0.1:9/shop.git").refused()
-    assert "site_git_url: 'https://127.0.0.1:9/shop.git' cannot be fetched" in play.end
+    assert "site_git_url: 'https://127.0.0.1:9/shop.git' cannot be fetched" in play.words
     assert state(host) == before
 
 
@@ -139,4 +139,4 @@ def test_numbers_of_a_command_line(playbook: Callable[..., Play]) -> None:
         "site_request_timeout=20",
     )
     play = playbook("plan", *(f"--extra-vars={one}" for one in said)).succeeded()
-    assert "this plan 1 x 3" in " ".join(play.output.split())
+    assert "this plan 1 x 3" in play.words

@@ -57,8 +57,8 @@ def test_a_file_that_was_edited(status: Status, host: Host) -> None:
     found, play = status()
     host.check_output("cat /root/kept > %s", path)
     (complaint,) = found["complaints"]
-    assert "gunicorn.conf.py is not what was deployed" in complaint
-    assert "1 of 1 hosts need a look." in play.output
+    assert "gunicorn.conf.py was edited by hand" in complaint
+    assert "Attention is needed on 1 of 1 hosts." in play.output
     assert any("gunicorn.conf.py" in note and "a deploy would switch" in note for note in found["notes"])
     assert status()[0]["healthy"]
 
@@ -96,7 +96,7 @@ def test_a_site_that_does_not_start_at_boot(status: Status, host: Host, deploy: 
     host.check_output("systemctl disable shop-boot")
     found, _play = status()
     assert [complaint.partition(".service ")[2] for complaint in found["complaints"]] == [
-        "does not start at boot as it should, by shop-boot.service: deploy again"
+        "may not start at boot: shop-boot.service is disabled or out of date; deploy again"
     ]
     play = deploy().succeeded()
     again, _play = status()
@@ -173,5 +173,5 @@ def test_a_host_without_the_site_and_one_that_is_not_there(host: Host, inventory
     assert found["web"]["healthy"]
     assert found["bare"]["complaints"] == ["blog is not on this host; deploy it"]
     assert found["gone"] == {}
-    assert "! gone: it was not reached" in play.output
-    assert "2 of 3 hosts need a look." in play.output
+    assert "! gone: could not be reached or inspected" in play.output
+    assert "Attention is needed on 2 of 3 hosts." in play.output

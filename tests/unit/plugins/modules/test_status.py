@@ -175,7 +175,7 @@ def test_a_unit_that_systemd_has_given_up(site: Site, result: str, ended: str) -
     status = site.look()
     assert status["state"] == "start-limit-hit"
     assert "systemctl reset-failed shop@blue.service" in status["complaints"][0]
-    assert "runs 0 worker processes, the plan has 3" in status["complaints"][1]
+    assert "runs 0 worker processes; the plan has 3" in status["complaints"][1]
     assert "has restarted shop@blue.service 20 times" in status["notes"][0]
     assert site.asked == []
 
@@ -196,7 +196,7 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     site.unit["ExecMainExitTimestampMonotonic"] = "3044801658"
     status = site.look()
     assert status["state"] == state
-    assert f"shop@blue.service does not run ({state})" in status["complaints"][0]
+    assert f"shop@blue.service is not running ({state})" in status["complaints"][0]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
         change()
         status = site.look()
         assert status["edited"] == [str(path)]
-        assert status["complaints"] == [f"{path} is not what was deployed: deploy, or say it in the inventory"]
+        assert status["complaints"] == [f"{path} was edited by hand: redeploy, or move the change into the inventory"]
 
 
 def test_a_unit_that_is_overridden(site: Site) -> None:
@@ -248,7 +248,7 @@ def test_a_unit_that_is_overridden(site: Site) -> None:
     status = site.look()
     assert status["drop_ins"] == ["/etc/systemd/system/shop@.service.d/exports.conf"]
     assert status["complaints"] == [
-        "systemd has not read shop@blue.service as it is on disk: systemctl daemon-reload",
+        "shop@blue.service has changed on disk since systemd read it: systemctl daemon-reload",
     ]
     assert "exports.conf" in status["notes"][0]
 
@@ -256,7 +256,7 @@ def test_a_unit_that_is_overridden(site: Site) -> None:
 def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
     status = site.look(differences=["environment"], pending=["shop.0003_price"], unknown=["shop.0009_x"])
     assert status["complaints"] == ["The database lacks migrations of the release: shop.0003_price"]
-    assert "otherwise of environment: a deploy would switch" in status["notes"][0]
+    assert "differs from what is live in environment: a deploy would switch" in status["notes"][0]
     assert "ahead of the release by shop.0009_x" in status["notes"][1]
 
 
@@ -269,7 +269,7 @@ def test_a_deploy_under_way(site: Site) -> None:
     assert status["lock"] == "anna on laptop since 2025-06-15 15:06:40 UTC"
     assert [note.split(maxsplit=4)[:4] for note in status["notes"]] == [
         ["The", "site", "is", "being"],
-        ["shop@green.service", "runs", "beside", "it:"],
+        ["shop@green.service", "is", "running", "too:"],
     ]
 
 
@@ -287,14 +287,14 @@ def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path,
     path.write_text(text)
     status = site.look()
     assert status["oom_kills"] == 2
-    assert "2 processes of shop@blue.service were killed for their memory" in status["notes"][0]
+    assert "has killed 2 processes of shop@blue.service for lack of memory" in status["notes"][0]
     assert status["healthy"]
 
 
 def test_requests_that_wait(site: Site) -> None:
     """A switch is under way, or was cut off."""
     (host_module.UNITS / "shop-waiting.socket").write_text("")
-    assert "Requests wait for a slot to start" in site.look()["complaints"][0]
+    assert "Requests are waiting for a slot to start" in site.look()["complaints"][0]
 
 
 @pytest.mark.parametrize("act", ["disabled", "edited"])
@@ -304,7 +304,7 @@ def test_a_slot_that_does_not_start_at_boot(site: Site, act: str) -> None:
     else:
         site.hosted.boot_file.write_text("[Service]\nExecStart=/bin/true\n")
     assert site.look()["complaints"] == [
-        "shop@blue.service does not start at boot as it should, by shop-boot.service: deploy again"
+        "shop@blue.service may not start at boot: shop-boot.service is disabled or out of date; deploy again"
     ]
 
 

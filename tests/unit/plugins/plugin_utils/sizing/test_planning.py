@@ -416,7 +416,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
     assert grave.gunicorn["max_requests"] == 308
     assert grave.warnings == [
         "A leak of 100 kB per request fills growth_mb=30 after 308 requests: starting workers takes 8.6 % of their "
-        "time. Give more growth_mb, or mend the leak."
+        "time. Raise growth_mb, or fix the leak."
     ]
 
 
@@ -440,7 +440,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             (64, 262144),
             {},
             "A deploy opens 418 database connections from this host; PostgreSQL offers 97 unless configured. "
-            "Say db_connections, or put a pooler in between.",
+            "Set db_connections, or put a pooler in between.",
         ),
         (
             (2, 8192),
