@@ -100,16 +100,26 @@ ansible_facts:
         nginx:
           description:
             - Whether nginx is installed and in which version; its user, and whether that is in the site's group.
-            - The welcome pages of its package.
+            - The welcome pages of its package, by their paths below C(/etc/nginx), if nobody has changed them.
             - Whether its workers have started since its files and O(files) last changed.
             - The limits in its main configuration file, 0 for those that are not set.
             - The checksums of the files in C(conf.d), and of the drop-in of its unit, null if there is none.
+            - The default servers in other files, and the host names in files that nginx reads before the site's, each
+              with file and line; the addresses of their own at which other files listen on ports 80 and 443.
+            - The sites of this collection that have TLS.
+            - Whether the host has IPv6, and the programs besides nginx that listen on ports 80 and 443.
           type: dict
           sample:
+            addresses: ["10.0.0.1:80"]
             conf_d: {}
             current: true
+            default_servers: {"80": "/etc/nginx/sites-enabled/intranet:2"}
             in_group: true
             installed: true
+            ipv6: true
+            names_before: {"intranet.example.com": "/etc/nginx/conf.d/intranet.conf:3"}
+            other_listeners: [{"port": 443, "program": "apache2", "pid": 123, "unit": "apache2.service"}]
+            tls_sites: [blog]
             unit: 0c0a7a6a8fbd4f7b9e7d9a1e2d5f2f6a6b3f4f7d7a2e8a5f3c1d9b8e7f6a5b4c
             user: www-data
             version: 1026003

@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Inspects the live slot, its unit and its processes, sends requests to the site on the slot's own socket and through
     the proxy, and compares what it finds with what was deployed and with what the inventory wants.
+  - Counts answers of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
   - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
     unhealthy.
 author:
@@ -160,6 +161,7 @@ status:
       type: str
 """
 
+import calendar
 import http.client
 import re
 import time
@@ -171,11 +173,13 @@ from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
+DAY_S = 86400
 PROPERTIES = (
     *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
     *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
@@ -267,6 +271,7 @@ class Examination:
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
         self.see_database()
+        self.see_long_answers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
         return {
@@ -331,6 +336,14 @@ class Examination:
             self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.said['pending'])}")
         if self.said["unknown"]:
             self.notes.append(f"The database is ahead of the release by {', '.join(self.said['unknown'])}.")
+
+    def see_long_answers(self, since: str | None) -> None:
+        went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
+        if requests := requests_with_long_answers(self.site.root, max(went_live, time.time() - DAY_S)):
+            self.complaints.append(
+                f"nginx made a 502 of {len(requests)} answers with more than 32k of headers, the last one to "
+                f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
+            )
 
     def answers(self, live: Slot) -> dict[str, float | None]:
         """How long the answers took in ms; None for those that were not healthy."""

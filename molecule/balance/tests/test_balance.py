@@ -102,6 +102,12 @@ def test_unknown_host_gets_no_certificate(host: Host) -> None:
     assert answer.rc == 35
 
 
+def test_unknown_host_behind_a_known_name_gets_no_answer(host: Host) -> None:
+    """Whoever names the site in the handshake and another host in the request."""
+    answer = host.run(ASK.replace("--fail", "--header 'Host: elsewhere.test'") + "fast/")
+    assert (answer.rc, answer.stdout) == (52, "")
+
+
 def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
     """What differs is named before anything changes: silently, all would get the first host's."""
     play = ansible_playbook("pitcrew.django.deploy", inventory, site_git_ref="{{ inventory_hostname }}").refused()

@@ -251,6 +251,14 @@ def test_what_is_long(send: Send) -> None:
     assert send(get("/admin?" + 1500 * '"')).statuses == [301]
 
 
+@pytest.mark.parametrize("kilobytes", [20, 30, 32])
+def test_an_answer_with_long_headers(send: Send, kilobytes: int) -> None:
+    """All of them arrive."""
+    answer = send(get(f"/exercise/headers/?kb={kilobytes}"))
+    assert answer.statuses == [200]
+    assert answer.text.count(1000 * b"x") == kilobytes
+
+
 @pytest.mark.parametrize("where", ["static", "media"])
 @pytest.mark.parametrize(
     "path",

@@ -70,6 +70,18 @@ def test_an_inventory_that_says_otherwise(status: Status) -> None:
     assert "gunicorn.conf.py" in found["differences"]
 
 
+def test_answers_with_long_headers(status: Status, host: Host) -> None:
+    """Visitors get an error that only nginx can explain."""
+    ask = "curl --silent --output /dev/null --write-out '%%{http_code}' --header 'Host: shop.test' http://127.0.0.1%s"
+    assert host.check_output(ask, "/exercise/headers/?kb=40") == "502"
+    (complaint,) = status()[0]["complaints"]
+    assert complaint.startswith(
+        "nginx made a 502 of 1 answers with more than 32k of headers, the last one to GET /exercise/"
+    )
+    host.check_output("truncate --size=0 /var/log/nginx/error.log")
+    assert status()[0]["healthy"]
+
+
 def test_a_plan_that_is_impossible(status: Status) -> None:
     """Just then somebody wants to know how the site is."""
     found, _play = status(site_workers=4000)

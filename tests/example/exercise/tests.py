@@ -75,6 +75,11 @@ class Exercise(TestCase):
         response = self.client.get("/exercise/stream/?seconds=0.05&chunks=5")
         assert len(response.getvalue()) == 5 * 1024
 
+    def test_headers_are_long(self) -> None:
+        """1 kB each."""
+        found = self.client.get("/exercise/headers/?kb=3").headers
+        assert [len(found[name]) for name in found if name.startswith("X-Long-")] == [1000, 1000, 1000]
+
     def test_query_waits(self) -> None:
         """In the database where it can, and says in which."""
         start = time.monotonic()

@@ -9,6 +9,7 @@ urlpatterns = [
     path("wait/", views.wait),
     path("echo/", views.echo),
     path("hang/", views.hang),
+    path("headers/", views.headers),
     path("memory/", views.memory),
     path("seen/", views.seen),
     path("stream/", views.stream),

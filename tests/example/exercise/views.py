@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 MAX_SECONDS = 30.0
 MAX_HANG_SECONDS = 3600.0
 MAX_MEGABYTES = 4096.0
+MAX_KILOBYTES = 100.0
 MAX_CHUNKS = 10_000.0
 MAX_ROUNDS = 100_000.0
 MAX_QUERIES = 100.0
@@ -117,6 +118,16 @@ def stream(request: HttpRequest) -> HttpResponseBase:
             yield CHUNK
 
     return StreamingHttpResponse(pieces(), content_type="application/octet-stream")
+
+
+@require_GET
+def headers(request: HttpRequest) -> HttpResponseBase:
+    """Answer with `kb` headers of 1 kB each, as many cookies and a long policy are."""
+    count = int(asked(request, "kb", MAX_KILOBYTES))
+    response = answer(kb=count)
+    for number in range(count):
+        response.headers[f"X-Long-{number:02}"] = 1000 * "x"
+    return response
 
 
 @require_GET

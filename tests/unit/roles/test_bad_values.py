@@ -69,7 +69,14 @@ FACTS = {
     "pitcrew_site": {
         "release": "r1",
         "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
-        "nginx": {"installed": True, "version": 1022001},
+        "nginx": {
+            "installed": True,
+            "version": 1022001,
+            "ipv6": True,
+            "tls_sites": [],
+            "default_servers": {},
+            "addresses": [],
+        },
         "home": None,
         "absent": [],
         "packages": [],

@@ -33,6 +33,8 @@ TLS = {
 }
 BACKENDS = ["10.0.0.1:80", "10.0.0.2:80"]
 
+OTHERS = {"80": "/etc/nginx/sites-enabled/old:3", "[::]:443": "/etc/nginx/conf.d/a.conf:7"}
+ADDRESSES = ["10.0.0.1:80", "[::1]:443"]
 SERVES = "{'static': 'static', 'media': 'media'}"
 SITES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -42,6 +44,9 @@ SITES: dict[str, dict[str, Any]] = {
     "hash": {"site_backends": BACKENDS, "site_balancing": "ip_hash"},
     "proxied": {"site_trusted_proxies": ["10.0.0.0/8", "192.0.2.1"], "site_scheme": "https"},
     "dash": {"site_name": "my-shop", "site_project_directory": "web/shop"},
+    "without_ipv6": TLS,
+    "beside_tls": {},
+    "beside_others": TLS,
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
     "overridden": {
@@ -92,6 +97,10 @@ PLAY = [
                         "nginx": {
                             "installed": True,
                             "version": "{{ 1018000 if inventory_hostname == 'bare' else 1022001 }}",
+                            "ipv6": "{{ inventory_hostname != 'without_ipv6' }}",
+                            "tls_sites": "{{ ['blog', 'shop'] if inventory_hostname == 'beside_tls' else ['shop'] }}",
+                            "addresses": f"{{{{ {ADDRESSES} if inventory_hostname == 'beside_others' else [] }}}}",
+                            "default_servers": f"{{{{ {OTHERS} if inventory_hostname == 'beside_others' else {{}} }}}}",
                         },
                     },
                 },
@@ -245,7 +254,7 @@ def test_what_the_application_is_told(render: Render) -> None:
         'proxy_set_header X-Forwarded-Port "";',
         'proxy_set_header X-Forwarded-Protocol "";',
         'proxy_set_header X-Forwarded-Ssl "";',
-        "proxy_buffer_size 16k;",
+        "proxy_buffer_size 36k;",
         "proxy_buffers 8 16k;",
         "proxy_read_timeout 65s;",
         "proxy_hide_header X-Release;",
@@ -456,16 +465,20 @@ def test_where_the_site_cannot_answer(render: Render) -> None:
     assert block(text, 'map "$status$upstream_http_retry_after" $shop_retry_after') == ["~^50[234]$ 10;", 'default "";']
 
 
-def test_hosts_that_no_site_serves(render: Render) -> None:
-    """No answer, and no certificate of another site."""
-    plain, tls = servers(render("plain", "host"))
-    assert plain == [
-        "listen 80 default_server;",
-        "listen [::]:80 default_server;",
-        "server_tokens off;",
-        "client_header_timeout 10s;",
-        "return 444;",
-    ]
+TURNED_AWAY = [
+    "listen 80 default_server;",
+    "listen [::]:80 default_server;",
+    "server_tokens off;",
+    "client_header_timeout 10s;",
+    "return 444;",
+]
+
+
+@pytest.mark.parametrize("site", ["tls", "beside_tls"])
+def test_hosts_that_no_site_serves(render: Render, site: str) -> None:
+    """No answer, and no certificate of another site; a known name in the handshake does not help."""
+    plain, tls = servers(render(site, "host"))
+    assert plain == TURNED_AWAY
     assert tls[:5] == [
         "listen 443 ssl default_server;",
         "listen [::]:443 ssl default_server;",
@@ -473,7 +486,39 @@ def test_hosts_that_no_site_serves(render: Render) -> None:
         "client_header_timeout 10s;",
         "ssl_protocols TLSv1.2 TLSv1.3;",
     ]
-    assert tls[-1] == "ssl_reject_handshake on;"
+    assert tls[-2:] == ["ssl_reject_handshake on;", "return 444;"]
+
+
+def test_no_site_of_the_host_has_tls(render: Render) -> None:
+    """Nothing listens on port 443. What the site itself had when the host was read does not count."""
+    assert servers(render("plain", "host")) == [TURNED_AWAY]
+
+
+def test_a_host_without_ipv6(render: Render) -> None:
+    """Nothing listens on an address of it: nginx would not start."""
+    text = render("without_ipv6", "host") + render("without_ipv6", "site")
+    assert [line for line in lines(text) if line.startswith("listen")] == [
+        "listen 80 default_server;",
+        "listen 443 ssl default_server;",
+        "listen 80;",
+        "listen 443 ssl;",
+    ]
+
+
+def test_a_host_that_has_a_default_server(render: Render) -> None:
+    """There can be only one for an address and port: the one that was there stays, and the file says so.
+
+    Where others listen on an address of their own, the site does, too, or it would have no visitors there.
+    """
+    text = render("beside_others", "host")
+    assert [line for line in lines(text) if line.startswith("listen")] == [
+        "listen [::]:80 default_server;",
+        "listen 443 ssl default_server;",
+    ]
+    assert servers(render("beside_others", "site"))[0][:3] == ["listen 80;", "listen [::]:80;", "listen 10.0.0.1:80;"]
+    assert servers(render("beside_others", "site"))[1][2] == "listen [::1]:443 ssl;"
+    assert "# The default server of 80 is in /etc/nginx/sites-enabled/old.\n" in text
+    assert "# The default server of [::]:443 is in /etc/nginx/conf.d/a.conf.\n" in text
 
 
 def test_hosts_that_no_site_serves_before_nginx_1_19_4(render: Render) -> None:

@@ -60,7 +60,14 @@ PLAY = [
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096, "somaxconn": 256},
                     "pitcrew_site": {
                         "releases": {"r1": RELEASE, "r0": {**RELEASE, "server": "gunicorn"}},
-                        "nginx": {"installed": True, "version": 1022001},
+                        "nginx": {
+                            "installed": True,
+                            "version": 1022001,
+                            "ipv6": True,
+                            "tls_sites": [],
+                            "default_servers": {},
+                            "addresses": [],
+                        },
                     },
                 },
             },

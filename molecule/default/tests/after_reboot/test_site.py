@@ -65,6 +65,11 @@ def test_unknown_host_gets_no_answer(host: Host) -> None:
     assert host.run("curl --silent --header 'Host: elsewhere.test' http://127.0.0.1/").rc == 52
 
 
+def test_nothing_listens_for_tls(host: Host) -> None:
+    """No site of the host has a certificate."""
+    assert host.run("curl --silent --insecure https://127.0.0.1/").rc == 7
+
+
 def test_static_files(host: Host) -> None:
     """Those that the page names are there, and may be kept for ever since their names carry a hash."""
     (style,) = set(re.findall(r'href="(/static/[^"]+\.css)"', ask(host, "/")))

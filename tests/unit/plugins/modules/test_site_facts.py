@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import site_state
+from ansible_collections.pitcrew.django.plugins.module_utils import nginx_state, site_state
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.modules import site_facts as module
 
@@ -37,6 +38,12 @@ NOTHING: dict[str, Any] = {
         "user": "www-data",
         "in_group": False,
         "welcome_pages": [],
+        "default_servers": {},
+        "names_before": {},
+        "addresses": [],
+        "tls_sites": [],
+        "ipv6": True,
+        "other_listeners": [],
         "worker_connections": 0,
         "worker_rlimit_nofile": 0,
     },
@@ -84,10 +91,13 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Host:
     """Give a host that has nothing yet."""
     monkeypatch.setattr(site_state, "DPKG_STATUS", tmp_path / "dpkg")
-    monkeypatch.setattr(site_state, "NGINX_PID", tmp_path / "nginx.pid")
-    monkeypatch.setattr(site_state, "NGINX_UNIT", tmp_path / "unit.conf")
+    monkeypatch.setattr(nginx_state, "NGINX", tmp_path / "nginx")
+    monkeypatch.setattr(nginx_state, "NGINX_PID", tmp_path / "nginx.pid")
+    monkeypatch.setattr(nginx_state, "NGINX_PROGRAM", tmp_path / "nginx/nginx.conf")
+    monkeypatch.setattr(nginx_state, "NGINX_UNIT", tmp_path / "unit.conf")
+    monkeypatch.setattr(nginx_state, "has_ipv6", lambda: True)
+    monkeypatch.setattr(nginx_state, "other_listeners", lambda ports, program, pid: [])
     monkeypatch.setattr(site_state, "read_capacity", lambda: {"cpus": 2})
-    monkeypatch.setattr(site_state, "NGINX", tmp_path / "nginx")
     monkeypatch.setattr(site_state.grp, "getgrnam", lambda name: {}[name])
     monkeypatch.setattr(site_state.pwd, "getpwnam", lambda name: {}[name])
     return Host(tmp_path / "srv/shop", tmp_path / "nginx", capsys)
@@ -180,13 +190,102 @@ def test_limits_of_nginx(host: Host, text: str, limits: tuple[int, int]) -> None
     assert (nginx["worker_connections"], nginx["worker_rlimit_nofile"]) == limits
 
 
-@pytest.mark.parametrize("page", ["sites-enabled/default", "conf.d/default.conf"])
-def test_welcome_pages_of_nginx(host: Host, page: str) -> None:
-    """Those that are there, by their full path."""
-    path = host.nginx / page
+WELCOME = "server { listen 80 default_server; return 200 Welcome; }\n"
+
+
+def has_welcome_page(host: Host, page: str, text: str) -> None:
+    """Install the package's page, with its checksum in dpkg's status, and then have this text in it."""
+    path = (host.nginx / page.replace("sites-enabled", "sites-available")).resolve()
     path.parent.mkdir(parents=True)
-    path.write_text("")
-    assert host.read()["nginx"]["welcome_pages"] == [str(path)]
+    path.write_text(text)
+    if page.startswith("sites-enabled"):
+        (host.nginx / page).parent.mkdir()
+        (host.nginx / page).symlink_to(path)
+    recorded = hashlib.md5(WELCOME.encode(), usedforsecurity=False).hexdigest()
+    (host.root.parents[1] / "dpkg").write_text(f"Package: nginx-common\nConffiles:\n {path} {recorded}\n /etc/x 0\n")
+    (host.nginx / "nginx.conf").write_text("http { include conf.d/*.conf; include sites-enabled/*; }\n")
+
+
+@pytest.mark.parametrize("page", ["sites-enabled/default", "conf.d/default.conf"])
+def test_the_welcome_page_of_nginx(host: Host, page: str) -> None:
+    """It is there as its package installed it; its default server is in nobody's way."""
+    has_welcome_page(host, page, WELCOME)
+    nginx = host.read()["nginx"]
+    assert (nginx["welcome_pages"], nginx["default_servers"]) == ([page], {})
+
+
+@pytest.mark.parametrize("page", ["sites-enabled/default", "conf.d/default.conf"])
+def test_a_welcome_page_that_somebody_changed(host: Host, page: str) -> None:
+    """It is theirs now, and so is its default server."""
+    has_welcome_page(host, page, "# ours\n" + WELCOME)
+    nginx = host.read()["nginx"]
+    assert (nginx["welcome_pages"], nginx["default_servers"]) == ([], {"80": f"/etc/nginx/{page}:2"})
+
+
+def test_a_file_by_the_name_of_a_welcome_page(host: Host) -> None:
+    """It is somebody's where no package has installed it."""
+    (host.nginx / "sites-enabled").mkdir(parents=True)
+    (host.nginx / "sites-enabled/default").write_text(WELCOME)
+    assert host.read()["nginx"]["welcome_pages"] == []
+
+
+def test_what_nginx_has_of_other_sites(host: Host) -> None:
+    """Default servers, addresses of their own, and which sites of this collection have TLS."""
+    for name, text in {
+        "nginx.conf": "http { include /etc/nginx/conf.d/*.conf;\n include sites-enabled/*; }\n",
+        "conf.d/pitcrew.conf": "server { listen 80 default_server; listen 443 ssl default_server; }",
+        "conf.d/blog.conf": "upstream blog { server unix:/x; }\nserver { listen 443 ssl; listen 10.0.0.1:443 ssl; }",
+        "conf.d/shop.conf": "upstream shop { server unix:/x; }\nserver { listen 80; }",
+        "conf.d/own.conf": "upstream backend { server unix:/x; }\nserver { listen 443 ssl; listen [::1]:80; }",
+        "sites-enabled/old": "server {\n  listen 10.0.0.1:80;\n  listen [::]:80 default_server;\n}",
+        "sites-available/off": "server { listen 80 default_server; }",
+    }.items():
+        (host.nginx / name).parent.mkdir(parents=True, exist_ok=True)
+        (host.nginx / name).write_text(text)
+    nginx = host.read()["nginx"]
+    assert nginx["default_servers"] == {"[::]:80": "/etc/nginx/sites-enabled/old:3"}
+    assert nginx["addresses"] == ["10.0.0.1:80", "[::1]:80"]
+    assert nginx["tls_sites"] == ["blog"]
+
+
+def test_names_that_other_files_have(host: Host) -> None:
+    """Those that nginx reads before the site's own, on the ports of web servers."""
+    (host.nginx / "conf.d").mkdir(parents=True)
+    (host.nginx / "nginx.conf").write_text("http { include conf.d/*.conf; server { server_name main.test; } }")
+    for name, text in {
+        "app": "server { server_name Shop.test www.shop.test;\nlocation / { } }\n"
+        "server { listen 443 ssl; server_name b.test; }",
+        "metrics": "server { listen 127.0.0.1:8080; server_name metrics.test; }\n"
+        "server { listen [::]:80; server_name shop.test; }",
+        "shop": "server { server_name own.test; }",
+        "zoo": "server { server_name zoo.test; }",
+    }.items():
+        (host.nginx / f"conf.d/{name}.conf").write_text(text)
+    assert host.read()["nginx"]["names_before"] == {
+        "shop.test": "/etc/nginx/conf.d/app.conf:1",
+        "www.shop.test": "/etc/nginx/conf.d/app.conf:1",
+        "b.test": "/etc/nginx/conf.d/app.conf:3",
+    }
+
+
+def test_who_else_listens(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the ports of web servers, besides nginx, whose main process is known."""
+    asked = []
+    holder = {"port": 80, "program": "apache2", "pid": 123, "unit": "apache2.service"}
+    monkeypatch.setattr(nginx_state, "other_listeners", lambda *said: asked.append(said) or [holder])
+    monkeypatch.setattr(nginx_state, "has_ipv6", lambda: False)
+    (host.nginx.parent / "nginx.pid").write_text("4194305\n")
+    nginx = host.read()["nginx"]
+    assert (nginx["other_listeners"], nginx["ipv6"]) == ([holder], False)
+    assert asked == [((80, 443), "nginx", "4194305")]
+
+
+def test_nginx_that_was_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of it are its files."""
+    host.nginx.mkdir()
+    (host.nginx / "nginx.conf").write_text("events { }\n")
+    monkeypatch.setattr(nginx_state, "NGINX_PROGRAM", host.nginx / "nginx")
+    assert host.read()["nginx"]["installed"] is False
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
+from ansible_collections.pitcrew.django.plugins.module_utils import nginx_log
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
@@ -84,6 +86,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Give a host that never had the site."""
     monkeypatch.setattr(host_module, "UNITS", tmp_path / "system")
     monkeypatch.setattr(host_module, "RUN", tmp_path)
+    monkeypatch.setattr(nginx_log, "ERROR_LOG", tmp_path / "error.log")
     monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
     site = Site(HostedSite("shop", str(tmp_path / "shop")), capsys)
     monkeypatch.setattr(module, "Systemd", lambda _run: site)
@@ -316,3 +319,25 @@ def test_a_size_that_is_none(site: Site, size: str) -> None:
 
 def test_what_could_not_be_found_out_is_told_first(site: Site) -> None:
     assert site.look(problems=["Plan: no plan"], workers=None)["complaints"] == ["Plan: no plan"]
+
+
+def test_answers_with_long_headers(site: Site) -> None:
+    """Their cause is in nginx's log alone: those of the last day are told, unless the slot went live since."""
+
+    def line(hours_ago: int) -> str:
+        at = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(time.time() - 3600 * hours_ago))
+        words = "upstream sent too big header while reading response header from upstream, client: 192.0.2.1, server: x"
+        where = f'upstream: "http://unix:{site.hosted.root}/live/http.sock:/{hours_ago}/", host: "x"'
+        return f'{at} [error] 7#7: *1 {words}, request: "GET /{hours_ago}/ HTTP/1.1", {where}\n'
+
+    nginx_log.ERROR_LOG.write_text("".join(map(line, (30, 5, 3, 1))))
+    [complaint] = site.look()["complaints"]
+    assert complaint == (
+        "nginx made a 502 of 3 answers with more than 32k of headers, the last one to GET /1/: "
+        "send fewer or smaller cookies, or a shorter Content-Security-Policy"
+    )
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2 * 3600))
+    with site.hosted.releases.history_file.open("a") as file:
+        file.write(json.dumps({"at": at, "release": "r2", "slot": "blue"}) + "\n")
+    [complaint] = site.look()["complaints"]
+    assert complaint.startswith("nginx made a 502 of 1 answers with")

@@ -1,0 +1,287 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nginx
+short_description: Test files of nginx together, and have nginx run with them
+version_added: 0.1.0
+description:
+  - Has nginx test the files together with everything else in C(/etc/nginx) before any of them takes its place. The test
+    sees a copy there, and nothing else does.
+  - Installs all of them or none. If nginx does not start or reload with them, the previous files are put back.
+  - A failure shows what nginx itself says about it.
+  - Only ever raises limits, since all sites of a host share them. C(server_names_hash_bucket_size), which has to be
+    higher for a long host name or nginx does not start, follows from the host names in all files.
+author:
+  - The pitcrew.django maintainers (@pitcrew)
+attributes:
+  check_mode:
+    description: Tests the files if nginx is installed, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows how the files change.
+    support: full
+options:
+  files:
+    description: The content of each file by its path below C(/etc/nginx).
+    type: dict
+    default: {}
+  absent:
+    description: Files and links below C(/etc/nginx) that nginx is not to read any more.
+    type: list
+    elements: str
+    default: []
+  limits:
+    description: Directives of C(nginx.conf) with the numbers that they have to have at least.
+    type: dict
+    default: {}
+  cures:
+    description:
+      - What to do about an error, by a part of nginx's message. The first that occurs in the message is shown with it.
+    type: dict
+    default: {}
+  state:
+    description: V(tested) only has nginx test the files; with V(current), it runs with them as well.
+    type: str
+    choices: [current, tested]
+    default: current
+  reload:
+    description: Whether to reload nginx even if no file changes.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Test the site's configuration
+  pitcrew.django.nginx:
+    files:
+      conf.d/shop.conf: "{{ lookup('ansible.builtin.template', 'shop.conf.j2') }}"
+    state: tested
+
+- name: Have nginx serve the site
+  pitcrew.django.nginx:
+    files:
+      conf.d/shop.conf: "{{ lookup('ansible.builtin.template', 'shop.conf.j2') }}"
+    absent: [sites-enabled/default]
+    limits:
+      worker_connections: 16384
+"""
+
+RETURN = r"""
+files:
+  description: The files that differ, by their paths below C(/etc/nginx).
+  returned: success
+  type: list
+  elements: str
+"""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_config import HOME, Directive, raised, read
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import end_of_log, length_of_log
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import NGINX_PROGRAM, default_servers
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+
+NGINX = HOME
+UNIT = "nginx.service"
+BUCKET = "server_names_hash_bucket_size"
+# In a mount namespace of its own, the copy is where nginx looks for its files and where its messages say they are.
+TEST = 'mount --bind "$0" "$1" && exec "$2" -t -q'
+# How long nginx may take to start its workers anew once it has read its files; it tries to bind for 2.5 s.
+PATIENCE_S = 10
+POLL_S = 0.05
+
+Run = Callable[[list[str]], "tuple[int, str, str]"]
+
+
+class NginxError(Exception):
+    """nginx does not accept the files, or does not run with them; the message has its own words."""
+
+
+def bucket_size(directives: list[Directive]) -> int:
+    """The server_names_hash_bucket_size that these directives need, or 0 if nginx's default of 64 bytes is enough.
+
+    In the hash a name takes a pointer, and two bytes for its length and its letters, rounded up to a pointer's size.
+    A bucket ends with another pointer (NGX_HASH_ELT_SIZE and ngx_hash_init in ngx_hash.c).
+    """
+    names = [name for directive in directives if directive.name == "server_name" for name in directive.arguments]
+    longest = max((len(name) for name in names if not name.startswith("~")), default=0)
+    least = 8 + -(-(longest + 2) // 8) * 8 + 8
+    return 1 << (least - 1).bit_length() if least > 64 else 0
+
+
+def emergencies(text: str) -> list[str]:
+    """What nginx says of errors that keep it from running, without the time, and each once."""
+    found = re.findall(r"\[(?:emerg|alert)\] (?:\d+#\d+: )?(?:\*\d+ )?(.+)", text)
+    return list(dict.fromkeys(found))
+
+
+class Configuration:
+    """The files of nginx as they are, and as they are to be."""
+
+    def __init__(self, said: dict[str, Any], run: Run) -> None:
+        self.said = said
+        self.run = run
+        # New texts by their paths below /etc/nginx; None for what is to go.
+        self.changes: dict[str, str | None] = {
+            path: text for path, text in said["files"].items() if read_text(NGINX / path) != text
+        }
+        self.changes.update({path: None for path in said["absent"] if present(NGINX / path)})
+
+    def test(self) -> list[str]:
+        """Raise the limits, and have nginx test all files in a copy; return what is worth knowing about them.
+
+        Raises NginxError if nginx does not accept it.
+        """
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory)
+            rc, out, err = self.run(["cp", "-a", f"{NGINX}/.", directory])
+            if rc != 0:
+                raise NginxError(err or out)
+            for path, text in self.changes.items():
+                replace(copy / path, text)
+            directives = list(read(copy))
+            for name, least in {**self.said["limits"], BUCKET: bucket_size(directives)}.items():
+                # Where it is, or else nginx.conf.
+                file = next((found.file for found in directives if found.name == name), str(HOME / "nginx.conf"))
+                self._raise(copy, file.removeprefix(f"{HOME}/"), name, int(least))
+            rc, out, err = self.run(["unshare", "--mount", "sh", "-c", TEST, directory, str(NGINX), str(NGINX_PROGRAM)])
+        if rc != 0:
+            raise NginxError(self._refusal(out + err))
+        others = default_servers(directives, {str(HOME / path) for path in self.said["files"]})
+        return re.findall(r"\[warn\] (?:\d+#\d+: )?(.+)", out + err) + [
+            f"{place} is the default server of {where}, and gets the requests for hosts that no site serves"
+            for where, place in others.items()
+        ]
+
+    def _raise(self, copy: Path, path: str, name: str, least: int) -> None:
+        before = read_text(copy / path) or ""
+        if (after := raised(before, name, least)) != before:
+            self.changes[path] = after
+            replace(copy / path, after)
+
+    def _refusal(self, words: str) -> str:
+        """What nginx objects to, the line that it names, and what to do about it."""
+        errors = emergencies(words) or [words.strip()]
+        cure = next((cure for part, cure in self.said["cures"].items() if part and part in errors[0]), None)
+        if place := re.search(rf"in {re.escape(str(HOME))}/(\S+):(\d+)", errors[0]):
+            text = self.changes.get(place[1]) or read_text(NGINX / place[1]) or ""
+            errors[1:1] = [f"    {line.strip()}" for line in text.splitlines()[int(place[2]) - 1 :][:1]]
+            if cure is None and place[1] not in self.said["files"]:
+                cure = f"{HOME / place[1]} is not a file of this collection: correct it on the host"
+        return "\n".join(errors + ([f"{cure}."] if cure else []))
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Install the files; put the previous ones back if what is done with them fails."""
+        # A file that somebody keeps elsewhere stays there; a link that is to go is not followed.
+        places = [NGINX / path if text is None else (NGINX / path).resolve() for path, text in self.changes.items()]
+        with tempfile.TemporaryDirectory() as directory:
+            kept = [Path(directory) / str(number) for number in range(len(places))]
+            for place, copy in zip(places, kept, strict=True):
+                if present(place):
+                    shutil.copy2(place, copy, follow_symlinks=False)
+            try:
+                for place, text in zip(places, self.changes.values(), strict=True):
+                    replace(place, text)
+                yield
+            except BaseException:
+                for place, copy in zip(places, kept, strict=True):
+                    place.unlink(missing_ok=True)
+                    if present(copy):
+                        shutil.copy2(copy, place, follow_symlinks=False)
+                raise
+
+    def diff(self) -> list[dict[str, str]]:
+        """How the files change, as Ansible shows it."""
+        return [
+            {
+                "before_header": str(NGINX / path),
+                "after_header": str(NGINX / path),
+                "before": read_text(NGINX / path) or "",
+                "after": text or "",
+            }
+            for path, text in self.changes.items()
+        ]
+
+
+def present(path: Path) -> bool:
+    """Whether there is a file, or a link, even one that leads nowhere."""
+    return path.is_symlink() or path.exists()
+
+
+def replace(path: Path, text: str | None) -> None:
+    """Write a file that everybody may read, or remove it."""
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text, 0o644)
+
+
+def serve(systemd: Systemd) -> None:
+    """Start nginx, or have it read its files again, and wait until it has; from now on it starts with the host.
+
+    Raises NginxError if it does not.
+    """
+    before, logged = set(systemd.show(UNIT).processes), length_of_log()
+    objection = systemd.order("reload-or-restart", UNIT)
+    if objection is not None:
+        journal = systemd.journal(UNIT)
+        raise NginxError("\n".join(emergencies(journal)) or journal or objection)
+    deadline = time.monotonic() + PATIENCE_S
+    # The order is done once nginx has been told to reload. New workers are the proof that it has been able to.
+    while not set(systemd.show(UNIT).processes) - before:
+        time.sleep(POLL_S)
+        if time.monotonic() > deadline:
+            words = emergencies(end_of_log(logged))
+            raise NginxError("\n".join(words) or f"it has started no workers in {PATIENCE_S} s")
+    if systemd.properties(UNIT, "UnitFileState")["UnitFileState"] != "enabled":
+        systemd.order("enable", UNIT)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "dict", "default": {}},
+            "absent": {"type": "list", "elements": "str", "default": []},
+            "limits": {"type": "dict", "default": {}},
+            "cures": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["current", "tested"], "default": "current"},
+            "reload": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    said = module.params
+    configuration = Configuration(said, module.run_command)
+    changed, task = False, "nginx does not accept its new configuration"
+    try:
+        # Check mode has not installed it.
+        if not module.check_mode or NGINX_PROGRAM.exists():
+            for warning in configuration.test():
+                module.warn(f"nginx: {warning}")
+        changed = said["state"] == "current" and (bool(configuration.changes) or said["reload"])
+        diff = configuration.diff() if changed else []
+        if changed and not module.check_mode:
+            task = "nginx does not run with its new configuration"
+            with configuration.installed():
+                serve(Systemd(module.run_command))
+    except NginxError as error:
+        module.fail_json(msg=f"{task}: {error}\nIts files are as they were.")
+    module.exit_json(changed=changed, files=[*configuration.changes], diff=diff)
+
+
+if __name__ == "__main__":
+    main()
