@@ -18,8 +18,8 @@ description:
   - A candidate that passes goes live by one rename of the link. The old slot then finishes the requests it has
     accepted, and stops.
   - A candidate that does not pass is stopped and removed, and so is its release if it never served. The link, the live
-    slot's files and what starts at boot are then as they were before, and the module fails with the reason and the end
-    of the journal.
+    slot's files and what starts at boot are then as they were before, and the module fails with the reason, and with
+    what the candidate wrote to the journal, down to its last exception.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -212,6 +212,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     write_file,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
@@ -227,7 +228,7 @@ POLL_S = 0.1
 MODES = {"environment": 0o600, "secrets": 0o600}
 
 
-class Refused(Exception):
+class Refused(Refusal):
     """The candidate did not pass; the message says why."""
 
 
@@ -249,7 +250,7 @@ class Switch:
         }
         self.room = WaitingRoom(self.site, systemd)
         self.seconds: dict[str, float] = {}
-        self.last_words = "(it was not started)"
+        self.details: list[str] = []
 
     # What there is to do
 
@@ -333,7 +334,7 @@ class Switch:
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
         if complaint := self.systemd.order("start", slot.unit):
-            raise Refused(f"it does not start: {complaint}")
+            raise Refused(self.end_of(slot) or f"it does not start: {complaint}")
         question = Question(
             address=f"unix:{slot.socket}",
             protocol=slot.protocol,
@@ -350,21 +351,30 @@ class Switch:
             if objection is None:
                 return
             unit = self.systemd.show(slot.unit)
-            if unit.stopped or unit.restarts:
-                raise Refused("its processes end as soon as they have started")
+            # systemd calls it activating again while it waits to restart it.
+            if not unit.running or unit.restarts:
+                raise Refused(self.end_of(slot) or "its processes exited right after their start")
             now = time.monotonic()
             if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
                 raise Refused(objection)
             time.sleep(POLL_S)
 
+    def end_of(self, slot: Slot) -> str | None:
+        """How the processes of the slot ended right after their start, in a sentence, if systemd knows."""
+        ended = self.systemd.how_it_ended(slot.unit)
+        if ended == "timeout":
+            return f"it is not ready {self.params['boot_timeout']} s after its start (site_boot_timeout)"
+        return f"its processes exited right after their start ({ended})" if ended else None
+
     def bring_up(self) -> None:
         """Start the candidate and make it the live slot; stop it again if it does not pass."""
+        began = time.time()
         try:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit):
-            self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
+            self.details = [of_unit(self.candidate.unit, self.systemd.journal(self.candidate.unit, began))]
             with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
             raise
@@ -485,10 +495,7 @@ class Switch:
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
                 keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
-            raise Refused(
-                f"The end of its journal:\n{self.last_words}\n\n"
-                f"Release {self.release.id} is refused, {keeps}: {refusal}."
-            ) from None
+            raise Refused(f"Release {self.release.id} is refused, {keeps}: {refusal}", *self.details) from None
         try:
             self.enable()
             self.record(self.candidate)
@@ -501,13 +508,14 @@ class Switch:
 
     def settle(self, live: Slot) -> None:
         """Bring the site back to a settled state after a run that was cut off, or after an operator stopped it."""
+        began = time.time()
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
         except Refused as refusal:
             raise Refused(
-                f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
-                f"Release {self.release.id}, which is live, does not come up again: {refusal}"
+                f"Release {self.release.id}, which is live, does not come up again: {refusal}",
+                of_unit(live.unit, self.systemd.journal(live.unit, began)),
             ) from None
         self.enable()
         self.record(live)
@@ -579,7 +587,7 @@ def main() -> None:
         with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, NotAsPlannedError, Busy, ValueError, OSError) as error:
-        module.fail_json(msg=str(error).rstrip(".") + ".")
+        module.fail_json(msg=message(error))
     module.exit_json(**result)
 
 
