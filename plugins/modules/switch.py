@@ -17,9 +17,9 @@ description:
     and runs the right release.
   - A candidate that passes goes live by one rename of the link. The old slot then finishes the requests it has
     accepted, and stops.
-  - A candidate that does not pass is stopped and removed, and so is its release if it never served. The link, the live
-    slot's files and what starts at boot are then as they were before, and the module fails with the reason, and with
-    what the candidate wrote to the journal, down to its last exception.
+  - A candidate that does not pass is stopped and removed, and so is its release if it never served, unless
+    O(keep_refused) is set. The link, the live slot's files and what starts at boot are then as they were before. The
+    module fails with the reason, and with what the candidate wrote to the journal, down to its last exception.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -80,6 +80,16 @@ options:
     description: How many releases that have served to keep on disk, including the live one.
     type: int
     default: 5
+  keep_refused:
+    description:
+      - Whether a refused release that never served stays on disk, for looking at, until a switch succeeds. It cannot be
+        started, and the message says how to run its C(manage.py).
+    type: bool
+    default: false
+  project:
+    description: The directory of C(manage.py), relative to the source; to name it in that message.
+    type: str
+    default: ""
   overlap:
     description:
       - Whether the host has memory for both slots at once. If not, the old slot finishes the requests it has accepted
@@ -412,12 +422,18 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the candidate, which has stopped, and its release if that never served."""
+        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
-        if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
+        if self.release.id in {self.live and self.live.release, *self.site.releases.served()}:
+            return
+        if not self.params["keep_refused"]:
             self.release.remove()
+        elif kept := self.release.set_aside(
+            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"])
+        ):
+            self.details.insert(0, kept)
 
     def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
         """Check that visitors get the release through the proxy, from the planned workers, and release the lock.
@@ -570,6 +586,8 @@ def main() -> None:
             "patience": {"type": "int", "default": 5},
             "drain_timeout": {"type": "int", "default": 35},
             "keep": {"type": "int", "default": 5},
+            "keep_refused": {"type": "bool", "default": False},
+            "project": {"type": "str", "default": ""},
             "overlap": {"type": "bool", "default": True},
             "waiting_room": {
                 "type": "dict",

@@ -8,7 +8,7 @@ import os
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
-from switch_site import Behaviour, Site
+from switch_site import SECRET, Behaviour, Site
 
 # A candidate that does not pass
 
@@ -129,6 +129,40 @@ def test_the_release_that_serves_is_kept_when_its_environment_is_refused(site: S
     assert "Release r1 is refused, release r1 keeps serving: " in answer["msg"]
     assert site.tree() == before
     assert site.at_rest()
+
+
+def test_a_refused_release_can_be_kept(site: Site) -> None:
+    """Its slot goes as always; where the release is comes before its journal. The next one that serves removes it."""
+    site.deploy("r1")
+    before = site.tree()
+    site.host.behaviours["r2"] = Behaviour(active="failed", listens=False)
+    python = site.build("r2") / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    message = site.deploy("r2", keep_refused=True, project="web")["msg"]
+    kept = str(site.root / "releases/r2")
+    refused, where, journal = message.split("\n\n")
+    assert refused.startswith("Release r2 is refused, release r1 keeps serving: ")
+    assert where.startswith(f"It is kept in {kept} until a deploy succeeds (site_keep_refused).")
+    assert f"{kept}/app/web" in where
+    assert f"EnvironmentFile={site.root}/live/secrets" in where
+    assert journal.startswith("The journal of shop@green:\n")
+    assert SECRET not in message
+    assert {path: text for path, text in site.tree().items() if not path.startswith(kept)} == before
+    assert (site.root / "releases/r2/environment").read_text() == (site.root / "live/environment").read_text()
+    assert SECRET not in "".join(text for path, text in site.tree().items() if path.startswith(kept))
+    assert "site_release: 'r2' is not on this host, which has r1" in site.run("r2")["msg"]
+    site.deploy("r3")
+    assert not (site.root / "releases/r2").exists()
+
+
+def test_a_release_that_served_is_not_set_aside(site: Site) -> None:
+    """It is kept for a rollback as it is."""
+    site.deploy("r1")
+    site.deploy("r2")
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (500, ""))
+    assert "site_keep_refused" not in site.deploy("r1", keep_refused=True)["msg"]
+    assert (site.root / "releases/r1/release.json").exists()
 
 
 def test_a_slot_that_cannot_be_written_is_refused(site: Site) -> None:
@@ -273,6 +307,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "patience": 5,
                 "drain_timeout": 9,
                 "keep": 5,
+                "keep_refused": False,
                 "overlap": True,
             }
             | site.said
