@@ -32,8 +32,8 @@ def message(error: Exception) -> str:
 
 
 def of_unit(unit: str, journal: str) -> str:
-    """Return the detail of a refusal that shows the journal of a unit."""
-    return f"The journal of {unit.removesuffix('.service')}:\n{journal or '(empty)'}"
+    """Return the detail of a refusal that shows the journal of a unit, or the end of it."""
+    return f"The journal of {unit.removesuffix('.service')}:\n{excerpt(journal) or '(empty)'}"
 
 
 def excerpt(journal: str, limit: int = LINES_SHOWN) -> str:

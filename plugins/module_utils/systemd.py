@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.pitcrew.django.plugins.module_utils.journal import excerpt
-
 __all__ = ["Systemd", "Unit"]
 
 LINES_READ = 2000
@@ -98,14 +96,14 @@ class Systemd:
         return f"{words} {found['ExecMainStatus']}" if words else ""
 
     def journal(self, unit: str, since: float | None = None) -> str:
-        """The end of what the unit has written since a time in seconds since the epoch, or else in its latest run."""
+        """What the unit has written since a time, in seconds since the epoch, or else in its latest run."""
         # On a busy host, its latest output may not have reached the journal yet.
         self._run(["journalctl", "--sync"])
         invocation = self.show(unit).invocation
         latest = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"--unit={unit}"
         written = self._read_journal(f"--unit={unit}", f"--since=@{int(since)}") if since is not None else ""
         # Nothing since then: the clock was set meanwhile.
-        return excerpt(written or self._read_journal(latest, f"--lines={LINES_READ}"))
+        return written or self._read_journal(latest, f"--lines={LINES_READ}")
 
     def _read_journal(self, *which: str) -> str:
         _rc, out, _err = self._run(["journalctl", *which, "--output=cat", "--no-pager", "--quiet"])

@@ -9,6 +9,8 @@ urlpatterns = [
     path("wait/", views.wait),
     path("echo/", views.echo),
     path("hang/", views.hang),
+    path("fail/", views.fail),
+    path("fail-later/", views.fail_later),
     path("memory/", views.memory),
     path("seen/", views.seen),
     path("stream/", views.stream),

@@ -107,3 +107,12 @@ def test_a_message_begins_with_its_sentence() -> None:
         "It is refused: status 3.\n\nThe journal of shop@green:\none\ntwo\n\nThe journal of shop@blue:\n(empty)"
     )
     assert message(OSError("No space left.")) == "No space left."
+
+
+def test_the_journal_of_a_unit_is_its_end() -> None:
+    """As many lines as a person reads."""
+    assert of_unit("shop@green.service", "\n".join(log(70))).splitlines() == [
+        "The journal of shop@green:",
+        "[10 lines left out]",
+        *log(70)[10:],
+    ]

@@ -184,12 +184,6 @@ def test_the_journal_since_a_moment(since: str, shown: str) -> None:
     assert ["journalctl", "--unit=shop@blue.service", "--since=@1750000000", *READ] in run.seen
 
 
-def test_a_long_journal() -> None:
-    """Its end is shown."""
-    run = Commands({"systemctl": (0, "", ""), "journalctl": (0, "line\n" * 500, "")})
-    assert Systemd(run).journal("shop@blue.service") == "[440 lines left out]\n" + "\n".join(["line"] * 60)
-
-
 @pytest.mark.parametrize(
     ("output", "count"),
     [
