@@ -79,8 +79,8 @@ def writes(handler, record, error):
     )
 
 
-class ServersOwn(logging.Logger):
-    """A logger that a project with `disable_existing_loggers` does not silence."""
+class AlwaysEnabled(logging.Logger):
+    """A logger that a project's LOGGING with `disable_existing_loggers` does not silence."""
 
     @property
     def disabled(self):
@@ -89,20 +89,20 @@ class ServersOwn(logging.Logger):
 
     @disabled.setter
     def disabled(self, value):
-        """Ignore the project's wish, which was not meant for the server."""
+        """Ignore what was meant for loggers of the project's libraries."""
 
 
 def keep_enabled(*names):
-    """Create loggers of the server, before the server and the project use them, that stay enabled."""
+    """Create the server's own loggers, before anything uses them, such that they stay enabled."""
     usual = logging.getLoggerClass()
-    logging.setLoggerClass(ServersOwn)
+    logging.setLoggerClass(AlwaysEnabled)
     for name in names:
         logging.getLogger(name)
     logging.setLoggerClass(usual)
 
 
 def with_traceback(function):
-    """Have gunicorn's main process write the traceback of a RuntimeError, of which it shows only the message."""
+    """Have gunicorn's main process write the traceback of a RuntimeError: on its own it writes only the message."""
 
     @wraps(function)
     def run(*arguments):
