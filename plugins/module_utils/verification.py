@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import Question, ask
-from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["VERIFY_SPEC", "NotAsPlannedError", "Verification"]
@@ -27,7 +28,7 @@ VERIFY_SPEC = {
 }
 
 
-class NotAsPlannedError(Exception):
+class NotAsPlannedError(Refusal):
     """The site is live, but not as planned; the message says in what way."""
 
 
@@ -47,15 +48,16 @@ class Verification:
 
         Raises NotAsPlannedError if that takes too long.
         """
-        self._wait_for(self._objection, self.timeout)
+        self._wait_for(self._objection, self.timeout, self.site.live)
         if self.question.release is not None:  # A balancer has no slots.
-            self._wait_for(self._remains, self.stop_timeout)
+            self._wait_for(self._remains, self.stop_timeout, self.site.idle)
 
-    def _wait_for(self, look: Callable[[], str | None], patience_s: float) -> None:
+    def _wait_for(self, look: Callable[[], str | None], patience_s: float, slot: Slot | None) -> None:
         deadline = time.monotonic() + patience_s
         while found := look():
             if time.monotonic() > deadline:
-                raise NotAsPlannedError(f"The site is live, but not as planned: {found}.")
+                journal = [of_unit(slot.unit, self.systemd.journal(slot.unit))] if slot else []
+                raise NotAsPlannedError(f"The site is live, but not as planned: {found}", *journal)
             time.sleep(POLL_S)
 
     def _objection(self) -> str | None:

@@ -19,7 +19,7 @@ description:
   - Warnings of C(check --deploy) become Ansible warnings; errors are fatal.
   - Afterwards the release belongs to root, so that the site's process cannot change its own code, and its description
     is written to C(release.json). A release without that file is unfinished.
-  - A release whose build fails is removed.
+  - A release whose build fails is removed, unless O(keep_refused) is set.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -140,6 +140,12 @@ options:
     description: How many of these copies to keep, in C(backups) below O(state).
     type: int
     default: 5
+  keep_refused:
+    description:
+      - Whether a release whose build fails stays on disk, for looking at, if its packages are installed. No later run
+        takes it for built, and the message says how to run its C(manage.py).
+    type: bool
+    default: false
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -488,7 +494,11 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
     try:
         return build.build(finished)
     except (Failed, ValueError, OSError, RecursionError) as error:
-        if finished is None:
+        kept = ""
+        if finished is None and module.params["keep_refused"]:
+            said = module.params
+            kept = build.release.set_aside(said["user"], said["project"], said["environment"], bool(said["secrets"]))
+        elif finished is None:
             build.release.remove()
         written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
         state = (
@@ -496,7 +506,8 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
             if build.migrated
             else "the site is as it was"
         )
-        module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.")
+        kept = f"\n\n{kept}" if kept else ""
+        module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.{kept}")
 
 
 def make_directories(release: Path, params: dict[str, Any]) -> None:
@@ -538,6 +549,7 @@ def main() -> None:
             "statement_timeout": {"type": "int", "default": 600},
             "backup": {"type": "bool", "default": False},
             "backups_kept": {"type": "int", "default": 5},
+            "keep_refused": {"type": "bool", "default": False},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
         },

@@ -76,6 +76,7 @@ workers:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import message
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
     VERIFY_SPEC,
@@ -109,7 +110,7 @@ def main() -> None:
     try:
         verification.run()
     except NotAsPlannedError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=message(error))
     module.exit_json(changed=False, workers=said["workers"])
 
 

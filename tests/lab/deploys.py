@@ -35,8 +35,8 @@ class Play:
 
     @property
     def end(self) -> str:
-        """The last lines: what is still visible on a screen."""
-        return "\n".join(self.output.splitlines()[-45:])
+        """The last lines: the refusal, which begins with its cause and goes on with up to 60 lines of a journal."""
+        return "\n".join(self.output.splitlines()[-100:])
 
     @property
     def words(self) -> str:

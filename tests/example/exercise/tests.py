@@ -59,6 +59,12 @@ class Exercise(TestCase):
             assert self.client.get("/exercise/hang/").json()["seconds"] == 3600
         sleep.assert_called_once_with(3600)
 
+    def test_fail(self) -> None:
+        """Nothing catches what they raise."""
+        for address in ("fail", "fail-later"):
+            with self.subTest(address), self.assertRaisesMessage(LookupError, "There are no wheels"):
+                self.client.get(f"/exercise/{address}/")
+
     def test_cpu_takes_processor_time(self) -> None:
         """It works where wait sleeps."""
         start = time.thread_time()

@@ -685,11 +685,40 @@ def test_limits_of_the_unit_are_the_plan_s(rendered: dict[str, dict[str, Any]], 
 # gunicorn
 
 
-def settings(text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Execute gunicorn's configuration, as gunicorn does."""
+def play_modules(monkeypatch: pytest.MonkeyPatch, modules: dict[str, dict[str, Any]]) -> None:
+    """Have modules to import, with what is in them."""
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None) -> dict[str, Any]:
+    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors."""
+    done = [] if done is None else done
+
+    class Application:
+        """Gunicorn's, which loads the site's."""
+
+        def load(self) -> None:
+            """Load nothing."""
+
+    def with_traceback(function: Callable[..., Any]) -> Callable[..., Any]:
+        done.append(f"{function.__name__} has its traceback written")
+        return function
+
+    errors = {
+        "keep_enabled": lambda *names: done.append(f"{' and '.join(names)} kept enabled"),
+        "show_errors": lambda: done.append("errors shown"),
+        "with_traceback": with_traceback,
+    }
+    gunicorn = {"gunicorn": {}, "gunicorn.app": {}, "gunicorn.app.wsgiapp": {"WSGIApplication": Application}}
+    play_modules(monkeypatch, {"site_errors": errors, **gunicorn})
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/shop-blue")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/gunicorn.conf.py"}
     exec(compile(text, "gunicorn.conf.py", "exec"), found)
+    assert sys.path[-1] == "/srv/shop/slots/blue"
     return found
 
 
@@ -744,7 +773,7 @@ def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, 
 def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside what the application says, its errors included."""
     monkeypatch.setenv("SITE_RELEASE", "r1")
-    started = []
+    started: list[Any] = []
 
     def application(environ: dict[str, str], start_response: Callable[..., None]) -> list[bytes]:
         start_response("200 OK", [("Content-Type", environ["type"])])
@@ -753,8 +782,11 @@ def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.Monk
 
     worker = SimpleNamespace(wsgi=application)
     monkeypatch.setattr("gc.freeze", lambda: started.append("frozen"))
-    settings(render("plain", "gunicorn"), monkeypatch)["post_worker_init"](worker)
-    assert started.pop() == "frozen"
+    found = settings(render("plain", "gunicorn"), monkeypatch, started)
+    started.clear()
+    found["post_worker_init"](worker)
+    assert started == ["errors shown", "frozen"]
+    started.clear()
     assert worker.wsgi({"type": "text/plain"}, lambda *said: started.append(said)) == [b"body"]
     assert started == [
         ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "r1")], None),
@@ -780,13 +812,31 @@ def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pyt
         "django.urls": {"get_resolver": Resolver},
         "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
     }
-    for name, content in played.items():
-        module = ModuleType(name)
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, name, module)
+    play_modules(monkeypatch, played)
     server = SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
     found = settings(render("plain", "gunicorn"), monkeypatch)
     monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
     found["when_ready"](server)
     found["pre_fork"](server, None)
     assert done == ["URLs loaded", "connections closed", "frozen"][0 if preload else 2 :]
+
+
+@pytest.mark.parametrize(("site", "functions"), [("plain", ["load", "when_ready"]), ("own", ["when_ready"])])
+def test_errors_of_gunicorn_itself(
+    render: Render, monkeypatch: pytest.MonkeyPatch, site: str, functions: list[str]
+) -> None:
+    """Its loggers stay enabled before anything can use them; its main process tells why loading fails.
+
+    Without preloading, workers load, and gunicorn writes their tracebacks itself.
+    """
+    done: list[str] = []
+    settings(render(site, "gunicorn"), monkeypatch, done)
+    assert done == [
+        "gunicorn.access and gunicorn.error kept enabled",
+        *(f"{function} has its traceback written" for function in functions),
+    ]
+
+
+def test_the_journal_s_rate_limit_is_in_force(render: Render) -> None:
+    """A flood of tracebacks does not fill the disk: the unit leaves journald's limit for it as it is."""
+    assert not re.search("LogRateLimit|StandardOutput|StandardError|LogNamespace", render("plain", "unit"))

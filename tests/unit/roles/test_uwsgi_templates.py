@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_templates import block, lines, play_renders, template, unit
+from test_templates import block, lines, play_modules, play_renders, template, unit
 
 SITES: dict[str, dict[str, Any]] = {
     "plain": {"site_workers": 2, "site_threads": 3},
@@ -266,14 +266,14 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
             "django": {},
             "django.urls": {"get_resolver": lambda: Resolver(done)},
             "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
+            "site_errors": {"show_errors": lambda: done.append("errors shown")},
         }
-        for name, content in played.items():
-            made = ModuleType(name)
-            vars(made).update(content)
-            monkeypatch.setitem(sys.modules, name, made)
+        play_modules(monkeypatch, played)
+        monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/application.py"}
         exec(compile(render(site, "application"), "application.py", "exec"), found)
+        assert sys.path[-1] == "/srv/shop/slots/blue"
         return found["application"]
 
     return execute
@@ -282,7 +282,7 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
 def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], done: list[str]) -> None:
     """URLs are loaded, which may have asked the database, then connections are closed, and what stays is frozen."""
     load("plain", "shop.wsgi", application=None)
-    assert done == ["URLs loaded", "connections closed", "frozen"]
+    assert done == ["URLs loaded", "errors shown", "connections closed", "frozen"]
 
 
 def test_the_application_that_was_said(load: Callable[..., Any]) -> None:

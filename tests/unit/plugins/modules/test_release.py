@@ -482,6 +482,30 @@ def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     assert not site.release.exists()
 
 
+def test_a_refused_release_can_be_kept(site: Site) -> None:
+    """With what it takes to run its manage.py; the next deploy of the same source builds it anew."""
+    site.settings("import os\nif 'FAIL' in os.environ:\n  def check(): raise ValueError('E1')\n")
+    environment = {"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"}
+    message = site.build(environment=environment, secrets={"KEY": "correct horse"}, keep_refused=True)["msg"]
+    kept = message.split("\n\n")[-1]
+    assert kept.startswith(f"It is kept in {site.release} until a deploy succeeds (site_keep_refused).")
+    assert f"-p EnvironmentFile={site.release}/environment" in kept
+    assert "--uid=shop" in kept
+    assert (site.release / "environment").read_text() == 'DJANGO_SETTINGS_MODULE="shop"\nFAIL="1"\n'
+    assert (site.release / "app/shop.py").exists()
+    assert site.build()["changed"] is True
+    assert not (site.release / "environment").exists()
+
+
+def test_what_cannot_be_run_is_not_kept(site: Site) -> None:
+    """Packages without a Django are of no use to a person either."""
+    site.files = {"shop.py": SETTINGS}
+    message = site.build(keep_refused=True)["msg"]
+    assert "Django cannot be imported" in message
+    assert "site_keep_refused" not in message
+    assert not site.release.exists()
+
+
 @pytest.mark.parametrize("end", ["import os; os._exit(3)", "import os; os.kill(os.getpid(), 9)"])
 def test_a_release_that_ends_its_process_takes_no_packages_along(site: Site, end: str) -> None:
     """The release that serves runs with them."""

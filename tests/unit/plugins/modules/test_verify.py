@@ -52,6 +52,10 @@ class Site:
         processes = list(range(self.workers(self.clock.now - 1000.0)))
         return type("Unit", (), {"processes": processes, "stopped": self.stopped(self.clock.now - 1000.0)})
 
+    def journal(self, unit: str) -> str:
+        """Tell what a unit wrote as Systemd.journal does."""
+        return f"Traceback of {unit}"
+
     def verify(self, check: bool = False, **said: Any) -> dict[str, Any]:
         """Run the module and give its answer."""
         arguments = {
@@ -133,6 +137,7 @@ def test_a_wrong_answer(site: Site, response: Callable[[float], bytes], words: s
     assert found["failed"] is True
     assert found["msg"].startswith("The site is live, but not as planned: ")
     assert words in found["msg"]
+    assert found["msg"].endswith(".\n\nThe journal of shop@green:\nTraceback of shop@green.service")
     assert site.clock.now - 1000.0 == pytest.approx(10, abs=0.5)
 
 
@@ -171,7 +176,9 @@ def test_a_host_that_balances_over_others(site: Site) -> None:
     assert "failed" not in site.verify(release=None, workers=None)
     assert site.shown == []
     site.response = answer(503, "any")
-    assert "answers 503 instead of 200" in site.verify(release=None, workers=None)["msg"]
+    message = site.verify(release=None, workers=None)["msg"]
+    assert "answers 503 instead of 200" in message
+    assert "journal" not in message
 
 
 def test_check_mode_asks_nothing(site: Site) -> None:
@@ -186,4 +193,7 @@ def test_the_slot_before(site: Site) -> None:
     assert "failed" not in site.verify()
     site.stopped = lambda _s: False
     message = site.verify(stop_timeout=5)["msg"]
-    assert message == "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves."
+    assert message == (
+        "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves.\n\n"
+        "The journal of shop@blue:\nTraceback of shop@blue.service"
+    )

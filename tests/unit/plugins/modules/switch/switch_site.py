@@ -173,10 +173,10 @@ class Host(FakeSystemd):
         self.note(" ".join([verb, *slots]))
         return super().order(*words)
 
-    def journal(self, unit: str, lines: int = 25) -> str:
+    def journal(self, unit: str, since: float | None = None) -> str:
         """Tell the last words of a unit."""
         self.note(f"journal {self.slot(unit).name}")
-        return f"the last {lines} lines of {unit}"
+        return f"Traceback of {unit} {'in its latest run' if since is None else 'since it was started'}"
 
     def under_way(self, path: Path) -> int:
         """Tell how many requests there are, one number a question."""

@@ -63,6 +63,9 @@ def test_a_site_that_is_not_as_planned_stays_held(site: Site, asked: list[Questi
     answer = site.deploy("r1", lock=token, verify={**EXPECTED, "workers": 7, "timeout": 1})
     assert answer["failed"] is True
     assert answer["msg"].startswith("The site is live, but not as planned: shop@blue.service runs ")
+    assert answer["msg"].endswith(
+        ", the plan has 7.\n\nThe journal of shop@blue:\nTraceback of shop@blue.service in its latest run"
+    )
     assert site.serves() == ("blue", "r1")
     holder = DeployLock(site.root).holder
     assert holder is not None
