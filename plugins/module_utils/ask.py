@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 __all__ = ["QUESTION_SPEC", "RELEASE_HEADER", "Answer", "Question", "ask"]
 
-RELEASE_HEADER = "X-Release"
+RELEASE_HEADER = "X-Pitcrew-Release"
 
 # The options of a question that depend on the site only, as modules take them.
 QUESTION_SPEC = {

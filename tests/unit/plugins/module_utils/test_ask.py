@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-HEALTHY = b"HTTP/1.1 200 OK\r\nX-Release: r2\r\nContent-Length: 2\r\n\r\nok"
+HEALTHY = b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\nContent-Length: 2\r\n\r\nok"
 QUESTION = Question(
     address="unix:/nowhere",
     protocol="http",
@@ -122,7 +122,7 @@ def test_the_question_on_the_wire(unix_server: Callable[[bytes | None], Server],
             b"HTTP/1.1 301 Moved\r\nLocation: https://shop.example.com/\r\nx-release: r1\r\nContent-Length: 0\r\n\r\n",
             Answer(301, "r1", "https://shop.example.com/"),
         ),
-        (b"HTTP/1.0 200 OK\r\nX-Release: r2\r\n\r\nuntil it closes", Answer(200, "r2", None)),
+        (b"HTTP/1.0 200 OK\r\nX-Pitcrew-Release: r2\r\n\r\nuntil it closes", Answer(200, "r2", None)),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
             Answer(200, None, None),

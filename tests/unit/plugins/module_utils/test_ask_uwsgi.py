@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question, ask
 
-HEALTHY = b"HTTP/1.1 200 OK\r\nX-Release: r2\r\n\r\nok"
+HEALTHY = b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\n\r\nok"
 QUESTION = Question(
     address="unix:/nowhere",
     protocol="uwsgi",
@@ -133,7 +133,7 @@ def test_paths(serve: Serve, path: str, info: str, query: str) -> None:
     ("response", "answer"),
     [
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Answer(503, None, None)),
-        (b"HTTP/1.0 302 Found\r\nLocation: /login/\r\nX-Release: r1\r\n\r\n", Answer(302, "r1", "/login/")),
+        (b"HTTP/1.0 302 Found\r\nLocation: /login/\r\nX-Pitcrew-Release: r1\r\n\r\n", Answer(302, "r1", "/login/")),
     ],
 )
 def test_an_answer(serve: Serve, response: bytes, answer: Answer) -> None:

@@ -39,7 +39,7 @@ class Site:
     capsys: pytest.CaptureFixture[str]
     address: str = ""
     # The answer and the number of workers, by the time that has passed.
-    response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\nContent-Length: 0\r\n\r\n"
     workers: Callable[[float], int] = lambda _s: 3
     # Whether the slot before has stopped.
     stopped: Callable[[float], bool] = lambda _s: True
@@ -104,7 +104,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def answer(status: int, release: str) -> Callable[[float], bytes]:
     """Give the same answer always."""
-    return lambda _s: f"HTTP/1.1 {status} So\r\nX-Release: {release}\r\nContent-Length: 0\r\n\r\n".encode()
+    return lambda _s: f"HTTP/1.1 {status} So\r\nX-Pitcrew-Release: {release}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 def test_a_site_as_planned(site: Site) -> None:

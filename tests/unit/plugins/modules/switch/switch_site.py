@@ -202,7 +202,7 @@ class Host(FakeSystemd):
             status, named = answer
             named = release if named == "" else named
             self.log.append(f"{status} by {named} in {slot.name}")
-            header = f"X-Release: {named}\r\n" if named else ""
+            header = f"X-Pitcrew-Release: {named}\r\n" if named else ""
             return f"HTTP/1.1 {status} So\r\n{header}Location: /login/\r\nContent-Length: 0\r\n\r\n".encode()
 
         if complaint is None and behaviour.listens:
