@@ -48,7 +48,7 @@ class Bad:
 BAD = [
     Bad("raises in wsgi.py", {"shop__wsgi": 'raise RuntimeError("no wheels")'}, "no wheels"),
     Bad("raises in urls.py", {"shop__urls": 'raise RuntimeError("no spokes")'}, "no spokes"),
-    Bad("answers 500", {"shop__settings": MIDDLEWARE}, "answers 500 instead of 200"),
+    Bad("returns 500", {"shop__settings": MIDDLEWARE}, "returned 500 instead of 200"),
     Bad(
         "answers 400 to its own host",
         {"shop__settings": 'ALLOWED_HOSTS = ["elsewhere.test"]'},

@@ -1,4 +1,4 @@
-"""The site is asked over a real connection, and its processes are counted."""
+"""Requests go over a real connection, and processes are counted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Site:
     capsys: pytest.CaptureFixture[str]
     address: str = ""
     # The answer and the number of workers, by the time that has passed.
-    response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    response: Callable[[float], bytes] = lambda _s: (
+        b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    )
     workers: Callable[[float], int] = lambda _s: 3
     # Whether the slot before has stopped.
     stopped: Callable[[float], bool] = lambda _s: True
@@ -60,7 +62,7 @@ class Site:
             "release": "r2",
             "workers": 3,
             "address": self.address,
-            "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
+            "health": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "_ansible_check_mode": check,
             **said,
         }
@@ -112,15 +114,15 @@ def test_a_site_as_planned(site: Site) -> None:
     found = site.verify()
     assert (found["changed"], found["workers"], "failed" in found) == (False, 3, False)
     assert site.shown == ["shop@green.service", "shop@blue.service"]
-    assert len(site.asked) == 1
+    assert len(site.asked) == 2
     assert site.asked[0].startswith(b"GET /healthz/ HTTP/1.1\r\nHost: shop.example.com\r\nX-Forwarded-Proto: http\r\n")
 
 
 @pytest.mark.parametrize(
     ("response", "words"),
     [
-        (answer(502, ""), "GET http://shop.example.com/healthz/ answers 502 instead of 200"),
-        (answer(200, "r1"), "GET http://shop.example.com/healthz/ is answered by release r1 instead of r2"),
+        (answer(502, ""), "GET http://shop.example.com/healthz/ returned 502 instead of 200"),
+        (answer(200, "r1"), "GET http://shop.example.com/healthz/ was answered by release r1 instead of r2"),
         (lambda _s: b"", "no answer for shop.example.com on 127.0.0.1:"),
         (lambda _s: b"nonsense\r\n\r\n", "no answer for shop.example.com on 127.0.0.1:"),
     ],
@@ -169,9 +171,33 @@ def test_a_host_that_balances_over_others(site: Site) -> None:
     (site.root / "live").unlink()
     site.response = answer(200, "any")
     assert "failed" not in site.verify(release=None, workers=None)
+    assert len(site.asked) == 1
     assert site.shown == []
     site.response = answer(503, "any")
-    assert "answers 503 instead of 200" in site.verify(release=None, workers=None)["msg"]
+    assert "returned 503 instead of 200" in site.verify(release=None, workers=None)["msg"]
+
+
+def page(html: str) -> Callable[[float], bytes]:
+    """Give the same page always."""
+    headers = f"X-Pitcrew-Release: r2\r\nContent-Type: text/html\r\nContent-Length: {len(html)}"
+    return lambda _s: f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{html}".encode()
+
+
+def test_one_file_that_the_home_page_names(site: Site) -> None:
+    """It shows that nginx reaches those of the release, and costs visitors one request."""
+    slot, release = site.root / "slots/green", site.root / "releases/r2"
+    for directory in (slot, release):
+        directory.mkdir(parents=True)
+    (slot / "release").symlink_to(release)
+    (release / "release.json").write_text('{"static": "static"}')
+    site.response = page('<img src="/static/a.svg"><img src="/static/b.svg">')
+    assert "failed" not in site.verify()
+    assert [request.split()[1] for request in site.asked] == [b"/healthz/", b"/", b"/static/a.svg"]
+
+
+def test_further_checks_are_those_of_the_switch(site: Site) -> None:
+    site.verify(health={"host": "shop.example.com", "path": "/healthz/", "checks": [{"path": "/api/"}]})
+    assert [request.split()[1] for request in site.asked] == [b"/healthz/", b"/"]
 
 
 def test_check_mode_asks_nothing(site: Site) -> None:
