@@ -284,7 +284,7 @@ class HealthCheck:
             for reason, paths in missing.items():
                 what = "which do not exist" if len(paths) > 1 and reason == MISSING else f"which {reason}"
                 yield (
-                    f"{visit.story} names {' and '.join(paths)}, {what}; add what is missing to the project's static "
+                    f"{visit.story} names {_listed(paths)}, {what}; add what is missing to the project's static "
                     f"files, {HOME_PAGE_CURE}"
                 )
 
@@ -318,6 +318,12 @@ class HealthCheck:
             else:
                 if response.status >= 400:
                     yield parts.path, f"returned {response.status}"
+
+
+def _listed(names: list[str]) -> str:
+    """Join names as in a sentence: the first four, and how many more there are."""
+    shown = names if len(names) <= 5 else [*names[:4], f"{len(names) - 4} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _words(error: Exception) -> str:

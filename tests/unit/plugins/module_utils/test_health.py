@@ -513,6 +513,20 @@ def test_a_missing_file(site: Site) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "listed"),
+    [
+        (3, "/static/0.js, /static/1.js and /static/2.js"),
+        (5, "/static/0.js, /static/1.js, /static/2.js, /static/3.js and /static/4.js"),
+        (6, "/static/0.js, /static/1.js, /static/2.js, /static/3.js and 2 more"),
+        (30, "/static/0.js, /static/1.js, /static/2.js, /static/3.js and 16 more"),
+    ],
+)
+def test_many_missing_files(site: Site, number: int, listed: str) -> None:
+    site.pages["/"] = page(*(f"/static/{each}.js" for each in range(number)))
+    assert site.problems() == [f"GET https://shop.test/ names {listed}, which do not exist; {ADD}"]
+
+
 def test_a_missing_file_of_the_page_that_visitors_are_sent_to(site: Site) -> None:
     site.pages |= {"/": Page(302, "/login/"), "/login/": page("app.css"), "/healthz/": Page()}
     assert site.problems(static="login") == [
