@@ -55,6 +55,7 @@ MAX_REDIRECTS = 5
 REQUEST_TIMEOUT_S = 5.0
 # As long as a request may take by default: the home page may be slow, and that is no reason to refuse a release.
 HOME_PAGE_TIMEOUT_S = 30.0
+ALL_TIMEOUT_S = 60.0
 # Characters of a URL that stay as they are: those that have a meaning in it, and what is quoted already.
 SAFE = "%/:;=@&+$,!~*'()?[]"
 
@@ -95,14 +96,15 @@ class _Check:
 class _Visit:
     """Where a visitor arrived who followed redirects: the URLs and the last response.
 
-    If that is a redirect which is not followed, C(obstacle) is what it does, as in I(redirects to itself), and C(cure)
-    what to set, if the variables of the check are not all that can be wrong.
+    If that is a redirect which is not followed, C(obstacle) is what it does, as in I(redirects to itself). C(cure) is
+    what to set then, and C(certain) whether nothing else can be wrong, such as the path.
     """
 
     urls: list[str]
     response: Response
     obstacle: str | None = None
     cure: str | None = None
+    certain: bool = False
 
     @property
     def url(self) -> str:
@@ -158,7 +160,7 @@ class _Visitor:
                 return replace(visit, obstacle=f"redirects to {target}, which is not on this site", cure=cure)
             if parts.scheme == "https" and self.scheme == "http":
                 obstacle = f"redirects to {target}, and the site is served over http only"
-                return replace(visit, obstacle=obstacle, cure=HTTPS_CURE)
+                return replace(visit, obstacle=obstacle, cure=HTTPS_CURE, certain=True)
             host, path = str(parts.hostname), request_path(parts)
             # On a site with TLS, nginx redirects http to https.
             url = f"{self.scheme}://{host}{path}"
@@ -198,7 +200,7 @@ class HealthCheck:
     took_s: float | None = field(default=None, init=False)
     """How long the health path took, if the response was the expected one."""
 
-    def problems(self, within_s: float) -> list[str]:
+    def problems(self, within_s: float = ALL_TIMEOUT_S) -> list[str]:
         """Send all requests within that time, and return what is wrong with the responses, each as a sentence.
 
         Raises OSError or http.client.HTTPException if the first one gets no response.
@@ -245,8 +247,11 @@ class HealthCheck:
         response = visit.response
         if visit.obstacle:
             # A redirect can be the healthy response itself, but not at the end of other redirects.
-            cure = check.cure(response.status if len(visit.urls) == 1 else None)
-            return f"{visit.story} {visit.obstacle}; {f'{visit.cure}, or ' if visit.cure else ''}{cure}"
+            cures = [
+                visit.cure,
+                None if visit.certain else check.cure(response.status if len(visit.urls) == 1 else None),
+            ]
+            return f"{visit.story} {visit.obstacle}; {', or '.join(filter(None, cures))}"
         if self.foreign(response) and (response.status == check.status or response.redirects):
             return self._foreign_problem(visit)
         if response.status == check.status:

@@ -56,16 +56,16 @@ class Verification:
         """
         self._wait_for(self._problem, self.timeout)
         if self.release is not None:  # A balancer has no slots.
-            self._wait_for(self._old_slot_runs, self.stop_timeout)
+            self._wait_for(self._old_slot, self.stop_timeout)
 
-    def _wait_for(self, problem: Callable[[float], str | None], patience_s: float) -> None:
+    def _wait_for(self, problem: Callable[[], str | None], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while found := problem(max(1.0, deadline - time.monotonic())):
+        while found := problem():
             if time.monotonic() > deadline:
                 raise NotAsPlannedError(f"The site is live, but not as planned: {found}.")
             time.sleep(POLL_S)
 
-    def _problem(self, left_s: float) -> str | None:
+    def _problem(self) -> str | None:
         """Return what is wrong, in words, or None."""
         if self.workers is not None:
             live = self.site.live
@@ -75,7 +75,7 @@ class Verification:
             if workers != self.workers:
                 return f"{live.unit} runs {workers} worker processes, the plan has {self.workers}"
         try:
-            return ". ".join(self._health_check().problems(left_s)) or None
+            return ". ".join(self._health_check().problems()) or None
         except (OSError, http.client.HTTPException) as error:
             where = f"{self.health['host']} on {self.address}"
             return f"no answer for {where}: {error or type(error).__name__}"
@@ -92,7 +92,7 @@ class Verification:
         static = live.static if live else None
         return HealthCheck(health, self.address, self.protocol, self.release, static, files=1)
 
-    def _old_slot_runs(self, _left_s: float) -> str | None:
+    def _old_slot(self) -> str | None:
         """Return in words that the old slot still runs, or None."""
         unit = self.site.idle.unit
         return None if self.systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"

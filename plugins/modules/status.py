@@ -175,8 +175,6 @@ from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import
 
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
-# For all requests to one address: a home page may take its time.
-HEALTH_TIMEOUT_S = 60.0
 PROPERTIES = (
     *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
     *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
@@ -341,7 +339,7 @@ class Examination:
         }
         for check in checks.values():
             try:
-                problems = check.problems(HEALTH_TIMEOUT_S)
+                problems = check.problems()
             except (OSError, http.client.HTTPException) as error:
                 problems = [f"{health['host']} does not answer: {error or type(error).__name__}"]
             self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]

@@ -296,8 +296,7 @@ def test_a_redirect_to_https_on_a_site_without_it(site: Site) -> None:
     assert problem == (
         "GET http://shop.test/healthz/ redirects to https://shop.test/healthz/, and the site is served over http only; "
         "set site_tls_certificate and site_tls_key, or site_scheme: https if a proxy in front of this host terminates "
-        "TLS, or SECURE_SSL_REDIRECT: false in site_settings, or set site_health_path to a path that returns 200, or "
-        "site_health_status to 301"
+        "TLS, or SECURE_SSL_REDIRECT: false in site_settings"
     )
     assert site.schemes == {"http"}
 
