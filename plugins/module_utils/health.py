@@ -114,7 +114,7 @@ class _Visit:
     @property
     def story(self) -> str:
         """The request, and where it was redirected to, as the beginning of a sentence."""
-        return f"GET {self.urls[0]}" + (f" redirects to {self.url}, which" if len(self.urls) > 1 else "")
+        return f"GET {self.urls[0]}" + (f" redirects to {_short(self.url)}, which" if len(self.urls) > 1 else "")
 
 
 class _Visitor:
@@ -147,19 +147,18 @@ class _Visitor:
         host = self.check.health["host"]
         visit = _Visit([f"{self.scheme}://{host}{path}"], self.get(host, path, timeout_s))
         while most and visit.response.redirects and not self.check.foreign(visit.response):
-            # http.client gives the bytes of a header as Latin-1.
-            target = quote(str(visit.response.location), safe=f"{SAFE}#", encoding="latin-1")
+            target = _ascii(str(visit.response.location))
             try:
                 target = urljoin(visit.url, target)
                 parts = urlsplit(target)
                 known = self.check.has(parts)
             except ValueError:
-                return replace(visit, obstacle=f"redirects to {target}, which is not a URL")
+                return replace(visit, obstacle=f"redirects to {_short(target)}, which is not a URL")
             if not known:
                 cure = f"add {parts.hostname} to site_domains" if self.check.lacks(parts) else None
-                return replace(visit, obstacle=f"redirects to {target}, which is not on this site", cure=cure)
+                return replace(visit, obstacle=f"redirects to {_short(target)}, which is not on this site", cure=cure)
             if parts.scheme == "https" and self.scheme == "http":
-                obstacle = f"redirects to {target}, and the site is served over http only"
+                obstacle = f"redirects to {_short(target)}, and the site is served over http only"
                 return replace(visit, obstacle=obstacle, cure=HTTPS_CURE, certain=True)
             host, path = str(parts.hostname), request_path(parts)
             # On a site with TLS, nginx redirects http to https.
@@ -168,9 +167,9 @@ class _Visitor:
                 cure = PROXY_HEADER_CURE if self.scheme == "https" else None
                 return replace(visit, obstacle="redirects to itself", cure=cure)
             if url in visit.urls:
-                return replace(visit, obstacle=f"redirects to {url} again, in a loop")
+                return replace(visit, obstacle=f"redirects to {_short(url)} again, in a loop")
             if len(visit.urls) > most:
-                return replace(visit, obstacle=f"redirects to {url}: more than {most} redirects")
+                return replace(visit, obstacle=f"redirects to {_short(url)}: more than {most} redirects")
             visit = _Visit([*visit.urls, url], self.get(host, path, timeout_s))
         return visit
 
@@ -229,7 +228,8 @@ class HealthCheck:
         Raises ValueError if its port is not a number.
         """
         default = {"http": 80, "https": 443}.get(parts.scheme)
-        return default is not None and (parts.port or default) == default and not self.lacks(parts)
+        known = bool(parts.hostname) and not self.lacks(parts)
+        return known and default is not None and (parts.port or default) == default
 
     def lacks(self, parts: SplitResult) -> bool:
         """Whether a URL has a host name, but none of the site's."""
@@ -256,7 +256,7 @@ class HealthCheck:
             return self._foreign_problem(visit)
         if response.status == check.status:
             return None
-        target = f", a redirect to {response.location}," if response.redirects else ""
+        target = f", a redirect to {_short(_ascii(str(response.location)))}," if response.redirects else ""
         problem = f"{visit.story} returned {response.status}{target} instead of {check.status}"
         if response.status == 400:
             host = urlsplit(visit.url).hostname
@@ -285,7 +285,7 @@ class HealthCheck:
         elif 200 <= response.status < 300 and "html" in response.content_type:
             missing: dict[str, list[str]] = {}
             for path, reason in self._missing_files(visitor, visit):
-                missing.setdefault(reason, []).append(path)
+                missing.setdefault(reason, []).append(_short(quote(path, safe=SAFE)))
             for reason, paths in missing.items():
                 what = "which do not exist" if len(paths) > 1 and reason == MISSING else f"which {reason}"
                 yield (
@@ -323,6 +323,16 @@ class HealthCheck:
             else:
                 if response.status >= 400:
                     yield parts.path, f"returned {response.status}"
+
+
+def _ascii(location: str) -> str:
+    """Quote what is not allowed in a URL; http.client gives the bytes of a header as Latin-1."""
+    return quote(location, safe=f"{SAFE}#", encoding="latin-1")
+
+
+def _short(url: str) -> str:
+    """A URL in a sentence: those of a single sign-on can be as long as a page."""
+    return url if len(url) <= 120 else f"{url[:117]}..."
 
 
 def _listed(names: list[str]) -> str:

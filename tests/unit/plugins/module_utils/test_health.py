@@ -270,6 +270,9 @@ def test_five_redirects_are_followed(site: Site, hops: int) -> None:
         ("mailto:a@shop.test", f"mailto:a@shop.test, which is not on this site; {SET_PATH}, or "),
         ("https://shop.test:port/", f"https://shop.test:port/, which is not a URL; {SET_PATH}, or "),
         ("https://[/", f"https://[/, which is not a URL; {SET_PATH}, or "),
+        ("http:///login/", f"http:///login/, which is not on this site; {SET_PATH}, or "),
+        ("https://sso.test/\x1b[2J", "https://sso.test/%1B[2J, which is not on this site; add "),
+        (f"https://sso.test/?{'s' * 9000}", f"https://sso.test/?{'s' * 99}..., which is not on this site; add "),
     ],
 )
 def test_a_redirect_that_leaves_the_site(site: Site, location: str, rest: str) -> None:
@@ -543,6 +546,7 @@ def test_a_missing_file_of_the_page_that_visitors_are_sent_to(site: Site) -> Non
         "/jsi18n/catalog.js",
         "/staticky/app.css",
         "/static",
+        "/static/",
         "/static/../secret.css",
         "/static/%2e%2e/secret.css",
         "/static/..%2fsecret.css",
@@ -559,16 +563,24 @@ def test_what_is_no_static_file_of_the_site(site: Site, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["static/a%00.css", f"static/{300 * 'a'}.css", "static/%ff.css", "static/", "static/dir"]
+    ("name", "shown"),
+    [
+        ("/static/a%00.css", "/static/a%00.css"),
+        (f"/static/{300 * 'a'}.css", f"/static/{109 * 'a'}..."),
+        ("/static/%ff.css", "/static/%ff.css"),
+        ("/static/dir", "/static/dir"),
+    ],
 )
-def test_a_name_that_no_file_has(site: Site, name: str) -> None:
+def test_a_name_that_no_file_has(site: Site, name: str, shown: str) -> None:
     """A directory is no file, and what the file system does not take does not exist."""
     (site.public / "static/dir").mkdir(parents=True)
-    site.pages["/"] = Page(body=f'<link rel="stylesheet" href="/{name}">')
-    found = site.problems()
-    assert found == (
-        [] if name == "static/" else [f"GET https://shop.test/ names /{name}, which does not exist; {ADD}"]
-    )
+    site.pages["/"] = Page(body=f'<link rel="stylesheet" href="{name}">')
+    assert site.problems() == [f"GET https://shop.test/ names {shown}, which does not exist; {ADD}"]
+
+
+def test_the_name_of_a_file_cannot_do_anything_to_a_terminal(site: Site) -> None:
+    site.pages["/"] = page("/static/\x1b[2Ja.css")
+    assert site.problems() == [f"GET https://shop.test/ names /static/%1B[2Ja.css, which does not exist; {ADD}"]
 
 
 def test_twenty_files_are_looked_at(site: Site) -> None:
