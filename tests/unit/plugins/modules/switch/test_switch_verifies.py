@@ -1,4 +1,4 @@
-"""A switch asks as a visitor would where nothing of the proxy is left to do, and gives the site back then."""
+"""Where the proxy needs no change, the switch verifies the site as a visitor sees it, and releases the lock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_site_is_given_back_once_visitors_get_the_release(site: Site, visits
     assert DeployLock(site.root).holder is None
 
 
-def test_it_is_asked_where_nothing_changes_too(site: Site, visits: list[Request]) -> None:
+def test_it_is_verified_where_nothing_changes_too(site: Site, visits: list[Request]) -> None:
     site.deploy("r1")
     token = held(site)
     answer = site.run("r1", lock=token, verify=EXPECTED)
@@ -72,14 +72,14 @@ def test_a_site_that_is_not_as_planned_stays_held(site: Site, visits: list[Reque
     assert holder.token == token
 
 
-def test_without_being_told_it_asks_nobody_and_keeps_the_site(site: Site, visits: list[Request]) -> None:
+def test_without_the_option_it_verifies_nothing_and_keeps_the_lock(site: Site, visits: list[Request]) -> None:
     token = held(site)
     assert "freed" not in site.deploy("r1", lock=token)
     assert visits == []
     assert DeployLock(site.root).holder is not None
 
 
-def test_check_mode_asks_nobody(site: Site, visits: list[Request]) -> None:
+def test_check_mode_verifies_nothing(site: Site, visits: list[Request]) -> None:
     site.deploy("r1")
     assert "freed" not in site.run("r1", check=True, verify=EXPECTED)
     assert visits == []
