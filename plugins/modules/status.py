@@ -9,16 +9,16 @@ module: status
 short_description: Report the state of a site on a host
 version_added: 0.1.0
 description:
-  - Inspects the live slot, its unit and its processes, sends requests to the site on the slot's own socket and through
-    the proxy, and compares what it finds with what was deployed and with what the inventory wants.
-  - Counts answers of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
+  - Inspects the live slot, its unit and its processes, sends the requests of O(health) on the slot's own socket and
+    through the proxy, and compares what it finds with what was deployed and with what the inventory wants.
+  - Counts responses of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
   - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
     unhealthy.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
-  - pitcrew.django.question
-  - pitcrew.django.question.proxy
+  - pitcrew.django.health
+  - pitcrew.django.health.proxy
 attributes:
   check_mode:
     description: Does the same.
@@ -72,7 +72,7 @@ EXAMPLES = r"""
     root: /srv/shop
     boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
     workers: 9
-    question:
+    health:
       host: shop.example.com
       path: /healthz/
   register: found
@@ -169,8 +169,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
@@ -346,23 +346,21 @@ class Examination:
             )
 
     def answers(self, live: Slot) -> dict[str, float | None]:
-        """How long the answers took in ms; None for those that were not healthy."""
-        where = {
-            "socket": (f"unix:{live.socket}", live.protocol),
-            "proxy": (self.said["address"], self.said["protocol"]),
+        """How long the health path took in ms, on the slot's socket and through the proxy; None if it is unhealthy."""
+        health, release = self.said["health"], live.release
+        checks = {
+            "socket": HealthCheck(
+                health, f"unix:{live.socket}", live.protocol, release, live.static, live.path / "public"
+            ),
+            "proxy": HealthCheck(health, self.said["address"], self.said["protocol"], release, live.static),
         }
-        found: dict[str, float | None] = {}
-        for name, (address, spoken) in where.items():
-            question = Question(address=address, protocol=spoken, release=live.release, **self.said["question"])
-            began = time.monotonic()
+        for check in checks.values():
             try:
-                objection = question.objection(ask(question))
+                problems = check.problems()
             except (OSError, http.client.HTTPException) as error:
-                objection = f"{question.host} does not answer: {error or type(error).__name__}"
-            found[name] = None if objection else round(1000 * (time.monotonic() - began), 1)
-            if objection:
-                self.complaints.append(f"On {address.removeprefix('unix:')}, {objection}")
-        return found
+                problems = [f"{health['host']} does not answer: {error or type(error).__name__}"]
+            self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]
+        return {name: check.took_s and round(1000 * check.took_s, 1) for name, check in checks.items()}
 
 
 def main() -> None:
@@ -374,7 +372,7 @@ def main() -> None:
             "boot_unit": {"type": "str", "required": True},
             "address": {"type": "str", "default": "127.0.0.1:80"},
             "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
-            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "health": {"type": "dict", "required": True, "options": HEALTH_SPEC},
             "workers": {"type": "int"},
             "differences": lists,
             "pending": lists,

@@ -24,7 +24,7 @@ author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
   - pitcrew.django.process
-  - pitcrew.django.question
+  - pitcrew.django.health
 attributes:
   action:
     description: Prints a refusal as text, on the control node.
@@ -167,7 +167,7 @@ EXAMPLES = r"""
       script: "{{ lookup('ansible.builtin.template', 'waiting.sh.j2') }}"
     files:
       gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
-    question:
+    health:
       host: shop.example.com
       path: /healthz/
 """
@@ -213,7 +213,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
@@ -224,6 +223,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     replace_link,
     write_file,
 )
+from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck, essential
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
@@ -339,29 +339,27 @@ class Switch:
             self.systemd.order("daemon-reload")
 
     def start(self, slot: Slot) -> None:
-        """Start the slot and wait for the healthy answer.
+        """Start the slot and wait until it is healthy.
 
-        Raises Refused if systemd cannot start it, its processes exit, it does not answer in time, or its answers stay
-        wrong.
+        A slot that has served before only has to answer for the health path: visitors wait for it. Raises Refused if
+        systemd cannot start it, its processes exit, it does not answer in time, or its answers stay wrong.
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
         if complaint := self.systemd.order("start", slot.unit):
             raise Refused(self.end_of(slot) or f"it does not start: {complaint}")
-        question = Question(
-            address=f"unix:{slot.socket}",
-            protocol=slot.protocol,
-            release=slot.release,
-            **self.params["question"],
+        health = self.params["health"] if slot is self.candidate else essential(self.params["health"])
+        check = HealthCheck(
+            health, f"unix:{slot.socket}", slot.protocol, slot.release, slot.static, slot.path / "public"
         )
         first_answer: float | None = None
         while True:
             try:
-                objection = question.objection(ask(question))
+                problems = check.problems(max(1.0, deadline - time.monotonic()))
                 first_answer = first_answer or time.monotonic()
             except (OSError, http.client.HTTPException) as error:
-                objection = f"it does not answer on {slot.socket}: {error}"
-            if objection is None:
+                problems = [f"it does not answer on {slot.socket}: {error}"]
+            if not problems:
                 return
             unit = self.systemd.show(slot.unit)
             # systemd calls it activating again while it waits to restart it.
@@ -369,7 +367,7 @@ class Switch:
                 raise Refused(self.end_of(slot) or "its processes exited right after their start")
             now = time.monotonic()
             if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
-                raise Refused(objection)
+                raise Refused(".\n".join(problems))
             time.sleep(POLL_S)
 
     def end_of(self, slot: Slot) -> str | None:
@@ -444,8 +442,8 @@ class Switch:
         Return the lock's token, or None if another run has taken it over. Raises NotAsPlannedError if visitors get
         something else.
         """
-        question = Question(address, protocol, release=self.release.id, **self.params["question"])
-        Verification(self.site, self.systemd, question, **expected).run()
+        health = self.params["health"]
+        Verification(self.site, self.systemd, health, self.release.id, address, protocol, **expected).run()
         token: str | None = self.params["lock"]
         return token if token and DeployLock(self.site.root).free(token) else None
 
@@ -583,7 +581,7 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},
-            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "health": {"type": "dict", "required": True, "options": HEALTH_SPEC},
             "protocol": {"type": "str", "choices": ["http", "uwsgi"], "default": "http"},
             "boot_timeout": {"type": "int", "default": 60},
             "patience": {"type": "int", "default": 5},

@@ -103,7 +103,7 @@ def test_a_refused_release_under_load(
     finally:
         source.revert()
     print(f"\nA refused release with one generation at a time:\n{report}")
-    assert "answers 500 instead of 200" in play.words
+    assert "returned 500 instead of 200" in play.words
     assert report.lost == []
     assert report.late
     assert [release.name for release in report.releases] == [before]

@@ -66,7 +66,7 @@ BAD = [
         journal="RuntimeError: no wheels",
     ),
     Bad("raises in urls.py", {"shop__urls": 'raise RuntimeError("no spokes")'}, "no spokes"),
-    Bad("answers 500", {"shop__settings": MIDDLEWARE}, "answers 500 instead of 200"),
+    Bad("returns 500", {"shop__settings": MIDDLEWARE}, "returned 500 instead of 200"),
     Bad(
         "raises in every view",
         {"shop__settings": f"{SILENT}\n{FAILING}"},

@@ -63,6 +63,22 @@ def test_a_file_that_was_edited(status: Status, host: Host) -> None:
     assert status()[0]["healthy"]
 
 
+def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
+    """On disk, and for visitors."""
+    path = "/srv/shop/live/public/static/workshop"
+    host.check_output("mv %s %s.gone", path, path)
+    found, play = status()
+    host.check_output("mv %s.gone %s", path, path)
+    print(play.output)
+    on_disk, through_nginx = found["complaints"]
+    assert "GET http://shop.test/ names /static/workshop/" in on_disk
+    assert ", which do not exist; add what is missing" in on_disk
+    assert through_nginx.startswith("On 127.0.0.1:80, GET http://shop.test/ names /static/workshop/")
+    assert ", which returned 404; add what is missing" in through_nginx
+    assert all(took > 0 for took in found["answers_ms"].values())
+    assert status()[0]["healthy"]
+
+
 def test_an_inventory_that_says_otherwise(status: Status) -> None:
     """That is no fault: it is what the next deploy would bring."""
     found, _play = status(site_request_timeout=31)

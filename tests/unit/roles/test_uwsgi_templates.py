@@ -133,7 +133,6 @@ def options(text: str) -> dict[str, list[str]]:
         ("chmod-socket", ["660"]),
         ("exit-on-reload", ["true"]),
         ("die-on-term", ["true"]),
-        ("add-header", ["X-Release: $(SITE_RELEASE)"]),
         ("py-call-uwsgi-fork-hooks", ["true"]),
         ("lazy-apps", ["false"]),
         # What the host allows: uWSGI would not start with more.
@@ -292,6 +291,24 @@ def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
     assert application({"wsgi.input": Body()}, None) is page
 
 
+def test_every_response_names_its_release(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, in errors too, and by the name of the release alone: other headers of the application pass."""
+    monkeypatch.setenv("SITE_RELEASE", "r1")
+    started = []
+
+    def site(_environ: dict[str, Any], start_response: Callable[..., None]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4")])
+        start_response("500 Error", [("x-pitcrew-release", "r7"), ("X-PITCREW-RELEASE", "r8")], "exc_info")
+        return [b"body"]
+
+    application = load("one", "config.wsgi", app=site)
+    assert application({"wsgi.input": Body()}, lambda *said: started.append(said)) == [b"body"]
+    assert started == [
+        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
+        ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),
+    ]
+
+
 def test_an_application_that_is_not_there(load: Callable[..., Any]) -> None:
     """Loading fails, and with it the start."""
     with pytest.raises(AttributeError):
@@ -359,7 +376,7 @@ def test_nginx_speaks_the_protocol(render: Render) -> None:
         'uwsgi_param HTTP_TRANSFER_ENCODING "" if_not_empty;',
     }
     assert "uwsgi_read_timeout 65s;" in found
-    assert "uwsgi_hide_header X-Release;" in found
+    assert "uwsgi_hide_header X-Pitcrew-Release;" in found
     assert "uwsgi_param UWSGI_SCHEME http;" in found
     assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/uwsgi.sock;"]
 

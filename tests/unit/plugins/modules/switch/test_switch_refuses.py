@@ -10,6 +10,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployL
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
 from switch_site import SECRET, Behaviour, Site
 
+ESSENTIAL = {"domains": [], "scheme": "http", "path": "/healthz/", "status": 200, "checks": [], "home_page": False}
+
 # A candidate that does not pass
 
 REFUSALS = [
@@ -47,18 +49,23 @@ REFUSALS = [
     pytest.param(Behaviour(answer=lambda _s: None), "it does not answer on ", id="no answer"),
     pytest.param(
         Behaviour(answer=lambda _s: (500, "")),
-        "GET https://shop.example.com/healthz/ answers 500, a redirect to /login/ instead of 200",
+        "GET https://shop.example.com/healthz/ returned 500 instead of 200",
         id="wrong status",
     ),
     pytest.param(
         Behaviour(answer=lambda _s: (200, "r1")),
-        "GET https://shop.example.com/healthz/ is answered by release r1 instead of r2",
+        "GET https://shop.example.com/healthz/ was answered by release r1 instead of r2",
         id="wrong release",
     ),
     pytest.param(
         Behaviour(answer=lambda _s: (200, None)),
-        "is answered by release None instead of r2",
+        "was answered without the header X-Pitcrew-Release, not by release r2",
         id="unnamed release",
+    ),
+    pytest.param(
+        Behaviour(home_page=(500, "")),
+        "GET https://shop.example.com/ returned 500; correct the home page, or set site_health_home_page: false",
+        id="home page",
     ),
 ]
 
@@ -187,6 +194,57 @@ def test_the_deploy_after_a_refused_one(site: Site) -> None:
     assert site.at_rest()
 
 
+# The home page
+
+PAGE = '<link rel="stylesheet" href="/static/app.css"><script src="/static/app.js"></script>'
+
+
+def test_a_home_page_that_names_a_missing_file(site: Site) -> None:
+    """The files are looked up where nginx will serve them from; the cure is a file, or not to care."""
+    static = site.root / "static"
+    static.mkdir()
+    (static / "app.css").touch()
+    public = {"public": {"static": str(static)}, "static": "static"}
+    site.deploy("r1")
+    site.host.behaviours |= dict.fromkeys(("r2", "r3", "r4"), Behaviour(home_page=(200, PAGE)))
+    assert (
+        "Release r2 is refused, release r1 keeps serving: GET https://shop.example.com/ names /static/app.js, which "
+        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false."
+    ) in site.deploy("r2", **public)["msg"]
+    assert site.deploy("r3", **public, health={"host": "shop.example.com", "home_page": False})["slot"] == "green"
+    (static / "app.js").touch()
+    assert site.deploy("r4", **public)["slot"] == "blue"
+
+
+def test_all_that_is_wrong_with_a_candidate(site: Site) -> None:
+    """Health path, further checks and home page, in one refusal."""
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (404, ""), home_page=(500, ""))
+    health = {
+        "host": "shop.example.com",
+        "path": "/healthz/",
+        "checks": [{"path": "/api/"}, {"path": "/x/", "status": 404}],
+    }
+    assert (
+        "GET https://shop.example.com/healthz/ returned 404 instead of 200; set site_health_path to a path that "
+        "returns 200, or site_health_status to 404. "
+        "GET https://shop.example.com/api/ returned 404 instead of 200; correct its path or status in "
+        "site_health_checks. "
+        "GET https://shop.example.com/ returned 500; correct the home page, or set site_health_home_page: false."
+    ) in site.deploy("r1", health=health)["msg"]
+
+
+def test_a_slot_that_served_is_not_judged_by_its_home_page(site: Site) -> None:
+    """Visitors wait for it; what they get was good enough when it went live."""
+    site.host.behaviours["r1"] = Behaviour(home_page=(500, ""))
+    essential = {"host": "shop.example.com", "path": "/healthz/", "home_page": False}
+    site.deploy("r1", health=essential)
+    site.host.stop("shop@blue.service")
+    assert "failed" not in site.run("r1")
+    site.host.behaviours["r2"] = Behaviour(complaint="no")
+    assert "r1 keeps serving" in site.deploy("r2", overlap=False)["msg"]
+    assert site.at_rest()
+
+
 # How long to wait
 
 
@@ -229,7 +287,7 @@ def test_a_silent_release_is_given_its_boot_time_and_no_more(site: Site) -> None
 def test_the_healthy_status_is_the_site_s(site: Site) -> None:
     """A site may say that its healthy answer is a redirect."""
     site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (302, ""))
-    assert site.deploy("r1", question={"host": "shop.example.com", "status": 302})["slot"] == "blue"
+    assert site.deploy("r1", health={"host": "shop.example.com", "path": "/old/", "status": 302})["slot"] == "blue"
 
 
 # What is refused before anything happens
@@ -311,7 +369,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "overlap": True,
             }
             | site.said
-            | {"release": "r2", "question": {"host": "shop", "scheme": "http", "path": "/", "status": 200}},
+            | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},
             site.host,
         ).switch()
         lock(handle, operation)

@@ -1,4 +1,4 @@
-"""The question in the uwsgi protocol: what is sent, byte by byte, and that HTTP comes back."""
+"""The request in the uwsgi protocol: what is sent, byte by byte, and that HTTP comes back."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question, ask
+from ansible_collections.pitcrew.django.plugins.module_utils.site_request import Request, Response, send
 
-HEALTHY = b"HTTP/1.1 200 OK\r\nX-Release: r2\r\n\r\nok"
-QUESTION = Question(
+HEALTHY = b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\n\r\nok"
+REQUEST = Request(
     address="unix:/nowhere",
     protocol="uwsgi",
     host="shop.example.com",
     scheme="https",
     path="/healthz/?deep=1",
-    status=200,
-    release="r2",
     timeout=5.0,
 )
 
@@ -78,10 +76,10 @@ def serve() -> Iterator[Callable[[bytes], tuple[Server, str]]]:
 Serve = Callable[[bytes], "tuple[Server, str]"]
 
 
-def test_what_is_asked(serve: Serve) -> None:
+def test_what_is_sent(serve: Serve) -> None:
     """The site's own host, the visitor's scheme, and what WSGI makes of a path."""
     server, address = serve(HEALTHY)
-    assert ask(replace(QUESTION, address=address)) == Answer(200, "r2", None)
+    assert send(replace(REQUEST, address=address)) == Response(200, "r2", body=b"ok")
     assert server.variables == {
         "REQUEST_METHOD": "GET",
         "REQUEST_URI": "/healthz/?deep=1",
@@ -102,7 +100,7 @@ def test_what_is_asked(serve: Serve) -> None:
 def test_the_bytes_of_it(serve: Serve) -> None:
     """A header of four bytes: 0, the length of the rest with its low byte first, 0; then each word after its length."""
     server, address = serve(HEALTHY)
-    ask(replace(QUESTION, address=address))
+    send(replace(REQUEST, address=address))
     assert server.packet[0] == server.packet[3] == 0
     assert server.packet[1] + 256 * server.packet[2] == len(server.packet) - 4 == 333
     assert server.packet[4:].startswith(b"\x0e\x00REQUEST_METHOD\x03\x00GET\x0b\x00REQUEST_URI\x10\x00/healthz/")
@@ -111,7 +109,7 @@ def test_the_bytes_of_it(serve: Serve) -> None:
 def test_a_visitor_without_tls(serve: Serve) -> None:
     """Nothing says https."""
     server, address = serve(HEALTHY)
-    ask(replace(QUESTION, address=address, scheme="http"))
+    send(replace(REQUEST, address=address, scheme="http"))
     assert "HTTPS" not in server.variables
     assert server.variables["SERVER_PORT"] == "80"
     assert server.variables["HTTP_X_FORWARDED_PROTO"] == "http"
@@ -122,38 +120,38 @@ def test_a_visitor_without_tls(serve: Serve) -> None:
     [("/", "/", ""), ("/caf%C3%A9/", "/café/", ""), ("/a?b=%20?c", "/a", "b=%20?c")],
 )
 def test_paths(serve: Serve, path: str, info: str, query: str) -> None:
-    """The path is told as it was asked, and decoded; the query is not decoded."""
+    """The path is sent as it is, and decoded; the query is not decoded."""
     server, address = serve(HEALTHY)
-    ask(replace(QUESTION, address=address, path=path))
+    send(replace(REQUEST, address=address, path=path))
     found = server.variables
     assert (found["REQUEST_URI"], found["PATH_INFO"], found["QUERY_STRING"]) == (path, info, query)
 
 
 @pytest.mark.parametrize(
-    ("response", "answer"),
+    ("response", "expected"),
     [
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Answer(503, None, None)),
-        (b"HTTP/1.0 302 Found\r\nLocation: /login/\r\nX-Release: r1\r\n\r\n", Answer(302, "r1", "/login/")),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Response(503, None)),
+        (b"HTTP/1.0 302 Found\r\nLocation: /login/\r\nX-Pitcrew-Release: r1\r\n\r\n", Response(302, "r1", "/login/")),
     ],
 )
-def test_an_answer(serve: Serve, response: bytes, answer: Answer) -> None:
+def test_a_response(serve: Serve, response: bytes, expected: Response) -> None:
     """It is HTTP."""
     _server, address = serve(response)
-    assert ask(replace(QUESTION, address=address)) == answer
+    assert send(replace(REQUEST, address=address)) == expected
 
 
 @pytest.mark.parametrize(
     ("response", "error"),
     [(b"", http.client.RemoteDisconnected), (b"no HTTP\r\n\r\n", http.client.BadStatusLine)],
 )
-def test_no_answer(serve: Serve, response: bytes, error: type[Exception]) -> None:
+def test_no_response(serve: Serve, response: bytes, error: type[Exception]) -> None:
     """A connection that ends is none."""
     _server, address = serve(response)
     with pytest.raises(error):
-        ask(replace(QUESTION, address=address))
+        send(replace(REQUEST, address=address))
 
 
 def test_nobody_listens() -> None:
     """As in any protocol."""
     with pytest.raises(FileNotFoundError):
-        ask(replace(QUESTION, address="unix:/nowhere/app.sock"))
+        send(replace(REQUEST, address="unix:/nowhere/app.sock"))
