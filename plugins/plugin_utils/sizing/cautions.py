@@ -65,7 +65,7 @@ def _of_server(choice: Choice) -> Iterator[str]:
     if said.server == "uwsgi" and layout.threads > 1:
         yield (
             "uWSGI has one harakiri timer per worker, which other threads keep resetting: it is left out. "
-            "Bound requests in the database and in nginx, or say threads=1."
+            "Bound requests in the database and in nginx, or set threads=1."
         )
     if said.event_loop:
         yield (

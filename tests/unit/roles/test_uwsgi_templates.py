@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from test_templates import block, lines, play_renders, template, unit
+from test_templates import PLAN, block, lines, play_renders, template, unit
 
 SITES: dict[str, dict[str, Any]] = {
     "plain": {"site_workers": 2, "site_threads": 3},
@@ -64,6 +64,7 @@ PLAY = [
                     },
                 },
             },
+            *PLAN,
             *(
                 {
                     "name": f"Configure {server}",

@@ -1,0 +1,99 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only the host can tell: each rule compares the site's variables with what is known of the host.
+
+Another rule is another function in RULES. It is given a Prospect: the variables, as usable values; the fact
+C(pitcrew_site) of the host; the server that will run; and the plan, None if there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..sizing.planning import Plan
+from .complaints import Complaint, shown
+
+__all__ = ["RULES", "Prospect", "judge_host"]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """A site that is to run on a host."""
+
+    values: Mapping[str, Any]
+    host: Mapping[str, Any]
+    server: str
+    home: str
+    plan: Plan | None
+
+
+def judge_host(prospect: Prospect) -> Iterator[Complaint]:
+    """Ask every rule."""
+    for rule in RULES:
+        yield from rule(prospect)
+
+
+def certificate_is_there(prospect: Prospect) -> Iterator[Complaint]:
+    """Compare the certificate's files with those that the host lacks."""
+    for variable in ("site_tls_certificate", "site_tls_key"):
+        path = prospect.values.get(variable)
+        if path and path in prospect.host.get("absent", ()):
+            yield Complaint(
+                variable, f"{shown(path)} is not on the host", "get the certificate first, or deploy without it"
+            )
+
+
+def account_is_free(prospect: Prospect) -> Iterator[Complaint]:
+    """Leave the accounts of others alone. A host that only balances has no account of the site."""
+    found = prospect.host.get("home")
+    if not prospect.values.get("site_backends") and found not in (None, prospect.home):
+        name = prospect.values.get("site_name")
+        yield Complaint(
+            "site_name",
+            f"{shown(name)} is an account of this host that is not the site's, its home is {found}",
+            "choose another name",
+        )
+
+
+def uwsgi_can_listen(prospect: Prospect) -> Iterator[Complaint]:
+    """uWSGI does not start with a longer listen queue than the kernel allows."""
+    if prospect.server != "uwsgi" or prospect.plan is None:
+        return
+    options = {**prospect.plan.uwsgi, **(prospect.values.get("uwsgi_settings") or {})}
+    try:
+        listen = int(options.get("listen") or 100)
+    except (TypeError, ValueError):
+        yield Complaint("uwsgi_settings", f"listen: {shown(options['listen'])} is not a whole number", "leave it out")
+        return
+    allowed = prospect.plan.host.somaxconn
+    if listen > allowed:
+        yield Complaint(
+            "uwsgi_settings",
+            f"listen: {listen} is above {allowed}, the host's net.core.somaxconn, and uWSGI would not start",
+            "raise that with sysctl, or leave listen to the plan",
+        )
+
+
+def distribution_has_its_python(prospect: Prospect) -> Iterator[Complaint]:
+    """The distribution's uWSGI is linked to the distribution's Python."""
+    python = prospect.values.get("site_python")
+    if (
+        prospect.server == "uwsgi"
+        and prospect.values.get("uwsgi_package") == "distribution"
+        and python not in (None, "/usr/bin/python3")
+    ):
+        yield Complaint(
+            "uwsgi_package",
+            f'"distribution" runs the distribution\'s Python, but site_python is {shown(python)}',
+            "leave out site_python, or set uwsgi_package: pyuwsgi",
+        )
+
+
+RULES: Final[tuple[Callable[[Prospect], Iterator[Complaint]], ...]] = (
+    account_is_free,
+    certificate_is_there,
+    uwsgi_can_listen,
+    distribution_has_its_python,
+)
