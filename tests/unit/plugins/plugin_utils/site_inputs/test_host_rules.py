@@ -1,0 +1,106 @@
+"""A site's variables against a host: its accounts, its files, its limits, and the plan for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.plan import plan_site
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import Said, validate_on_host
+from test_site_variables import ROLES, SITE, TLS
+
+HOST = {"home": None, "absent": []}
+CAPACITY = {"cpus": 2, "memory_mb": 4096, "somaxconn": 4096}
+
+
+def judged(
+    host: dict[str, Any] | None = None,
+    capacity: dict[str, Any] | None = None,
+    server: str = "gunicorn",
+    hosts: int = 1,
+    **said: Any,
+) -> list[str]:
+    facts = {"pitcrew_site": {**HOST, **(host or {})}, "pitcrew_capacity": {**CAPACITY, **(capacity or {})}}
+    found, plan = validate_on_host(ROLES, Said({**SITE, **said}), facts, server, "/var/lib/shop", hosts)
+    assert plan is not None or found
+    return [str(complaint) for complaint in found]
+
+
+def test_a_host_that_will_do() -> None:
+    assert judged() == []
+    assert judged(host={"home": "/var/lib/shop"}, server="uwsgi", **TLS) == []
+
+
+def test_an_account_of_somebody_else() -> None:
+    assert judged(host={"home": "/home/shop"}) == [
+        'site_name: "shop" is an account of this host that is not the site\'s, its home is /home/shop; '
+        "choose another name"
+    ]
+
+
+def test_a_host_that_only_balances_has_no_account() -> None:
+    assert judged(host={"home": "/home/shop"}, site_backends=["10.0.0.11:80"]) == []
+
+
+def test_a_certificate_that_is_not_there() -> None:
+    (sentence,) = judged(host={"absent": ["/etc/ssl/shop.key"]}, **TLS)
+    assert sentence == (
+        'site_tls_key: "/etc/ssl/shop.key" is not on the host; get the certificate first, or deploy without it'
+    )
+
+
+@pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
+def test_a_listen_queue_that_the_kernel_does_not_allow(server: str, refused: bool) -> None:
+    sentences = judged(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": 256})
+    assert sentences == refused * [
+        "uwsgi_settings: listen: 256 is above 128, the host's net.core.somaxconn, and uWSGI would not start; "
+        "raise that with sysctl, or leave listen to the plan"
+    ]
+    assert judged(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": None}) == []
+
+
+def test_a_listen_queue_that_is_no_number() -> None:
+    (sentence,) = judged(server="uwsgi", uwsgi_settings={"listen": "many"})
+    assert sentence == 'uwsgi_settings: listen: "many" is not a whole number; leave it out'
+
+
+@pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
+def test_the_distribution_s_uwsgi_has_the_distribution_s_python(server: str, refused: bool) -> None:
+    said = {"uwsgi_package": "distribution", "site_python": "/usr/local/bin/python3"}
+    assert judged(server=server, **said) == refused * [
+        'uwsgi_package: "distribution" runs the distribution\'s Python, but site_python is "/usr/local/bin/python3"; '
+        "leave out site_python, or set uwsgi_package: pyuwsgi"
+    ]
+
+
+def test_what_the_plan_refuses_has_the_name_that_the_user_knows() -> None:
+    (sentence,) = judged(capacity={"memory_mb": 1024}, site_workers="40")
+    assert sentence.startswith("site_workers: (1024 MB - 128 MB reserve) = 896 MB cannot hold 65 MB master")
+    (sentence,) = judged(hosts=9, site_database_connections=4)
+    assert sentence.startswith("site_database_connections: 4 connections / 9 hosts")
+    (sentence,) = judged(capacity={"memory_mb": 128})
+    assert sentence.startswith("site_plan_inputs: memory_mb: (128 MB - ")
+    (sentence,) = judged(server="uwsgi", site_plan_inputs={"free_threaded": True})
+    assert sentence.startswith("site_plan_inputs: free_threaded: uWSGI needs the interpreter lock")
+
+
+def test_everything_is_said_at_once() -> None:
+    sentences = judged(
+        host={"absent": ["/etc/ssl/shop.key"], "home": "/home/shop"},
+        capacity={"memory_mb": 1024},
+        site_workers=40,
+        **TLS,
+    )
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["site_name", "site_workers", "site_tls_key"]
+
+
+def test_the_plan_is_that_of_the_server_that_will_run() -> None:
+    """A release that is kept may run under another one than the inventory's; the inventory's own inputs come last."""
+    facts = {"pitcrew_capacity": CAPACITY}
+    plan = plan_site({**SITE, "site_threads": 3}, facts, "uwsgi", 2)
+    assert not isinstance(plan, Complaint)
+    assert (plan.server, plan.threads, plan.inputs["db_hosts"]) == ("uwsgi", 3, 2)
+    plan = plan_site({**SITE, "site_plan_inputs": {"db_hosts": 5}}, facts, "gunicorn", 2)
+    assert not isinstance(plan, Complaint)
+    assert plan.inputs["db_hosts"] == 5
