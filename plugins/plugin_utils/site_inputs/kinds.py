@@ -120,7 +120,7 @@ def _judge_absence(option: Option) -> Judged:
         cure = f"set it, as in {option.example}" if option.example else "set it"
         return _wrong(option, "is not set, and has no default", cure)
     if option.default is not None:
-        return _wrong(option, "null is no value for it", f"leave it out for its default, {shown(option.default)}")
+        return _wrong(option, "null is not allowed", f"leave it out for its default, {shown(option.default)}")
     return Judged(None)
 
 

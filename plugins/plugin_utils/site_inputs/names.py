@@ -31,9 +31,16 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "uwsgi_requirement": ("it follows from the version", "set uwsgi_version"),
     "uwsgi_backlog": ("it follows from the plan", "set listen in uwsgi_settings"),
     "uwsgi_processes": ("it follows from the plan", "set site_workers"),
+    "site_plan": ("it is the plan", "set site_workers, site_threads or site_plan_inputs"),
+    "site_status": ("it is what a look at the site finds", "leave it out"),
+    "site_switch_is_last": ("it belongs to the playbooks", "leave it out"),
+    "gunicorn_files": ("they follow from the plan", "set gunicorn_settings"),
+    "uwsgi_files": ("they follow from the plan", "set uwsgi_settings"),
+    "release_source": ("it is the source once it is packed", "set site_git_url or site_source_directory"),
+    "release_finished": ("it is the result of a build", "leave it out"),
     "release_id": ("a release is named after its source", "to run one that is kept, set site_release"),
 }
-"""Why some of the computed variables cannot be set, and what can be set instead."""
+"""Why a computed variable cannot be set, and what can be set instead. Those that tasks set are all here."""
 
 SHORT: Final = 5
 """Up to so many letters after its prefix, only one may be wrong in a name: shorter ones are alike by chance."""
@@ -66,7 +73,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def judge_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
     """Refuse what a user has set in vain: misspelt names, and names of variables that are computed."""
     for name in sorted(names):
-        if name in roles.computed:
+        if _is_computed(name, roles):
             reason, cure = COMPUTED.get(name, ("it follows from other variables", "leave it out"))
             yield Complaint(name, f"cannot be set: {reason}", cure)
         elif _is_unknown(name, roles, own) and (near := nearest(name, roles.options)):
@@ -94,4 +101,9 @@ def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> s
 
 
 def _is_unknown(name: str, roles: Roles, own: Collection[str]) -> bool:
-    return name.startswith(PREFIXES) and name not in roles.options and name not in roles.computed and name not in own
+    is_known = name in roles.options or _is_computed(name, roles) or name in own
+    return name.startswith(PREFIXES) and not is_known
+
+
+def _is_computed(name: str, roles: Roles) -> bool:
+    return name in roles.computed or name in COMPUTED

@@ -72,7 +72,7 @@ def judge_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complain
             yield Complaint(
                 name,
                 f"is {said[first]} on {first} and {said[other]} on {other}, but the hosts of a play get one source",
-                "make them equal, or play for some of the hosts at a time with -e site_hosts=",
+                "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
             )
 
 
@@ -112,7 +112,7 @@ def _addresses_have_no_certificate(site_domains: list[str], site_tls_certificate
         if is_address(domain):
             yield Complaint(
                 "site_domains",
-                f"{shown(domain)} cannot be served over TLS: browsers do not say which address they want (SNI)",
+                f"{shown(domain)} cannot be served over TLS: browsers do not send an address as the server name (SNI)",
                 "leave it out, or leave out site_tls_certificate and site_tls_key",
             )
 
@@ -220,14 +220,14 @@ def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
 def _gunicorn_settings(gunicorn_settings: dict[str, Any]) -> Iterator[Complaint]:
     yield from _settings("gunicorn_settings", gunicorn_settings, "[a-z][a-z0-9_]*", "setting", "max_requests")
     if own := [name for name in gunicorn_settings if name in GUNICORN_SETTINGS_OF_THE_SLOT]:
-        yield Complaint("gunicorn_settings", _of_the_slot(own), "leave it out" if len(own) == 1 else "leave them out")
+        yield Complaint("gunicorn_settings", _of_the_slot(own), _leave_out(own))
 
 
 @rule
 def _uwsgi_settings(uwsgi_settings: dict[str, Any]) -> Iterator[Complaint]:
     yield from _settings("uwsgi_settings", uwsgi_settings, "[a-z][a-z0-9-]*", "option", "max-requests")
     if own := [name for name in uwsgi_settings if name in UWSGI_OPTIONS_OF_THE_SLOT]:
-        yield Complaint("uwsgi_settings", _of_the_slot(own), "leave out what docs/servers.md lists")
+        yield Complaint("uwsgi_settings", _of_the_slot(own), f"{_leave_out(own)}; docs/servers.md says why")
     for name, value in uwsgi_settings.items():
         for one in value if isinstance(value, list) else [value]:
             if re.search(r"[\x00-\x1f\x7f]", str(one)):
@@ -250,3 +250,7 @@ def _settings(variable: str, settings: Mapping[Any, Any], pattern: str, kind: st
 
 def _of_the_slot(names: list[str]) -> str:
     return f"{listed(names)} {'belongs' if len(names) == 1 else 'belong'} to the slot, which the collection configures"
+
+
+def _leave_out(names: list[str]) -> str:
+    return "leave it out" if len(names) == 1 else "leave them out"

@@ -25,7 +25,7 @@ OLDEST_ANSIBLE: Final = (2, 19)
 
 @dataclass(frozen=True)
 class Said:
-    """What a play says: values of options, errors of those that cannot be evaluated, and all names that a user has set.
+    """What a play says: values of options, errors of those that cannot be evaluated: and all names that a user has set.
 
     `sources` has, by host, the values that decide on the source; only for the first host of a play, which compares.
     """
@@ -78,7 +78,7 @@ def _usable(roles: Roles, said: Said) -> tuple[dict[str, Any], list[Complaint]]:
     complaints: list[Complaint] = []
     for name, option in roles.options.items():
         if name in said.errors:
-            complaints.append(Complaint(name, f"cannot be evaluated, {said.errors[name]}", "correct the template"))
+            complaints.append(Complaint(name, f"cannot be evaluated: {said.errors[name]}", "correct the template"))
         elif name in said.values or option.required:
             judged = judge(option, said.values.get(name))
             complaints += judged.complaints

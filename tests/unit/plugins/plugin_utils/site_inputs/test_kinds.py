@@ -126,7 +126,7 @@ def test_what_is_not_set() -> None:
     """It is no fault where nothing is a value, and one where there has to be one."""
     assert complaints(Option("site_x"), None) == []
     assert complaints(Option("site_x", default="/"), None) == [
-        'site_x: null is no value for it; leave it out for its default, "/"'
+        'site_x: null is not allowed; leave it out for its default, "/"'
     ]
     assert complaints(Option("site_x", required=True, example="site_x: shop"), None) == [
         "site_x: is not set, and has no default; set it, as in site_x: shop"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names i
 )
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 
-ROLES = read_roles(Path(__file__).resolve().parents[5] / "roles")
+ROOT = Path(__file__).resolve().parents[5]
+ROLES = read_roles(ROOT / "roles")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,10 @@ def test_no_option_is_refused() -> None:
             "site_state",
             "site_state: cannot be set: a site writes to /var/lib, to a directory of its name; set site_name",
         ),
+        (
+            "site_plan",
+            "site_plan: cannot be set: it is the plan; set site_workers, site_threads or site_plan_inputs",
+        ),
         ("site_server_protocol", "site_server_protocol: cannot be set: it follows from other variables; leave it out"),
     ],
 )
@@ -117,8 +123,16 @@ def test_what_would_be_overridden_is_refused(name: str, sentence: str) -> None:
         assert str(complaint) == sentence
 
 
-def test_reasons_are_given_for_variables_that_exist() -> None:
-    assert COMPUTED.keys() <= ROLES.computed
+def test_what_tasks_set_cannot_be_set_by_a_user() -> None:
+    """Nor what a play of ours sets; there are reasons for no other names."""
+    text = "".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
+    registered = set(re.findall(r"register: ([a-z]\w+)", text))
+    set_facts = set(re.findall(r"set_fact:\n +([a-z]\w+):", text))
+    assert registered
+    assert set_facts
+    by_tasks = registered | set_facts | {"site_switch_is_last"}
+    assert by_tasks <= COMPUTED.keys() <= by_tasks | ROLES.computed
+    assert not COMPUTED.keys() & ROLES.options.keys()
     assert not ROLES.computed & ROLES.options.keys()
 
 

@@ -105,10 +105,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_domains": ["shop.example.com", "192.0.2.1", "::1"], **TLS},
-        'site_domains: "192.0.2.1" cannot be served over TLS: browsers do not say which address they want (SNI); '
-        "leave it out, or leave out site_tls_certificate and site_tls_key\n"
-        'site_domains: "::1" cannot be served over TLS: browsers do not say which address they want (SNI); '
-        "leave it out, or leave out site_tls_certificate and site_tls_key",
+        'site_domains: "192.0.2.1" cannot be served over TLS: browsers do not send an address as the server name '
+        "(SNI); leave it out, or leave out site_tls_certificate and site_tls_key\n"
+        'site_domains: "::1" cannot be served over TLS: browsers do not send an address as the server name '
+        "(SNI); leave it out, or leave out site_tls_certificate and site_tls_key",
     ),
     (
         {"site_git_url": ""},
@@ -191,7 +191,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"uwsgi_settings": dict.fromkeys(OPTIONS_OF_THE_SLOT, "x")},
         f"uwsgi_settings: {', '.join(OPTIONS_OF_THE_SLOT[:-1])} and virtualenv belong to the slot, which the "
-        "collection configures; leave out what docs/servers.md lists",
+        "collection configures; leave them out; docs/servers.md says why",
     ),
 ]
 
@@ -242,7 +242,7 @@ def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
         "site_heath_path",
         "site_user",
     ]
-    assert str(found[2]) == "site_git_ref: cannot be evaluated, 'branch' is undefined; correct the template"
+    assert str(found[2]) == "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template"
     assert "site_motto" in warning
 
 
@@ -267,9 +267,9 @@ def test_hosts_that_differ_in_their_source() -> None:
     found = [str(complaint) for complaint in judge_sources(hosts)]
     assert found == [
         'site_git_url: is "https://git.example.com/x" on web1 and "" on web3, but the hosts of a play get one source; '
-        "make them equal, or play for some of the hosts at a time with -e site_hosts=",
+        "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
         'site_git_ref: is "main" on web1 and "next" on web3, but the hosts of a play get one source; '
-        "make them equal, or play for some of the hosts at a time with -e site_hosts=",
+        "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
     ]
     assert validate(ROLES, Said(SITE, sources=hosts))[0] == list(judge_sources(hosts))
 
