@@ -27,30 +27,31 @@ NEWEST = max(PINNED, key=lambda version: [int(part) for part in version.split(".
 
 
 def environment(requirement: str) -> Path:
-    """Give a virtual environment with this ansible-core, made unless an earlier run has left it in .cache."""
-    home = ROOT / ".cache/ansible-core" / re.sub(r"[^0-9.]", "", requirement)
-    if (home / "made").exists():
-        return home
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = home / "requirements.txt"
+    """Give a virtual environment with this ansible-core, made in .cache unless an earlier run has left it there."""
+    name = requirement.replace("==", "").replace("<", "before-")
+    wanted = ROOT / f".cache/ansible-core/{name}.txt"
+    wanted.parent.mkdir(parents=True, exist_ok=True)
     wanted.write_text(f"ansible-core{requirement}\n")
-    found = {}
+    problems = []
     for version in PYTHONS:
-        where = subprocess.run(
-            [ROOT / "tests/lab/bin/find-python", version], capture_output=True, text=True, check=False
-        )
+        home = wanted.with_name(f"{name}-python{version}")
+        if (home / "bin/ansible-playbook").exists():
+            return home
+        where = output(ROOT / "tests/lab/bin/find-python", version)
         if where.returncode == 0:
-            command = [ROOT / "tests/lab/bin/venv", where.stdout.strip(), home, wanted]
-            made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            made = output(ROOT / "tests/lab/bin/venv", where.stdout.strip(), home, wanted)
             if made.returncode == 0:
-                (home / "made").touch()
                 return home
-            found[version] = made.stderr[-2000:]
-    here = ", ".join(found) or "none of " + ", ".join(PYTHONS)
+            problems.append(f"Python {version}: {made.stderr.strip().splitlines()[-1]}")
     pytest.fail(
-        f"ansible-core{requirement} supports no Python of this machine ({here}); install one that it supports.\n"
-        + "\n".join(found.values())
+        f"ansible-core{requirement} needs a Python that this machine does not have: "
+        + ("; ".join(problems) or f"it has none of {', '.join(PYTHONS)}")
     )
+
+
+def output(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in the checkout."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
