@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
                 try:
                     values[name] = self._templar.template(variables[name])
                 except AnsibleError as error:
-                    errors[name] = str(error)
+                    errors[name] = str(error).rstrip(".")
         return values, errors
 
     def _names_of_the_user(self, variables: Mapping[str, Any]) -> set[str]:

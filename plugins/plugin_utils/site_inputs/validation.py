@@ -78,7 +78,11 @@ def _usable(roles: Roles, said: Said) -> tuple[dict[str, Any], list[Complaint]]:
     complaints: list[Complaint] = []
     for name, option in roles.options.items():
         if name in said.errors:
-            complaints.append(Complaint(name, f"cannot be evaluated: {said.errors[name]}", "correct the template"))
+            complaints.append(
+                Complaint(
+                    name, f"cannot be evaluated: {said.errors[name]}", "correct the template, or define what it needs"
+                )
+            )
         elif name in said.values or option.required:
             judged = judge(option, said.values.get(name))
             complaints += judged.complaints

@@ -137,7 +137,7 @@ def test_values_are_evaluated_each_by_itself(run: Run) -> None:
     assert refusal(done) == [
         'site_domains: "fast food" is not a host name; write it as in shop.example.com or *.example.com, without '
         "scheme, port, path or white space",
-        "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template",
+        "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template, or define what it needs",
         "site_secrets: the value (not shown) is not a mapping; write one, as in {NAME: value}",
         'site_health_path: null is not allowed; leave it out for its default, "/"',
     ]

@@ -242,7 +242,10 @@ def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
         "site_heath_path",
         "site_user",
     ]
-    assert str(found[2]) == "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template"
+    assert (
+        str(found[2])
+        == "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template, or define what it needs"
+    )
     assert "site_motto" in warning
 
 
