@@ -17,7 +17,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names i
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import SOURCE_VARIABLES
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import Roles, read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
-    Said,
+    PlayVariables,
     old_ansible,
     validate,
     validate_on_host,
@@ -27,7 +27,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 class ActionModule(ActionBase):
-    """Read what the play says of the site, and have it judged; nothing needs a connection to the host."""
+    """Read the variables of the play, and have them checked; nothing needs a connection to the host."""
 
     _requires_connection = False
 
@@ -47,21 +47,21 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": refusal}
         roles, variables = read_roles(ROLES), task_vars or {}
         if arguments["facts"] is None:
-            complaints, warning = validate(roles, self._said(roles, variables))
+            complaints, warning = validate(roles, self._play_variables(roles, variables))
             if warning:
                 self._display.warning(warning)
-            return self._judged(result, complaints)
-        complaints, plan = validate_on_host(roles, Said(*self._values(roles, variables)), **arguments)
-        return self._judged({**result, "plan": plan and asdict(plan)}, complaints)
+            return self._answer(result, complaints)
+        complaints, plan = validate_on_host(roles, PlayVariables(*self._values(roles, variables)), **arguments)
+        return self._answer({**result, "plan": plan and asdict(plan)}, complaints)
 
-    def _judged(self, result: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
+    def _answer(self, result: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
         if complaints:
             raise AnsibleActionFail("\n".join(map(str, complaints)))
         return {**result, "changed": False}
 
-    def _said(self, roles: Roles, variables: dict[str, Any]) -> Said:
+    def _play_variables(self, roles: Roles, variables: dict[str, Any]) -> PlayVariables:
         names = [name for name in self._names_of_the_user(variables) if name.startswith(PREFIXES)]
-        return Said(*self._values(roles, variables), names, self._sources(variables))
+        return PlayVariables(*self._values(roles, variables), names, self._sources(variables))
 
     def _values(self, roles: Roles, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Evaluate every option that is set; tell by its name which one cannot be evaluated, and why."""
@@ -85,16 +85,16 @@ class ActionModule(ActionBase):
         return {*manager.get_vars(play=play, host=host, include_hostvars=False), *self._task.get_vars()}
 
     def _sources(self, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Tell, once for all hosts of the play, what each says of the source; an error is the host's own."""
+        """Give what each host of the play sets for the source, once for all; its errors are its own."""
         hosts = variables["ansible_play_hosts_all"]
         if variables["inventory_hostname"] != hosts[0]:
             return {}
         found: dict[str, dict[str, Any]] = {}
         for host in hosts:
-            said = found[host] = {}
+            values = found[host] = {}
             for name in SOURCE_VARIABLES:
                 try:
-                    said[name] = variables["hostvars"][host].get(name)
+                    values[name] = variables["hostvars"][host].get(name)
                 except AnsibleError:
-                    said[name] = None
+                    values[name] = None
         return found

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Complaint", "listed", "shown"]
+__all__ = ["Complaint", "listed", "shown", "written"]
 
 LONGEST_SHOWN: Final = 60
 
@@ -31,10 +31,15 @@ def shown(value: Any, secret: bool = False) -> str:
     """Write a value as in JSON: in one line, shortened, without credentials; nothing of a secret."""
     if secret:
         return "the value (not shown)"
+    text = written(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def written(value: Any) -> str:
+    """Write a whole value as in JSON: in one line, without credentials."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = re.sub(r"//[^/?#\s\"@]*@", "//", text)
-    text = "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
 
 
 def listed(names: list[str]) -> str:

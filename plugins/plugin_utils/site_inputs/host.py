@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What only the host can tell: each rule compares the site's variables with what is known of the host.
 
-Another rule is another function in RULES. It is given a Prospect: the variables, as usable values; the fact
+Another rule is another function in RULES. It is given a SiteOnHost: the variables, as usable values; the fact
 C(pitcrew_site) of the host; the server that will run; and the plan, None if there is none.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, Final
 from ..sizing.planning import Plan
 from .complaints import Complaint, shown
 
-__all__ = ["RULES", "Prospect", "judge_host"]
+__all__ = ["RULES", "SiteOnHost", "check_host"]
 
 
 @dataclass(frozen=True)
-class Prospect:
+class SiteOnHost:
     """A site that is to run on a host."""
 
     values: Mapping[str, Any]
@@ -29,27 +29,27 @@ class Prospect:
     plan: Plan | None
 
 
-def judge_host(prospect: Prospect) -> Iterator[Complaint]:
+def check_host(site: SiteOnHost) -> Iterator[Complaint]:
     """Ask every rule."""
     for rule in RULES:
-        yield from rule(prospect)
+        yield from rule(site)
 
 
-def certificate_is_there(prospect: Prospect) -> Iterator[Complaint]:
+def certificate_is_there(site: SiteOnHost) -> Iterator[Complaint]:
     """Compare the certificate's files with those that the host lacks."""
     for variable in ("site_tls_certificate", "site_tls_key"):
-        path = prospect.values.get(variable)
-        if path and path in prospect.host.get("absent", ()):
+        path = site.values.get(variable)
+        if path and path in site.host.get("absent", ()):
             yield Complaint(
                 variable, f"{shown(path)} is not on the host", "get the certificate first, or deploy without it"
             )
 
 
-def account_is_free(prospect: Prospect) -> Iterator[Complaint]:
+def account_is_free(site: SiteOnHost) -> Iterator[Complaint]:
     """Leave the accounts of others alone. A host that only balances has no account of the site."""
-    found = prospect.host.get("home")
-    if not prospect.values.get("site_backends") and found not in (None, prospect.home):
-        name = prospect.values.get("site_name")
+    found = site.host.get("home")
+    if not site.values.get("site_backends") and found not in (None, site.home):
+        name = site.values.get("site_name")
         yield Complaint(
             "site_name",
             f"{shown(name)} is an account of this host that is not the site's, its home is {found}",
@@ -57,17 +57,17 @@ def account_is_free(prospect: Prospect) -> Iterator[Complaint]:
         )
 
 
-def uwsgi_can_listen(prospect: Prospect) -> Iterator[Complaint]:
+def uwsgi_can_listen(site: SiteOnHost) -> Iterator[Complaint]:
     """uWSGI does not start with a longer listen queue than the kernel allows."""
-    if prospect.server != "uwsgi" or prospect.plan is None:
+    if site.server != "uwsgi" or site.plan is None:
         return
-    options = {**prospect.plan.uwsgi, **(prospect.values.get("uwsgi_settings") or {})}
+    options = {**site.plan.uwsgi, **(site.values.get("uwsgi_settings") or {})}
     try:
         listen = int(options.get("listen") or 100)
     except (TypeError, ValueError):
         yield Complaint("uwsgi_settings", f"listen: {shown(options['listen'])} is not a whole number", "leave it out")
         return
-    allowed = prospect.plan.host.somaxconn
+    allowed = site.plan.host.somaxconn
     if listen > allowed:
         yield Complaint(
             "uwsgi_settings",
@@ -76,12 +76,12 @@ def uwsgi_can_listen(prospect: Prospect) -> Iterator[Complaint]:
         )
 
 
-def distribution_has_its_python(prospect: Prospect) -> Iterator[Complaint]:
+def distribution_has_its_python(site: SiteOnHost) -> Iterator[Complaint]:
     """The distribution's uWSGI is linked to the distribution's Python."""
-    python = prospect.values.get("site_python")
+    python = site.values.get("site_python")
     if (
-        prospect.server == "uwsgi"
-        and prospect.values.get("uwsgi_package") == "distribution"
+        site.server == "uwsgi"
+        and site.values.get("uwsgi_package") == "distribution"
         and python not in (None, "/usr/bin/python3")
     ):
         yield Complaint(
@@ -91,7 +91,7 @@ def distribution_has_its_python(prospect: Prospect) -> Iterator[Complaint]:
         )
 
 
-RULES: Final[tuple[Callable[[Prospect], Iterator[Complaint]], ...]] = (
+RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
     uwsgi_can_listen,

@@ -18,14 +18,14 @@ from .complaints import Complaint, shown
 from .names import nearest
 from .specification import Option
 
-__all__ = ["Judged", "judge"]
+__all__ = ["Checked", "check"]
 
 TRUE: Final = ("yes", "on", "true")
 FALSE: Final = ("no", "off", "false")
 
 
 @dataclass(frozen=True)
-class Judged:
+class Checked:
     """A value as plain Python, None where it is not set or not usable, and what is wrong with it."""
 
     value: Any
@@ -93,10 +93,10 @@ KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-def judge(option: Option, value: Any) -> Judged:
+def check(option: Option, value: Any) -> Checked:
     """Read a value of an option; None is a value that is not set."""
     if value is None:
-        return _judge_absence(option)
+        return _check_absence(option)
     kind = KINDS[option.type]
     seen = shown(value, option.secret)
     try:
@@ -109,49 +109,49 @@ def judge(option: Option, value: Any) -> Judged:
         choices = ", ".join(str(choice) for choice in option.choices if choice != "")
         return _wrong(option, f"{seen} is not one of {choices}", "set one of them")
     if option.type == "list" and option.elements:
-        return _judge_elements(option, read)
+        return _check_elements(option, read)
     if option.type == "dict" and option.options:
-        return _judge_parts(option, read)
-    return Judged(read)
+        return _check_parts(option, read)
+    return Checked(read)
 
 
-def _judge_absence(option: Option) -> Judged:
+def _check_absence(option: Option) -> Checked:
     if option.required:
         cure = f"set it, as in {option.example}" if option.example else "set it"
         return _wrong(option, "is not set, and has no default", cure)
     if option.default is not None:
         return _wrong(option, "null is not allowed", f"leave it out for its default, {shown(option.default)}")
-    return Judged(None)
+    return Checked(None)
 
 
-def _judge_elements(option: Option, elements: list[Any]) -> Judged:
+def _check_elements(option: Option, elements: list[Any]) -> Checked:
     of = replace(option, type=option.elements or "raw", elements=None, required=True, default=None, example="")
-    parts = [judge(replace(of, name=f"{option.name}[{index}]"), element) for index, element in enumerate(elements)]
+    parts = [check(replace(of, name=f"{option.name}[{index}]"), element) for index, element in enumerate(elements)]
     return _whole_of([part.value for part in parts], parts)
 
 
-def _judge_parts(option: Option, said: dict[Any, Any]) -> Judged:
-    unknown = list(_unknown_parts(option, said))
+def _check_parts(option: Option, given: dict[Any, Any]) -> Checked:
+    unknown = list(_unknown_parts(option, given))
     parts = {
-        name: judge(replace(inner, name=f"{option.name}.{name}"), said.get(name, inner.default))
+        name: check(replace(inner, name=f"{option.name}.{name}"), given.get(name, inner.default))
         for name, inner in option.options.items()
     }
     whole = _whole_of({name: part.value for name, part in parts.items()}, list(parts.values()))
-    return Judged(None if unknown else whole.value, (*unknown, *whole.complaints))
+    return Checked(None if unknown else whole.value, (*unknown, *whole.complaints))
 
 
-def _unknown_parts(option: Option, said: Mapping[Any, Any]) -> Iterator[Complaint]:
-    for name in said:
+def _unknown_parts(option: Option, given: Mapping[Any, Any]) -> Iterator[Complaint]:
+    for name in given:
         if name not in option.options:
             near = nearest(str(name), option.options)
             cure = f"did you mean {near}?" if near else f"it has {', '.join(option.options)}"
             yield Complaint(option.name, f"{shown(name)} is unknown here", cure)
 
 
-def _whole_of(value: Any, parts: list[Judged]) -> Judged:
+def _whole_of(value: Any, parts: list[Checked]) -> Checked:
     complaints = tuple(complaint for part in parts for complaint in part.complaints)
-    return Judged(None if complaints else value, complaints)
+    return Checked(None if complaints else value, complaints)
 
 
-def _wrong(option: Option, problem: str, cure: str) -> Judged:
-    return Judged(None, (Complaint(option.name, problem, cure),))
+def _wrong(option: Option, problem: str, cure: str) -> Checked:
+    return Checked(None, (Complaint(option.name, problem, cure),))

@@ -10,7 +10,7 @@ from typing import Final
 from .complaints import Complaint, listed
 from .specification import Roles
 
-__all__ = ["COMPUTED", "PREFIXES", "distance", "judge_names", "nearest", "unknown_names"]
+__all__ = ["COMPUTED", "PREFIXES", "check_names", "distance", "nearest", "unknown_names"]
 
 PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_")
 """Variables that begin with one of these belong to this collection."""
@@ -70,7 +70,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return found[1] if found[0] <= (1 if letters <= SHORT else 2) else None
 
 
-def judge_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
+def check_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
     """Refuse what a user has set in vain: misspelt names, and names of variables that are computed."""
     for name in sorted(names):
         if _is_computed(name, roles):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from .complaints import Complaint, shown
 from .specification import Option
 
-__all__ = ["PATTERNS", "RANGES", "judge_values"]
+__all__ = ["PATTERNS", "RANGES", "check_values"]
 
 MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
@@ -142,7 +142,7 @@ RANGES: Final[Mapping[str, Range]] = {
 }
 
 
-def judge_values(values: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[Complaint]:
+def check_values(values: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[Complaint]:
     """Compare each value that is set with its pattern or its range."""
     for name, value in values.items():
         option = options[name]

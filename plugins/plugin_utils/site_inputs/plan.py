@@ -12,7 +12,7 @@ from ..sizing.inputs import Inputs, SizingError
 from ..sizing.planning import Plan, make_plan
 from .complaints import Complaint
 
-__all__ = ["PLAN_INPUTS", "judge_plan_inputs", "plan_site"]
+__all__ = ["PLAN_INPUTS", "check_plan_inputs", "plan_site"]
 
 PLAN_INPUTS: Final[Mapping[str, str]] = {
     "site_server": "server",
@@ -26,11 +26,11 @@ PLAN_INPUTS: Final[Mapping[str, str]] = {
 """The inputs of the plan that have a variable of their own, by that variable."""
 
 
-def judge_plan_inputs(values: Mapping[str, Any], judged: Collection[str]) -> Iterator[Complaint]:
+def check_plan_inputs(values: Mapping[str, Any], checked: Collection[str]) -> Iterator[Complaint]:
     """Compare each input by itself with what the model allows, without variables that are refused already."""
-    inputs = {name: values.get(variable) for variable, name in PLAN_INPUTS.items() if variable not in judged}
-    said = values.get("site_plan_inputs") or {}
-    more = {name: value for name, value in said.items() if name not in PLAN_INPUTS.values()}
+    inputs = {name: values.get(variable) for variable, name in PLAN_INPUTS.items() if variable not in checked}
+    inputs_set = values.get("site_plan_inputs") or {}
+    more = {name: value for name, value in inputs_set.items() if name not in PLAN_INPUTS.values()}
     for error in Inputs.errors({**more, **inputs}):
         yield _complaint(error)
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from .complaints import Complaint, listed, shown
+from .complaints import Complaint, listed, shown, written
 from .hostnames import DomainError, hostname, is_address
 from .plan import PLAN_INPUTS
 
-__all__ = ["SOURCE_VARIABLES", "judge_relations", "judge_sources"]
+__all__ = ["SOURCE_VARIABLES", "check_relations", "check_sources"]
 
 Rule = Callable[..., Iterator[Complaint]]
 
@@ -54,7 +54,7 @@ UWSGI_OPTIONS_OF_THE_SLOT: Final = (
 # fmt: on
 
 
-def judge_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
+def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
     """Ask every rule whose variables are all usable."""
     for rule in RULES:
         names = list(inspect.signature(rule).parameters)
@@ -62,16 +62,16 @@ def judge_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
             yield from rule(*(values[name] for name in names))
 
 
-def judge_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
+def check_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
     """Compare what decides on the source between the hosts of a play, which get one."""
     for name in SOURCE_VARIABLES:
-        said = {host: shown(values.get(name) or "") for host, values in by_host.items()}
-        if len(set(said.values())) > 1:
-            first = next(iter(said))
-            other = next(host for host in said if said[host] != said[first])
+        first, *others = [(host, given.get(name) or "") for host, given in by_host.items()] or [("", "")]
+        other = next((other for other in others if written(other[1]) != written(first[1])), None)
+        if other:
             yield Complaint(
                 name,
-                f"is {said[first]} on {first} and {said[other]} on {other}, but the hosts of a play get one source",
+                f"is {shown(first[1])} on {first[0]} and {shown(other[1])} on {other[0]}, but the hosts of a play get "
+                "one source",
                 "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
             )
 

@@ -10,22 +10,22 @@ from typing import Any, Final
 
 from ..sizing.planning import Plan
 from .complaints import Complaint
-from .host import Prospect, judge_host
-from .kinds import judge
-from .names import judge_names, unknown_names
-from .patterns import judge_values
-from .plan import judge_plan_inputs, plan_site
-from .relations import judge_relations, judge_sources
+from .host import SiteOnHost, check_host
+from .kinds import check
+from .names import check_names, unknown_names
+from .patterns import check_values
+from .plan import check_plan_inputs, plan_site
+from .relations import check_relations, check_sources
 from .specification import Roles
 
-__all__ = ["OLDEST_ANSIBLE", "Said", "old_ansible", "validate", "validate_on_host"]
+__all__ = ["OLDEST_ANSIBLE", "PlayVariables", "old_ansible", "validate", "validate_on_host"]
 
 OLDEST_ANSIBLE: Final = (2, 19)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a play says: values of options, errors of those that cannot be evaluated: and all names that a user has set.
+class PlayVariables:
+    """What a play sets: values of options, errors of those that cannot be evaluated, and all names that a user has set.
 
     `sources` has, by host, the values that decide on the source; only for the first host of a play, which compares.
     """
@@ -47,47 +47,47 @@ def old_ansible(version: str) -> str:
     )
 
 
-def validate(roles: Roles, said: Said) -> tuple[list[Complaint], str]:
+def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
     """Give all complaints that need nothing of the host, and the warning of unknown names, empty if there are none."""
-    values, complaints = _usable(roles, said)
+    values, complaints = _usable(roles, play)
     own = values.get("site_custom_variables") or ()
-    complaints += judge_values(values, roles.options)
-    complaints += judge_relations(values)
-    complaints += judge_plan_inputs(values, {complaint.variable for complaint in complaints})
-    complaints += judge_sources(said.sources)
-    complaints += judge_names(said.names, roles, own)
-    return list(_in_order(complaints, roles)), unknown_names(said.names, roles, own)
+    complaints += check_values(values, roles.options)
+    complaints += check_relations(values)
+    complaints += check_plan_inputs(values, {complaint.variable for complaint in complaints})
+    complaints += check_sources(play.sources)
+    complaints += check_names(play.names, roles, own)
+    return list(_in_order(complaints, roles)), unknown_names(play.names, roles, own)
 
 
 def validate_on_host(
-    roles: Roles, said: Said, facts: Mapping[str, Any], server: str, home: str, hosts: int
+    roles: Roles, play: PlayVariables, facts: Mapping[str, Any], server: str, home: str, hosts: int
 ) -> tuple[list[Complaint], Plan | None]:
     """Give all complaints that depend on the host, and the plan if there can be one."""
-    values, complaints = _usable(roles, said)
+    values, complaints = _usable(roles, play)
     planned = plan_site(values, facts, server, hosts)
     plan = None if isinstance(planned, Complaint) else planned
-    complaints += judge_host(Prospect(values, facts.get("pitcrew_site") or {}, server, home, plan))
+    complaints += check_host(SiteOnHost(values, facts.get("pitcrew_site") or {}, server, home, plan))
     if isinstance(planned, Complaint):
         complaints.append(planned)
     return list(_in_order(complaints, roles)), plan
 
 
-def _usable(roles: Roles, said: Said) -> tuple[dict[str, Any], list[Complaint]]:
+def _usable(roles: Roles, play: PlayVariables) -> tuple[dict[str, Any], list[Complaint]]:
     """Give the values that have the right type, and what is wrong with the others."""
     values: dict[str, Any] = {}
     complaints: list[Complaint] = []
     for name, option in roles.options.items():
-        if name in said.errors:
+        if name in play.errors:
             complaints.append(
                 Complaint(
-                    name, f"cannot be evaluated: {said.errors[name]}", "correct the template, or define what it needs"
+                    name, f"cannot be evaluated: {play.errors[name]}", "correct the template, or define what it needs"
                 )
             )
-        elif name in said.values or option.required:
-            judged = judge(option, said.values.get(name))
-            complaints += judged.complaints
-            if not judged.complaints:
-                values[name] = judged.value
+        elif name in play.values or option.required:
+            checked = check(option, play.values.get(name))
+            complaints += checked.complaints
+            if not checked.complaints:
+                values[name] = checked.value
     return values, complaints
 
 

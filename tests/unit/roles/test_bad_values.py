@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
-    Said,
+    PlayVariables,
     validate,
     validate_on_host,
 )
@@ -90,7 +90,7 @@ DEFAULTS, VARS = variables("defaults"), variables("vars")
 
 def complaints(**said: Any) -> list[Complaint]:
     """Judge a site that is all right but for what is said here."""
-    values = Said({**DEFAULTS, **BASE, **said})
+    values = PlayVariables({**DEFAULTS, **BASE, **said})
     found, _warning = validate(ROLES, values)
     server = said.get("site_server", "gunicorn")
     return found or validate_on_host(ROLES, values, FACTS, server, "/var/lib/shop", 1)[0]

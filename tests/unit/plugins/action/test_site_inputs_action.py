@@ -1,4 +1,4 @@
-"""What of a play reaches the room that judges it, with Ansible itself: values, names, hosts, and how it is told."""
+"""What of a play reaches its validation, with Ansible itself: values, names, hosts, and how it is told."""
 
 from __future__ import annotations
 

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.plan import plan_site
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import Said, validate_on_host
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
+    PlayVariables,
+    validate_on_host,
+)
 from test_site_variables import ROLES, SITE, TLS
 
 HOST = {"home": None, "absent": []}
 CAPACITY = {"cpus": 2, "memory_mb": 4096, "somaxconn": 4096}
 
 
-def judged(
+def checked(
     host: dict[str, Any] | None = None,
     capacity: dict[str, Any] | None = None,
     server: str = "gunicorn",
@@ -22,29 +25,29 @@ def judged(
     **said: Any,
 ) -> list[str]:
     facts = {"pitcrew_site": {**HOST, **(host or {})}, "pitcrew_capacity": {**CAPACITY, **(capacity or {})}}
-    found, plan = validate_on_host(ROLES, Said({**SITE, **said}), facts, server, "/var/lib/shop", hosts)
+    found, plan = validate_on_host(ROLES, PlayVariables({**SITE, **said}), facts, server, "/var/lib/shop", hosts)
     assert plan is not None or found
     return [str(complaint) for complaint in found]
 
 
 def test_a_host_that_will_do() -> None:
-    assert judged() == []
-    assert judged(host={"home": "/var/lib/shop"}, server="uwsgi", **TLS) == []
+    assert checked() == []
+    assert checked(host={"home": "/var/lib/shop"}, server="uwsgi", **TLS) == []
 
 
 def test_an_account_of_somebody_else() -> None:
-    assert judged(host={"home": "/home/shop"}) == [
+    assert checked(host={"home": "/home/shop"}) == [
         'site_name: "shop" is an account of this host that is not the site\'s, its home is /home/shop; '
         "choose another name"
     ]
 
 
 def test_a_host_that_only_balances_has_no_account() -> None:
-    assert judged(host={"home": "/home/shop"}, site_backends=["10.0.0.11:80"]) == []
+    assert checked(host={"home": "/home/shop"}, site_backends=["10.0.0.11:80"]) == []
 
 
 def test_a_certificate_that_is_not_there() -> None:
-    (sentence,) = judged(host={"absent": ["/etc/ssl/shop.key"]}, **TLS)
+    (sentence,) = checked(host={"absent": ["/etc/ssl/shop.key"]}, **TLS)
     assert sentence == (
         'site_tls_key: "/etc/ssl/shop.key" is not on the host; get the certificate first, or deploy without it'
     )
@@ -52,41 +55,41 @@ def test_a_certificate_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
 def test_a_listen_queue_that_the_kernel_does_not_allow(server: str, refused: bool) -> None:
-    sentences = judged(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": 256})
+    sentences = checked(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": 256})
     assert sentences == refused * [
         "uwsgi_settings: listen: 256 is above 128, the host's net.core.somaxconn, and uWSGI would not start; "
         "raise that with sysctl, or leave listen to the plan"
     ]
-    assert judged(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": None}) == []
+    assert checked(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": None}) == []
 
 
 def test_a_listen_queue_that_is_no_number() -> None:
-    (sentence,) = judged(server="uwsgi", uwsgi_settings={"listen": "many"})
+    (sentence,) = checked(server="uwsgi", uwsgi_settings={"listen": "many"})
     assert sentence == 'uwsgi_settings: listen: "many" is not a whole number; leave it out'
 
 
 @pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
 def test_the_distribution_s_uwsgi_has_the_distribution_s_python(server: str, refused: bool) -> None:
     said = {"uwsgi_package": "distribution", "site_python": "/usr/local/bin/python3"}
-    assert judged(server=server, **said) == refused * [
+    assert checked(server=server, **said) == refused * [
         'uwsgi_package: "distribution" runs the distribution\'s Python, but site_python is "/usr/local/bin/python3"; '
         "leave out site_python, or set uwsgi_package: pyuwsgi"
     ]
 
 
 def test_what_the_plan_refuses_has_the_name_that_the_user_knows() -> None:
-    (sentence,) = judged(capacity={"memory_mb": 1024}, site_workers="40")
+    (sentence,) = checked(capacity={"memory_mb": 1024}, site_workers="40")
     assert sentence.startswith("site_workers: (1024 MB - 128 MB reserve) = 896 MB cannot hold 65 MB master")
-    (sentence,) = judged(hosts=9, site_database_connections=4)
+    (sentence,) = checked(hosts=9, site_database_connections=4)
     assert sentence.startswith("site_database_connections: 4 connections / 9 hosts")
-    (sentence,) = judged(capacity={"memory_mb": 128})
+    (sentence,) = checked(capacity={"memory_mb": 128})
     assert sentence.startswith("site_plan_inputs: memory_mb: (128 MB - ")
-    (sentence,) = judged(server="uwsgi", site_plan_inputs={"free_threaded": True})
+    (sentence,) = checked(server="uwsgi", site_plan_inputs={"free_threaded": True})
     assert sentence.startswith("site_plan_inputs: free_threaded: uWSGI needs the interpreter lock")
 
 
 def test_everything_is_said_at_once() -> None:
-    sentences = judged(
+    sentences = checked(
         host={"absent": ["/etc/ssl/shop.key"], "home": "/home/shop"},
         capacity={"memory_mb": 1024},
         site_workers=40,

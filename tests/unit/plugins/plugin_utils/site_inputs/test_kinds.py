@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.kinds import judge
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.kinds import check
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import Option
 
 GOOD: list[tuple[str, Any, Any]] = [
@@ -54,22 +54,22 @@ BAD: list[tuple[str, Any, str]] = [
 
 
 def complaints(option: Option, value: Any) -> list[str]:
-    return [str(complaint) for complaint in judge(option, value).complaints]
+    return [str(complaint) for complaint in check(option, value).complaints]
 
 
 @pytest.mark.parametrize(("kind", "value", "read"), GOOD)
 def test_what_fits(kind: str, value: Any, read: Any) -> None:
     """It is given as plain Python, whatever the command line made of it."""
-    judged = judge(Option("site_x", kind), value)
-    assert judged.complaints == ()
-    assert judged.value == read
-    assert type(judged.value) is type(read)
+    checked = check(Option("site_x", kind), value)
+    assert checked.complaints == ()
+    assert checked.value == read
+    assert type(checked.value) is type(read)
 
 
 @pytest.mark.parametrize(("kind", "value", "words"), BAD)
 def test_what_does_not_fit(kind: str, value: Any, words: str) -> None:
     assert complaints(Option("site_x", kind), value) == [f"site_x: {words}"]
-    assert judge(Option("site_x", kind), value).value is None
+    assert check(Option("site_x", kind), value).value is None
 
 
 def test_every_element_is_judged() -> None:
@@ -105,7 +105,7 @@ CHECKS = Option.of(
 
 
 def test_parts_get_their_defaults() -> None:
-    assert judge(CHECKS, [{"path": "/a"}, {"path": "/b", "status": "404"}]).value == [
+    assert check(CHECKS, [{"path": "/a"}, {"path": "/b", "status": "404"}]).value == [
         {"path": "/a", "status": 200},
         {"path": "/b", "status": 404},
     ]

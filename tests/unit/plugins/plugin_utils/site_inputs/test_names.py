@@ -9,8 +9,8 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names import (
     COMPUTED,
     PREFIXES,
+    check_names,
     distance,
-    judge_names,
     nearest,
     unknown_names,
 )
@@ -54,7 +54,7 @@ def test_the_distance_of_two_words(one: str, other: str, letters: int) -> None:
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name: str, meant: str) -> None:
-    (complaint,) = judge_names([name], ROLES, own=())
+    (complaint,) = check_names([name], ROLES, own=())
     assert str(complaint) == (
         f"{name}: there is no such variable; did you mean {meant}? "
         "If it is a variable of your own, list it in site_custom_variables"
@@ -68,7 +68,7 @@ def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name: str, meant
 )
 def test_a_short_name_is_not_alike_by_chance(name: str) -> None:
     """It is some other variable, of which the user is warned."""
-    assert list(judge_names([name], ROLES, own=())) == []
+    assert list(check_names([name], ROLES, own=())) == []
     assert unknown_names([name], ROLES, own=()) == (
         f"{name}: pitcrew.django has no such variable. If this is your own, list it in site_custom_variables."
     )
@@ -76,7 +76,7 @@ def test_a_short_name_is_not_alike_by_chance(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nginx_port", "release_notes", "gunicorn_user", "sites", "ansible_user", "__site_x"])
 def test_variables_of_others(name: str) -> None:
-    assert list(judge_names([name], ROLES, own=())) == []
+    assert list(check_names([name], ROLES, own=())) == []
     assert unknown_names([name], ROLES, own=()) == ""
 
 
@@ -90,12 +90,12 @@ def test_all_unknown_names_are_in_one_warning() -> None:
 def test_names_of_one_s_own() -> None:
     """Neither refused nor warned of."""
     own = ["site_worker", "site_motto"]
-    assert list(judge_names(own, ROLES, own)) == []
+    assert list(check_names(own, ROLES, own)) == []
     assert unknown_names(own, ROLES, own) == ""
 
 
 def test_no_option_is_refused() -> None:
-    assert list(judge_names(ROLES.options, ROLES, own=())) == []
+    assert list(check_names(ROLES.options, ROLES, own=())) == []
     assert unknown_names(ROLES.options, ROLES, own=()) == ""
     assert all(name.startswith(PREFIXES) for name in ROLES.options)
 
@@ -119,7 +119,7 @@ def test_no_option_is_refused() -> None:
 def test_what_would_be_overridden_is_refused(name: str, sentence: str) -> None:
     """Also where the user says that it is his."""
     for own in ((), (name,)):
-        (complaint,) = judge_names([name], ROLES, own)
+        (complaint,) = check_names([name], ROLES, own)
         assert str(complaint) == sentence
 
 

@@ -1,4 +1,4 @@
-"""What the room makes of whole sites: patterns, ranges, relations, order, and what one call says at once."""
+"""What the validation makes of whole sites: patterns, ranges, relations, order, and what one call says at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import RULES, judge_sources
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import RULES, check_sources
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import Said, old_ansible, validate
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
+    PlayVariables,
+    old_ansible,
+    validate,
+)
 
 ROOT = Path(__file__).resolve().parents[5]
 ROLES = read_roles(ROOT / "roles")
@@ -34,7 +38,7 @@ OPTIONS_OF_THE_SLOT = [
 
 
 def complaints(**said: Any) -> list[str]:
-    found, _warning = validate(ROLES, Said({**SITE, **said}))
+    found, _warning = validate(ROLES, PlayVariables({**SITE, **said}))
     return [str(complaint) for complaint in found]
 
 
@@ -227,7 +231,7 @@ def test_what_is_not_refused(said: dict[str, Any]) -> None:
 
 def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
     """Types, patterns, relations, templates, names: each variable has its line."""
-    said = Said(
+    said = PlayVariables(
         {**SITE, "site_name": "Shop", "site_workers": "many", "site_domains": ["a b"], **TLS, "site_tls_key": "key"},
         errors={"site_git_ref": "'branch' is undefined"},
         names=["site_name", "site_heath_path", "site_motto", "site_user"],
@@ -252,12 +256,12 @@ def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
 def test_a_variable_that_no_role_of_the_play_has() -> None:
     """A host that only balances does not load the servers' roles."""
     said = {name: value for name, value in SITE.items() if name.startswith("site_")}
-    assert validate(ROLES, Said(said)) == ([], "")
+    assert validate(ROLES, PlayVariables(said)) == ([], "")
 
 
 def test_names_of_one_s_own_are_read_from_the_variable() -> None:
     names = ["site_worker", "site_motto"]
-    assert validate(ROLES, Said({**SITE, "site_custom_variables": names}, names=names)) == ([], "")
+    assert validate(ROLES, PlayVariables({**SITE, "site_custom_variables": names}, names=names)) == ([], "")
 
 
 def test_hosts_that_differ_in_their_source() -> None:
@@ -267,14 +271,17 @@ def test_hosts_that_differ_in_their_source() -> None:
         "web2": {"site_git_ref": "main", "site_git_url": "https://c:d@git.example.com/x"},
         "web3": {"site_git_ref": "next", "site_requirements": None},
     }
-    found = [str(complaint) for complaint in judge_sources(hosts)]
+    found = [str(complaint) for complaint in check_sources(hosts)]
     assert found == [
         'site_git_url: is "https://git.example.com/x" on web1 and "" on web3, but the hosts of a play get one source; '
         "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
         'site_git_ref: is "main" on web1 and "next" on web3, but the hosts of a play get one source; '
         "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
     ]
-    assert validate(ROLES, Said(SITE, sources=hosts))[0] == list(judge_sources(hosts))
+    long = "/srv/" + 70 * "x"
+    assert list(check_sources({"web1": {"site_source_directory": long}, "web2": {"site_source_directory": long + "x"}}))
+    assert list(check_sources({})) == []
+    assert validate(ROLES, PlayVariables(SITE, sources=hosts))[0] == list(check_sources(hosts))
 
 
 def test_every_rule_asks_for_documented_variables() -> None:

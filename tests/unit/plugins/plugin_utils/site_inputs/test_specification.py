@@ -1,4 +1,4 @@
-"""The specifications of the roles, as this room reads them."""
+"""The specifications of the roles, as the validation reads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specifi
 
 
 def test_a_role_is_read(tmp_path: Path) -> None:
-    """Options with all that is judged by, an example where there is no default, and the names of public variables."""
+    """Options with all that is checked by, an example where there is no default, and the names of public variables."""
     role = tmp_path / "site"
     for name, text in {
         "defaults": "---\n# What it is called.\n# site_name: shop\n\nsite_checks: []\n",
