@@ -80,6 +80,19 @@ def template(role: str, name: str) -> str:
     return "{{ lookup('ansible.builtin.template', '" + str(ROOT / "roles" / role / "templates" / name) + "') }}"
 
 
+# The plan, as the role computes it.
+PLAN = [
+    {
+        "name": "Validate the variables against the host, and compute the plan",
+        "pitcrew.django.site_inputs": {
+            "facts": "{{ ansible_facts }}",
+            "server": "{{ site_candidate_server }}",
+            "home": "{{ site_state }}",
+        },
+        "register": "validated",
+    },
+    {"name": "Keep the plan", "ansible.builtin.set_fact": {"site_plan": "{{ validated.plan }}"}},
+]
 PLAY = [
     {
         "hosts": "all",
@@ -105,6 +118,7 @@ PLAY = [
                     },
                 },
             },
+            *PLAN,
             {"name": "Configure gunicorn", "ansible.builtin.import_role": {"name": "pitcrew.django.gunicorn"}},
             {
                 "name": "Have the variables of nginx without doing anything",
@@ -140,8 +154,7 @@ def play_renders(tmp: Path, play: list[dict[str, Any]], sites: dict[str, dict[st
     collection = tmp / "collections/ansible_collections/pitcrew/django"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
-    known = {"ansible_connection": "local", "site_plan": "{{ __site_plan }}"}
-    hosts = {name: {**known, **COMMON, **said} for name, said in sites.items()}
+    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in sites.items()}
     (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (tmp / "play.json").write_text(json.dumps(play))
     environment = {

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_templates import block, lines, play_modules, play_renders, template, unit
+from test_templates import PLAN, block, lines, play_modules, play_renders, template, unit
 
 SITES: dict[str, dict[str, Any]] = {
     "plain": {"site_workers": 2, "site_threads": 3},
@@ -71,6 +71,7 @@ PLAY = [
                     },
                 },
             },
+            *PLAN,
             *(
                 {
                     "name": f"Configure {server}",
