@@ -37,7 +37,7 @@ def action(name: str, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     return made, shown
 
 
-@pytest.mark.parametrize("name", ["switch", "verify", "migrations"])
+@pytest.mark.parametrize("name", ["switch", "verify", "migrations", "nginx"])
 def test_a_refusal_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made, shown = action(name, REFUSAL, monkeypatch)
     with pytest.raises(Refused) as refused:

@@ -53,7 +53,13 @@ def run(tmp_path: Path) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         hosts = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         written = {
-            "hosts.yml": {"django": {"hosts": {"web1": hosts, "web2": hosts}, "vars": SITE}},
+            # Collected refusals are whole in the result; others are printed, folded.
+            "hosts.yml": {
+                "django": {
+                    "hosts": {"web1": hosts, "web2": hosts},
+                    "vars": {**SITE, "__site_collects_refusals": True},
+                }
+            },
             "play.yml": [{"hosts": "all", "gather_facts": False, "tasks": tasks, **play}],
             **(files or {}),
         }
