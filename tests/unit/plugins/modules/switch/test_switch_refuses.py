@@ -226,9 +226,9 @@ def test_all_that_is_wrong_with_a_candidate(site: Site) -> None:
     }
     assert (
         "GET https://shop.example.com/healthz/ returned 404 instead of 200; set site_health_path to a path that "
-        "returns 200, or site_health_status to 404. "
+        "returns 200, or site_health_status to 404.\n"
         "GET https://shop.example.com/api/ returned 404 instead of 200; correct its path or status in "
-        "site_health_checks. "
+        "site_health_checks.\n"
         "GET https://shop.example.com/ returned 500; correct the home page, or set site_health_home_page: false."
     ) in site.deploy("r1", health=health)["msg"]
 
