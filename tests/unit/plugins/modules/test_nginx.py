@@ -272,8 +272,8 @@ def test_what_nginx_warns_of(host: Host) -> None:
     host.play(files={"conf.d/pitcrew.conf": "server { listen [::]:80 default_server; }\n"})
     assert host.warnings == [
         'nginx: conflicting server name "shop.example.com" on 0.0.0.0:80, ignored',
-        "nginx: /etc/nginx/sites-enabled/old:2 is the default server of 80, and gets the requests for hosts that no site "
-        "serves",
+        "nginx: /etc/nginx/sites-enabled/old:2 is the default server of 80, and gets the requests for hosts that no "
+        "site serves",
     ]
 
 
