@@ -8,7 +8,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
+
+SERVER = ("package", "variable", "wanted", "tested", "oldest", "reason")
 
 
 class ActionModule(ActionBase):
@@ -25,7 +27,13 @@ class ActionModule(ActionBase):
                 "directory": {"type": "path"},
                 "project": {"type": "str", "default": ""},
                 "modules": {"type": "dict", "default": {}},
+                "guessed": {"type": "list", "elements": "str", "default": []},
                 "requirements": {"type": "str"},
+                "python_packages": {"type": "list", "elements": "str", "default": []},
+                "server": {
+                    "type": "dict",
+                    "options": {name: {"type": "str", "required": True} for name in SERVER},
+                },
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
@@ -34,5 +42,5 @@ class ActionModule(ActionBase):
         )
         try:
             return {**result, "changed": False, **asdict(pack(**arguments))}
-        except Unusable as error:
+        except SourceError as error:
             raise AnsibleActionFail(str(error)) from None
