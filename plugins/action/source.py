@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
-from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
+
+SERVER = ("package", "variable", "wanted", "tested", "oldest", "reason")
 
 
 class ActionModule(RefusingAction):
@@ -24,7 +26,13 @@ class ActionModule(RefusingAction):
                 "directory": {"type": "path"},
                 "project": {"type": "str", "default": ""},
                 "modules": {"type": "dict", "default": {}},
+                "guessed": {"type": "list", "elements": "str", "default": []},
                 "requirements": {"type": "str"},
+                "python_packages": {"type": "list", "elements": "str", "default": []},
+                "server": {
+                    "type": "dict",
+                    "options": {name: {"type": "str", "required": True} for name in SERVER},
+                },
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
@@ -33,5 +41,5 @@ class ActionModule(RefusingAction):
         )
         try:
             return {**result, "changed": False, **asdict(pack(**arguments))}
-        except Unusable as error:
+        except SourceError as error:
             raise self.refused(str(error), task_vars) from None

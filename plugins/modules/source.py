@@ -11,11 +11,13 @@ module: source
 short_description: Pack a site's source on the control node
 version_added: 0.1.0
 description:
-  - Packs one revision of a git repository, or a directory, into an archive on the control node, so that every host of
-    a site gets the same source whatever happens to the branch meanwhile, and no host needs git or a key for the
-    repository.
+  - Packs one revision of a git repository, or a directory, into an archive on the control node. Every host of a site
+    gets the same source, even if the branch moves meanwhile, and no host needs git or a key for the repository.
   - The archive is named after its content. The same source gives the same archive, byte for byte.
-  - Checks that the source has the modules that the site needs, before anything changes on a host.
+  - Checks that the source has what the site needs, before anything changes on a host. A failure names everything that
+    is missing, one complaint per line.
+  - Chooses the version of the application server. A version that the user has set wins; else the one that the project
+    pins, if it is supported; else the tested one.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -49,6 +51,11 @@ options:
     description: Modules that the project must have, by the name of the variable that names them.
     type: dict
     default: {}
+  guessed:
+    description: Variables among O(modules) that the user has not set, so that their values are guesses.
+    type: list
+    elements: str
+    default: []
   requirements:
     description:
       - The file that lists the dependencies, relative to O(project).
@@ -59,6 +66,39 @@ options:
     type: str
     choices: [uv, pip]
     default: uv
+  python_packages:
+    description: Requirements in addition to that list. They take precedence over it.
+    type: list
+    elements: str
+    default: []
+  server:
+    description: The Python package of the application server. Without it, no version is chosen.
+    type: dict
+    suboptions:
+      package:
+        description: Its name.
+        type: str
+        required: true
+      variable:
+        description: The variable in which a user sets the version.
+        type: str
+        required: true
+      wanted:
+        description: The version that the user has set, or an empty text.
+        type: str
+        required: true
+      tested:
+        description: The version to install by default.
+        type: str
+        required: true
+      oldest:
+        description: The oldest version that a project may pin.
+        type: str
+        required: true
+      reason:
+        description: What is wrong with versions before O(server.oldest).
+        type: str
+        required: true
   cache:
     description: A directory for clones and archives.
     type: path
@@ -96,4 +136,21 @@ requirements_digest:
   returned: success
   type: str
   sample: 8c1f0a5b22d7
+server:
+  description: The application server to install, or null.
+  returned: success
+  type: dict
+  contains:
+    requirement:
+      description: What to install.
+      type: str
+      sample: gunicorn==26.0.0
+    version:
+      description: The version, empty if the installer chooses it from a range.
+      type: str
+      sample: 26.0.0
+    explanation:
+      description: Where the version comes from, empty if the project's list has no say in it.
+      type: str
+      sample: "Server: gunicorn 26.0.0, pinned in requirements.txt, line 3"
 """

@@ -33,6 +33,8 @@ SITES: dict[str, dict[str, Any]] = {
     },
     "cheaper": {"uwsgi_settings": {"cheaper": 1}},
     "kept": {"site_release": "r0"},
+    "kept_old": {"site_release": "r_2_0_28"},
+    "pinned_old": {"site_release": "", "release_id": "new", "release_source": {"server": {"version": "2.0.21"}}},
 }
 RENDERED = {
     "site": template("nginx", "site.conf.j2"),
@@ -59,7 +61,11 @@ PLAY = [
                     "cacheable": True,
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096, "somaxconn": 256},
                     "pitcrew_site": {
-                        "releases": {"r1": RELEASE, "r0": {**RELEASE, "server": "gunicorn"}},
+                        "releases": {
+                            "r1": RELEASE,
+                            "r0": {**RELEASE, "server": "gunicorn"},
+                            "r_2_0_28": {**RELEASE, "server": "uwsgi", "server_version": "2.0.28.post1"},
+                        },
                         "nginx": {
                             "installed": True,
                             "version": 1022001,
@@ -179,25 +185,30 @@ def test_what_the_user_says_wins(render: Render) -> None:
     assert "max-requests" not in found
 
 
-def test_options_that_the_distribution_is_too_old_for(render: Render) -> None:
-    """With `strict` they would end the start."""
-    assert "max-requests-delta" in options(render("plain", "ini"))
-    assert "max-requests-delta" not in options(render("distribution", "ini"))
-    assert "max-requests" in options(render("distribution", "ini"))
+@pytest.mark.parametrize(
+    ("site", "known"),
+    [("plain", True), ("pinned", True), ("distribution", False), ("kept_old", False), ("pinned_old", False)],
+)
+def test_options_that_a_version_is_too_old_for(render: Render, site: str, known: bool) -> None:
+    """With `strict` they would end the start: by the release's own version, or the one that it is about to get."""
+    assert ("max-requests-delta" in options(render(site, "ini"))) is known
+    assert "max-requests" in options(render(site, "ini"))
 
 
 @pytest.mark.parametrize(
     ("site", "requirement", "packages"),
     [
-        ("plain", "pyuwsgi==2.0.30.post1", []),
-        ("pinned", "pyuwsgi==2.0.30", []),
-        ("source", "uwsgi==2.0.31", ["gcc", "libc6-dev", "python3-dev"]),
-        ("distribution", "", ["uwsgi-core", "uwsgi-plugin-python3"]),
+        ("plain", ("pyuwsgi", "", "2.0.30.post1"), []),
+        ("pinned", ("pyuwsgi", "2.0.30", "2.0.30.post1"), []),
+        ("source", ("uwsgi", "", "2.0.31"), ["gcc", "libc6-dev", "python3-dev"]),
+        ("distribution", (None, None, None), ["uwsgi-core", "uwsgi-plugin-python3"]),
     ],
 )
-def test_what_is_installed(render: Render, site: str, requirement: str, packages: list[str]) -> None:
+def test_what_is_installed(render: Render, site: str, requirement: tuple[str, ...], packages: list[str]) -> None:
     """From PyPI into the release, or by the distribution."""
-    assert (render(site, "requirement"), render(site, "packages")) == (requirement, packages)
+    found = render(site, "requirement")
+    assert tuple(found.get(name) for name in ("package", "wanted", "tested")) == requirement
+    assert render(site, "packages") == packages
 
 
 @pytest.mark.parametrize(("site", "count"), [("own", 5 + 2 + 2 + 1), ("plain", 2), ("cheaper", "")])
@@ -350,7 +361,7 @@ def test_the_unit(render: Render, site: str, start: str) -> None:
 
 def test_a_kept_release_has_its_own_server(render: Render) -> None:
     """A rollback to one that was built for gunicorn runs gunicorn, whatever the inventory says today."""
-    assert (render("kept", "server"), render("kept", "requirement")) == ("gunicorn", "gunicorn==27.0.1")
+    assert (render("kept", "server"), render("kept", "requirement")["package"]) == ("gunicorn", "gunicorn")
     assert "/release/venv/bin/python -m gunicorn" in unit(render("kept", "unit"))["ExecStart"][0]
     assert unit(render("kept", "unit"))["KillSignal"] == ["SIGTERM"]
     assert "proxy_pass http://shop;" in block(render("kept", "site"), "location /")
