@@ -40,8 +40,9 @@ class RefusingAction(ActionBase):
         """Print why it fails, and return the exception to raise.
 
         A reason is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
-        person reads, it is printed, and `msg` is its headline, by default the cause; where a program reads, or a play
-        collects refusals, `msg` has all sentences and `details` the lines of the output.
+        person reads, it is printed, below the headline if there is one, and `msg` is the headline, by default the
+        cause; where a program reads, or a play collects refusals, `msg` has all sentences and `details` the lines of
+        the output.
         """
         refusal = Refusal.of(reason)
         collected = (task_vars or {}).get("__site_collects_refusals", False)
@@ -49,7 +50,7 @@ class RefusingAction(ActionBase):
             details = {"details": refusal.output.split("\n")} if refusal.output else {}
             return Refused(refusal.sentences, result={**fields, **details})
         host = (task_vars or {}).get("inventory_hostname", "")
-        text = f"{refusal.told(host)}\n\n"
+        text = f"{refusal.told(host, headline)}\n\n"
         self._display.display(text, color=constants.COLOR_ERROR, stderr=failures_go_to_stderr())
         return Refused(headline or refusal.headline, result=fields)
 

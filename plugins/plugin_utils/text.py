@@ -71,9 +71,12 @@ class Refusal:
         line = self.sentences.partition("\n")[0]
         return re.split(r"(?<=[.!?])\s+(?=[A-Z])|;\s", line, maxsplit=1)[0].rstrip(":")
 
-    def told(self, host: str) -> str:
-        """Lay it out for a terminal, beginning with the host: the sentences folded, the output as it is."""
-        first, *others = self.sentences.split("\n")
+    def told(self, host: str, heading: str = "") -> str:
+        """Lay it out for a terminal, beginning with the host: the sentences folded, the output as it is.
+
+        With a heading, every line of the sentences is an item below it.
+        """
+        first, *others = [*([f"{heading}:"] if heading else []), *self.sentences.split("\n")]
         lines = [wrapped(first, f"{host}: ")]
         for line in others:
             indent = " " * (len(line) - len(line.lstrip()))

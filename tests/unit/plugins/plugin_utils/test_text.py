@@ -74,6 +74,16 @@ def test_each_complaint_has_its_line() -> None:
     ]
 
 
+def test_complaints_below_a_heading() -> None:
+    refusal = Refusal("site_workers: 0 is not positive\nsite_domains: [] names no host; " + PROSE)
+    assert refusal.told("web1", "2 variables are not valid").split("\n") == [
+        "web1: 2 variables are not valid:",
+        "site_workers: 0 is not positive",
+        "site_domains: [] names no host; shop@blue.service ended again and again, and",
+        "  systemd has given it up (start-limit-hit): find the cause",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "headline"),
     [
