@@ -114,7 +114,8 @@ class Kind:
     long: tuple[str, ...] = ()
     # A kind whose deploy comes before this one, to the same site.
     upon: str = ""
-    # The site: by default, all that are live are releases of one site, and all that are refused are of another one.
+    # The site. By default all that are live are releases of one site, all that are refused are of another one, and those that
+    # leave a host untouched are of a third.
     site: str = ""
     # The lab's host, and commands there: before the deploy, and after it in any case.
     host: str = "web"
@@ -125,7 +126,11 @@ class Kind:
     @property
     def site_name(self) -> str:
         """The name of its site."""
-        return self.site or ("live" if isinstance(self.expect, Live) else "refused")
+        if self.site:
+            return self.site
+        if isinstance(self.expect, Live):
+            return "live"
+        return "newcomer" if self.expect.untouched else "refused"
 
 
 @dataclass(frozen=True)

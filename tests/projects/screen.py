@@ -42,7 +42,9 @@ MASKS = (
     (r"\bpython3\.\d+\b", "python3.N"),
 )
 # Lines that are wider than the screen because somebody else wrote them: a traceback, a journal, a program's own words.
-QUOTED = re.compile(r"^\s{2,}|^Traceback |^\w+(\.\w+)*(Error|Exception|Warning|NotFound|Configured): |^TIME |^\[")
+QUOTED = re.compile(
+    r"^\s{2,}|^Traceback |^\w+(\.\w+)*(Error|Exception|Warning|NotFound|Configured): |^TIME |^\[(?!ERROR|WARNING|DEPRECATION)"
+)
 
 
 def play_on_a_screen(

@@ -51,6 +51,7 @@ from django.shortcuts import redirect
 urlpatterns += [path("", lambda request: redirect("/login/"))]
 urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
 """,
+        host="web12",
     ),
     # A status page that is healthy while every other page fails.
     Kind(
@@ -59,6 +60,7 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=HEALTHY + FAILS + 'urlpatterns.append(path("", fails))\n',
         variables={"site_health_path": "/healthz/"},
         servers=BOTH,
+        host="web12",
     ),
     Kind(
         "no_entry_in_the_static_manifest",
@@ -67,23 +69,27 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=HOME_IS_A_TEMPLATE.format(
             template='{% load static %}<link rel="stylesheet" href="{% static \'mysite.css\' %}">'
         ),
+        host="web12",
     ),
     Kind(
         "home_names_a_file_that_is_missing",
         Refused(says=("/static/mysite.css", "404", "site_health_home_page")),
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
+        host="web12",
     ),
     Kind(
         "home_names_a_missing_file_and_may",
         Live(visits=(Visit(body="/static/mysite.css"), Visit("/static/mysite.css", 404))),
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
         variables={"site_health_home_page": False},
+        host="web12",
     ),
     Kind(
         "a_page_fails",
         Live(visits=(Visit(body="at home"), Visit("/broken/", 500)), journal=TRACEBACK),
         urls=FAILS + 'urlpatterns.append(path("broken/", fails))\n',
         servers=BOTH,
+        host="web12",
     ),
     Kind(
         "a_page_fails_and_loggers_are_disabled",
@@ -92,6 +98,7 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=FAILS + 'urlpatterns.append(path("broken/", fails))\n',
         servers=BOTH,
         long=("uwsgi",),
+        host="web12",
     ),
     Kind(
         "home_fails_and_loggers_are_disabled",
@@ -100,5 +107,6 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=FAILS + 'urlpatterns.append(path("", fails))\n',
         servers=BOTH,
         long=("uwsgi",),
+        host="web12",
     ),
 ]
