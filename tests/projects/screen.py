@@ -41,10 +41,6 @@ MASKS = (
     (r"\b0x[0-9a-f]+\b", "0xADDRESS"),
     (r"\bpython3\.\d+\b", "python3.N"),
 )
-# Lines that are wider than the screen because somebody else wrote them: a traceback, a journal, a program's own words.
-QUOTED = re.compile(
-    r"^\s{2,}|^Traceback |^\w+(\.\w+)*(Error|Exception|Warning|NotFound|Configured): |^TIME |^\[(?!ERROR|WARNING|DEPRECATION)"
-)
 
 
 def play_on_a_screen(
@@ -126,9 +122,21 @@ def objection(name: str, text: str) -> str:
 
 
 def too_wide(text: str) -> list[str]:
-    """Return the lines that do not fit the screen but could: neither others' words, nor one word that is that long."""
+    """Return the lines of a message that do not fit the screen, though they could be folded.
 
-    def foldable(line: str) -> bool:
-        return " " in line[:COLUMNS] and not QUOTED.match(line)
+    Not meant are what follows a blank line, which is the output of a program, and a result as Ansible prints it.
+    """
+    prose = [paragraph for paragraph in text.split("\n\n") if paragraph.startswith(("TASK [", "[WARNING]"))]
+    lines = [line for paragraph in prose for line in paragraph.splitlines() if not line.startswith("fatal: ")]
+    return [line for line in lines if len(line) > COLUMNS and " " in line[:COLUMNS]]
 
-    return [line for line in text.splitlines() if len(line) > COLUMNS and foldable(line)]
+
+def twice(text: str) -> list[str]:
+    """Return the lines that a message has twice, in whatever quotes, and what only repeats it in Ansible's words.
+
+    The result of the task is not meant, which has the message's first sentence.
+    """
+    lines = [line for line in text.replace("\\n", "\n").splitlines() if not line.startswith("fatal: ")]
+    sentences = [line for line in map(str.strip, lines) if len(line) > 40 and line.count(" ") > 5]
+    repeated = [sentence for sentence in sentences if sum(sentence in line for line in lines) > 1]
+    return repeated + [line for line in lines if line.startswith("[ERROR]: ")]

@@ -20,7 +20,7 @@ CERTIFICATE = (
     "-keyout /etc/ssl/live/key.pem -out /etc/ssl/live/chain.pem 2>/dev/null"
 )
 TLS = {"site_tls_certificate": "/etc/ssl/live/chain.pem", "site_tls_key": "/etc/ssl/live/key.pem"}
-# Somebody else's site that answers for all names, on a host that has never seen the collection's own.
+# Somebody else's site that answers for all names, on a host without the collection's own.
 OTHER_FILE = "/etc/nginx/conf.d/other.conf"
 RESTART = "systemctl restart nginx"
 OTHER_SITE = "server { listen 80 default_server; server_name other.test; return 200 other; }"
@@ -49,10 +49,12 @@ KINDS = [
     ),
     Kind(
         "a_foreign_default_server",
-        Refused(
-            says=("default_server", OTHER_FILE),
-            untouched=True,
-            visits=(Visit(body="other", host="other.test"),),
+        Live(
+            visits=(
+                Visit(body="at home"),
+                Visit(body="other", host="other.test"),
+                Visit(body="other", host="nobody.test"),
+            )
         ),
         before=f"mv /etc/nginx/conf.d/pitcrew.conf /root/ && echo '{OTHER_SITE}' >{OTHER_FILE} && {RESTART}",
         after=f"rm {OTHER_FILE} && mv /root/pitcrew.conf /etc/nginx/conf.d/ && {RESTART}",

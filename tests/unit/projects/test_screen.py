@@ -84,10 +84,19 @@ def test_a_message_is_compared_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "-a new one\n+another" in screen.objection("two", "another\n")
 
 
-def test_only_what_could_be_folded_is_too_wide():
-    wide = "a sentence of ours that goes on and on and on and on and on, further than a screen is wide"
-    quoted = ["    " + wide, "[TIME] [PID] [ERROR] " + wide, "RuntimeError: " + wide, "x" * 200]
-    assert screen.too_wide("\n".join([wide, *quoted])) == [wide]
+WIDE = "a sentence of ours that goes on and on and on and on and on, further than a screen is wide"
+
+
+def test_only_our_sentences_have_to_fit():
+    text = f"TASK [Refuse it]\nweb: short\n{WIDE}\n{100 * 'x'}\n\n{WIDE}\nfatal: [web]: {WIDE}\n\n[WARNING]: {WIDE}"
+    assert screen.too_wide(text) == [WIDE, f"[WARNING]: {WIDE}"]
+
+
+def test_a_message_is_told_once():
+    told = f"TASK [Refuse it]\nweb: {WIDE}\n\noutput\n\n"
+    assert screen.twice(f'{told}fatal: [web]: FAILED! => {{"msg": "{WIDE}"}}\n') == []
+    assert screen.twice(f"{told}{WIDE}\n") == [WIDE]
+    assert screen.twice(f"[ERROR]: {WIDE}\n{told}") == [f"[ERROR]: {WIDE}"]
 
 
 def test_a_screen_has_80_columns(tmp_path: Path):
