@@ -114,7 +114,7 @@ class Kind:
     long: tuple[str, ...] = ()
     # A kind whose deploy comes before this one, to the same site.
     upon: str = ""
-    # The site. By default all that are live are releases of one site, all that are refused of another one, and those that
+    # The site. By default all live ones are releases of one site, all refused ones of another one, and those that
     # leave a host untouched of a third.
     site: str = ""
     # The lab's host, and commands there: before the deploy, and after it in any case.
