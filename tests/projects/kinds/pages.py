@@ -53,6 +53,12 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
 """,
         host="web12",
     ),
+    Kind(
+        "redirects_to_https",
+        Refused(says=("https://refused.test/", "site_tls_certificate", "site_scheme")),
+        settings="SECURE_SSL_REDIRECT = True\n",
+        host="web12",
+    ),
     # A status page that is healthy while every other page fails.
     Kind(
         "only_the_status_page_is_healthy",
@@ -73,7 +79,7 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
     ),
     Kind(
         "home_names_a_file_that_is_missing",
-        Refused(says=("/static/mysite.css", "404", "site_health_home_page")),
+        Refused(says=("/static/mysite.css", "site_health_home_page")),
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
         host="web12",
     ),
