@@ -10,8 +10,6 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
 
-SERVER = ("package", "variable", "wanted", "tested", "oldest", "reason")
-
 
 class ActionModule(ActionBase):
     """Pack the source on the control node, without a connection to the host."""
@@ -30,10 +28,7 @@ class ActionModule(ActionBase):
                 "guessed": {"type": "list", "elements": "str", "default": []},
                 "requirements": {"type": "str"},
                 "python_packages": {"type": "list", "elements": "str", "default": []},
-                "server": {
-                    "type": "dict",
-                    "options": {name: {"type": "str", "required": True} for name in SERVER},
-                },
+                "servers": {"type": "dict", "default": {}},
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
