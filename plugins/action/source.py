@@ -9,8 +9,6 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
 
-SERVER = ("package", "variable", "wanted", "tested", "oldest", "reason")
-
 
 class ActionModule(RefusingAction):
     """Pack the source on the control node, without a connection to the host."""
@@ -29,10 +27,7 @@ class ActionModule(RefusingAction):
                 "guessed": {"type": "list", "elements": "str", "default": []},
                 "requirements": {"type": "str"},
                 "python_packages": {"type": "list", "elements": "str", "default": []},
-                "server": {
-                    "type": "dict",
-                    "options": {name: {"type": "str", "required": True} for name in SERVER},
-                },
+                "servers": {"type": "dict", "default": {}},
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },

@@ -71,34 +71,13 @@ options:
     type: list
     elements: str
     default: []
-  server:
-    description: The Python package of the application server. Without it, no version is chosen.
+  servers:
+    description:
+      - The application servers of the play's hosts that are Python packages, by their names. The value has the name of
+        the C(package); the C(variable) in which a user sets the version; the version C(wanted) there, or an empty text;
+        the C(tested) version; the C(oldest) that a project may pin, and the C(reason) why no older one.
     type: dict
-    suboptions:
-      package:
-        description: Its name.
-        type: str
-        required: true
-      variable:
-        description: The variable in which a user sets the version.
-        type: str
-        required: true
-      wanted:
-        description: The version that the user has set, or an empty text.
-        type: str
-        required: true
-      tested:
-        description: The version to install by default.
-        type: str
-        required: true
-      oldest:
-        description: The oldest version that a project may pin.
-        type: str
-        required: true
-      reason:
-        description: What is wrong with versions before O(server.oldest).
-        type: str
-        required: true
+    default: {}
   cache:
     description: A directory for clones and archives.
     type: path
@@ -136,21 +115,13 @@ requirements_digest:
   returned: success
   type: str
   sample: 8c1f0a5b22d7
-server:
-  description: The application server to install, or null.
+servers:
+  description: What to install, by the names in O(servers).
   returned: success
   type: dict
-  contains:
-    requirement:
-      description: What to install.
-      type: str
-      sample: gunicorn==26.0.0
-    version:
-      description: The version, empty if the installer chooses it from a range.
-      type: str
-      sample: 26.0.0
-    explanation:
-      description: Where the version comes from, empty if the project's list has no say in it.
-      type: str
-      sample: "Server: gunicorn 26.0.0, pinned in requirements.txt, line 3"
+  sample:
+    gunicorn:
+      requirement: gunicorn==26.0.0
+      version: 26.0.0
+      explanation: "Server: gunicorn 26.0.0, pinned in requirements.txt, line 3"
 """

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from .server_version import (
     INCLUDE,
+    Listed,
     Server,
     ServerVersion,
     UnsupportedVersionError,
@@ -50,14 +51,14 @@ LOGIN_HELPER = (
 class Source:
     """A packed source: its archive, its id, the list of its dependencies, and a checksum of everything in that list.
 
-    `server` is what to install as the application server, None if that is not a Python package.
+    `servers` are what to install as application server, by the server's name.
     """
 
     archive: str
     id: str
     requirements: str
     requirements_digest: str
-    server: ServerVersion | None
+    servers: dict[str, ServerVersion]
 
 
 class SourceError(Exception):
@@ -233,11 +234,11 @@ class Wanted:
     requirements: str | None
     installer: str
     python_packages: Sequence[str]
-    server: Server | None
+    servers: Mapping[str, Server]
 
 
-def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, ServerVersion | None]:
-    """Check that the source has what the site needs; return the list of dependencies, and the server to install.
+def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, ServerVersion]]:
+    """Check that the source has what the site needs; return the list of dependencies, and the servers to install.
 
     Raises SourceError with everything that is missing, one complaint per line.
     """
@@ -261,31 +262,25 @@ def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, ServerVersion | 
         requirements = find_requirements(names, project, wanted)
     except SourceError as error:
         complaints.append(str(error))
-    server = None
-    try:
-        server = server_version(tar, project, requirements, wanted)
-    except UnsupportedVersionError as error:
-        complaints.append(str(error))
+    servers = {}
+    for name, server in wanted.servers.items():
+        try:
+            servers[name] = choose_version(server, listed(tar, project, requirements, wanted, server.package))
+        except UnsupportedVersionError as error:
+            complaints.append(str(error))
     if complaints:
         raise SourceError("\n".join(complaints))
-    return requirements, server
+    return requirements, servers
 
 
-def server_version(
-    tar: tarfile.TarFile, project: PurePosixPath, requirements: str, wanted: Wanted
-) -> ServerVersion | None:
-    """Choose the version of the server, with what the inventory and the project's list say about it.
-
-    Raises UnsupportedVersionError.
-    """
-    if wanted.server is None:
-        return None
-    listed = listed_in_inventory(wanted.python_packages, wanted.server.package)
+def listed(
+    tar: tarfile.TarFile, project: PurePosixPath, requirements: str, wanted: Wanted, package: str
+) -> list[Listed]:
+    """Return what the inventory, and then the project's list, ask of a package."""
+    found = listed_in_inventory(wanted.python_packages, package)
     if requirements:
-        listed += listed_in(
-            lambda path: read_member(tar, project / path), PurePosixPath(requirements), wanted.server.package
-        )
-    return choose_version(wanted.server, listed)
+        found += listed_in(lambda path: read_member(tar, project / path), PurePosixPath(requirements), package)
+    return found
 
 
 def _below(project: PurePosixPath, name: str) -> str:
@@ -473,14 +468,14 @@ def pack(
     git_ref: str,
     directory: str | None,
     cache: str,
-    server: Mapping[str, Any] | None,
+    servers: Mapping[str, Mapping[str, Any]],
     **wanted: Any,
 ) -> Source:
     """Pack the source, and check that the site can be built from it. `wanted` are the fields of Wanted.
 
     Raises SourceError if it cannot be fetched or lacks something.
     """
-    needs = Wanted(server=Server(**server) if server else None, **wanted)
+    needs = Wanted(servers={name: Server(**server) for name, server in servers.items()}, **wanted)
     store = Path(cache).expanduser()
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     if git_url:
@@ -490,6 +485,6 @@ def pack(
     os.utime(archive)
     tidy(store)
     with tarfile.open(archive) as tar:
-        found, version = examine(tar, needs)
+        found, versions = examine(tar, needs)
         digest = requirements_digest(tar, PurePosixPath(needs.project), found, needs.installer)
-    return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest, server=version)
+    return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest, servers=versions)

@@ -34,7 +34,11 @@ SITES: dict[str, dict[str, Any]] = {
     "cheaper": {"uwsgi_settings": {"cheaper": 1}},
     "kept": {"site_release": "r0"},
     "kept_old": {"site_release": "r_2_0_28"},
-    "pinned_old": {"site_release": "", "release_id": "new", "release_source": {"server": {"version": "2.0.21"}}},
+    "pinned_old": {
+        "site_release": "",
+        "release_id": "new",
+        "release_source": {"servers": {"uwsgi": {"version": "2.0.21"}}},
+    },
 }
 RENDERED = {
     "site": template("nginx", "site.conf.j2"),

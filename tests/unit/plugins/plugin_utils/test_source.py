@@ -83,7 +83,7 @@ class Packer:
             "requirements": None,
             "installer": "uv",
         }
-        nothing |= {"project": "", "modules": {}, "guessed": [], "python_packages": [], "server": None}
+        nothing |= {"project": "", "modules": {}, "guessed": [], "python_packages": [], "servers": {}}
         arguments = {**nothing, "cache": str(self.cache), **said}
         try:
             return asdict(pack(**arguments))
@@ -619,25 +619,27 @@ GUNICORN = {
 def test_the_server_that_the_project_pins(pack: Packer, directory: Path) -> None:
     """It is what will be installed."""
     write(directory, {"requirements.txt": "-r more.txt\n", "more.txt": "django\ngunicorn==26.0.0\n"})
-    assert pack(directory=str(directory), server=GUNICORN)["server"] == {
-        "requirement": "gunicorn==26.0.0",
-        "version": "26.0.0",
-        "explanation": "Server: gunicorn 26.0.0, pinned in more.txt, line 2",
+    assert pack(directory=str(directory), servers={"gunicorn": GUNICORN})["servers"] == {
+        "gunicorn": {
+            "requirement": "gunicorn==26.0.0",
+            "version": "26.0.0",
+            "explanation": "Server: gunicorn 26.0.0, pinned in more.txt, line 2",
+        }
     }
 
 
 def test_a_pin_of_the_inventory_comes_first(pack: Packer, directory: Path) -> None:
     """It is the operator's."""
     write(directory, {"requirements.txt": "gunicorn==26.0.0\n"})
-    answer = pack(directory=str(directory), server=GUNICORN, python_packages=["gunicorn==25.3.0"])
-    assert answer["server"]["requirement"] == "gunicorn==25.3.0"
+    answer = pack(directory=str(directory), servers={"gunicorn": GUNICORN}, python_packages=["gunicorn==25.3.0"])
+    assert answer["servers"]["gunicorn"]["requirement"] == "gunicorn==25.3.0"
 
 
 def test_a_pin_that_is_too_old_is_one_of_the_complaints(pack: Packer, directory: Path) -> None:
     """Nothing has happened on a host yet."""
     write(directory, {"requirements.txt": "gunicorn==20.1.0\n"})
     modules = {"site_settings_module": "nowhere"}
-    lines = pack(directory=str(directory), server=GUNICORN, modules=modules)["msg"].splitlines()
+    lines = pack(directory=str(directory), servers={"gunicorn": GUNICORN}, modules=modules)["msg"].splitlines()
     assert [line.partition(":")[0] for line in lines] == ["site_settings_module", "gunicorn_version"]
     assert "requirements.txt, line 1 asks for gunicorn==20.1.0" in lines[1]
 
