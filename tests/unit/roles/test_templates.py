@@ -42,6 +42,7 @@ SITES: dict[str, dict[str, Any]] = {
     "hash": {"site_backends": BACKENDS, "site_balancing": "ip_hash"},
     "proxied": {"site_trusted_proxies": ["10.0.0.0/8", "192.0.2.1"], "site_scheme": "https"},
     "dash": {"site_name": "my-shop", "site_project_directory": "web/shop"},
+    "names": {"site_domains": ["*.münchen.example", "Shop.Example.com.", "shop.example.com", "::1"]},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
     "overridden": {
@@ -130,6 +131,7 @@ PLAY = [
                         "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
+                        "question": "{{ __site_question }}",
                         "environment": "{{ site_process_environment }}",
                         "secrets": "{{ site_process_secrets }}",
                     }
@@ -235,6 +237,13 @@ def test_a_plain_site(render: Render) -> None:
     assert block(text, "location ^~ /.well-known/acme-challenge/") == ["root /var/www/html;"]
     assert "ssl" not in text
     assert "real_ip" not in text.replace("realip", "")
+
+
+def test_domains_are_written_one_way(render: Render) -> None:
+    """As browsers ask for them, each once; the first full one is asked for the site's health."""
+    [server] = servers(render("names", "site"))
+    assert "server_name *.xn--mnchen-3ya.example shop.example.com [::1];" in server
+    assert render("names", "question")["host"] == "shop.example.com"
 
 
 def test_one_backend_is_the_live_slot(render: Render) -> None:
