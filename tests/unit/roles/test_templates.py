@@ -47,6 +47,7 @@ SITES: dict[str, dict[str, Any]] = {
     "without_ipv6": TLS,
     "beside_tls": {},
     "beside_others": TLS,
+    "names": {"site_domains": ["*.münchen.example", "Shop.Example.com.", "shop.example.com", "::1"]},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
     "overridden": {
@@ -139,6 +140,7 @@ PLAY = [
                         "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
+                        "question": "{{ __site_question }}",
                         "environment": "{{ site_process_environment }}",
                         "secrets": "{{ site_process_secrets }}",
                     }
@@ -244,6 +246,13 @@ def test_a_plain_site(render: Render) -> None:
     assert block(text, "location ^~ /.well-known/acme-challenge/") == ["root /var/www/html;"]
     assert "ssl" not in text
     assert "real_ip" not in text.replace("realip", "")
+
+
+def test_domains_are_written_one_way(render: Render) -> None:
+    """As browsers ask for them, each once; the first full one is asked for the site's health."""
+    [server] = servers(render("names", "site"))
+    assert "server_name *.xn--mnchen-3ya.example shop.example.com [::1];" in server
+    assert render("names", "question")["host"] == "shop.example.com"
 
 
 def test_one_backend_is_the_live_slot(render: Render) -> None:
