@@ -22,6 +22,11 @@ options:
     description: Whether to say only what is planned, what limits it, and what the plan warns of.
     type: bool
     default: false
+  notes:
+    description: More sentences to show after the plan's own warnings.
+    type: list
+    elements: str
+    default: []
 seealso:
   - plugin: pitcrew.django.capacity_plan
     plugin_type: filter
@@ -44,7 +49,7 @@ _value:
   type: str
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -52,9 +57,9 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.report import report, summary
 
 
-def capacity_report(plan: Mapping[str, Any], brief: bool = False) -> str:
+def capacity_report(plan: Mapping[str, Any], brief: bool = False, notes: Sequence[str] = ()) -> str:
     try:
-        return summary(plan) if brief else report(plan)
+        return (summary if brief else report)(plan, notes)
     except SizingError as error:
         raise AnsibleFilterError(f"pitcrew.django.capacity_report: {error}") from error
 

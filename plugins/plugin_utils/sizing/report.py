@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -24,17 +24,20 @@ WORTH_SAYING: Final = 1.05
 """A change is listed if it serves 5 % more at least."""
 
 
-def report(planned: Mapping[str, Any]) -> str:
-    """Tell the story of a plan, as returned by the filter capacity_plan. Raises SizingError for anything else."""
+def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+    """Tell the story of a plan, as returned by the filter capacity_plan, and notes after its warnings.
+
+    Raises SizingError for anything else than a plan.
+    """
     case = _case_of(planned)
-    sections = (_facts(case.plan), _rules(case), _changes(case), _warnings(case.plan))
+    sections = (_facts(case.plan), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
-def summary(planned: Mapping[str, Any]) -> str:
-    """Tell what is planned and what limits it. Raises SizingError for anything else than a plan."""
+def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+    """Tell what is planned and what limits it, and the notes. Raises SizingError for anything else than a plan."""
     plan = _case_of(planned).plan
-    facts = [_fact("why", plan.explanation), *(_fact("note", warning) for warning in plan.warnings)]
+    facts = [_fact("why", plan.explanation), *(_fact("note", note) for note in (*plan.warnings, *notes))]
     return "\n".join([_layout(plan), *facts]) + "\n"
 
 
@@ -167,8 +170,8 @@ def _changed(case: _Case) -> Iterator[tuple[str, Plan]]:
         yield "nothing pinned", make_plan(host, inputs.free)
 
 
-def _warnings(plan: Plan) -> Iterator[str]:
-    if plan.warnings:
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
         yield "Note"
-        for warning in plan.warnings:
-            yield wrapped(warning, "  ", "  ")
+        for note in notes:
+            yield wrapped(note, "  ", "    ")
