@@ -93,8 +93,8 @@ def test_a_loss_is_refused_unless_it_is_allowed(
     serving = answering()
     add(source, "0004_no_note", "0003_note", NO_NOTE)
     play = deploy(**git).refused()
-    words = " ".join(play.end.split())
-    assert "its migrations cannot run: they take away what the release that serves may still use" in words
+    words = " ".join(play.output.split())
+    assert "its migrations cannot run: they remove what the running release may still use" in words
     assert "workshop.0004_no_note: Remove field note from product" in words
     assert "site_migrations_allow_destructive: true" in words
     assert columns(host) == ["note"]
@@ -112,8 +112,8 @@ def test_a_migration_that_fails(
     add(source, "0005_size", "0004_no_note", SIZE)
     add(source, "0006_broken", "0005_size", NOTE, FAILS)
     play = deploy(**git).refused()
-    words = " ".join(play.end.split())
-    assert "workshop.0006_broken was rolled back; applied before it, and kept: workshop.0005_size" in words
+    words = " ".join(play.output.split())
+    assert "workshop.0006_broken was rolled back, and what was applied before it is kept: workshop.0005_size" in words
     assert columns(host) == ["size"]
     assert answering() == serving
     source.revert()
@@ -138,7 +138,7 @@ def test_a_lock_that_is_held(
         statement %= zlib.crc32(b"pitcrew.django")
     with held(host, statement):
         play = deploy(**git, site_migrations_lock_timeout=2, site_backup=False).refused()
-    assert words in " ".join(play.end.split())
+    assert words in " ".join(play.output.split())
     assert columns(host) == ["size"]
     source.revert()
 

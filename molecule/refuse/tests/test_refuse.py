@@ -108,8 +108,8 @@ def test_bad_release(
     finally:
         source.revert()
     print(play.end)
-    assert bad.cause in play.end
-    assert "is refused" in play.end
+    assert bad.cause in play.output
+    assert "is refused" in play.output
     assert {"release": answering(), **state(host)} == good
     other = {"blue": "green", "green": "blue"}[live()]
     assert not host.file(f"/srv/shop/slots/{other}").exists
