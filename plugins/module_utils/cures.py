@@ -119,7 +119,9 @@ START: tuple[tuple[str, str], ...] = (
         "[build-essential, default-libmysqlclient-dev, pkg-config, python3-dev]",
     ),
     (
-        r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|^KeyError: '([A-Z][A-Z0-9_]+)'$",
+        r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|"
+        # Of os.environ, not of any other mapping.
+        r"\bos(?:\.py|>)\", line \d+, in __getitem__\n(?: {4}.*\n)*KeyError: '(\w+)'",
         r"The settings read the environment variable \g<found>. Set it in site_environment, or in site_secrets if "
         "nobody may see it",
     ),
