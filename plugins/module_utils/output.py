@@ -20,7 +20,8 @@ def ending(status: int) -> str:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return f"was killed by {name}"
+    memory = ", perhaps because the host ran out of memory" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"
 
 
 def last_lines(text: str, most: int = LINES_SHOWN) -> str:

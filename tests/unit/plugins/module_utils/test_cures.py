@@ -184,6 +184,11 @@ def test_words_that_are_not_known(output: str) -> None:
             "if nobody may see it",
         ),
         (
+            "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
+            "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
+            "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+        ),
+        (
             "ModuleNotFoundError: No module named 'environ'",
             "If environ is not part of the project, add the package that has it to the project's list or to "
             "site_python_packages",
