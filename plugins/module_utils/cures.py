@@ -119,7 +119,14 @@ START: tuple[tuple[str, str], ...] = (
         "[build-essential, default-libmysqlclient-dev, pkg-config, python3-dev]",
     ),
     (
-        r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|^KeyError: '([A-Z][A-Z0-9_]+)'$",
+        r"SECRET_KEY setting must not be empty",
+        "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
+        "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+    ),
+    (
+        r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|"
+        # Of os.environ, not of any other mapping.
+        r"\bos(?:\.py|>)\", line \d+, in __getitem__\n(?: {4}.*\n)*KeyError: '(\w+)'",
         r"The settings read the environment variable \g<found>. Set it in site_environment, or in site_secrets if "
         "nobody may see it",
     ),

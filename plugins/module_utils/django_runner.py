@@ -164,11 +164,13 @@ def judge_security(settings: Any, module: str, answer: Answer) -> None:
         key = ""
     if not key or key.startswith(GENERATED_KEY):
         variable = variable_behind("SECRET_KEY", module)
-        what = f"begins with {GENERATED_KEY}, as startproject writes it" if key else "is empty"
+        what = (
+            f"begins with {GENERATED_KEY}: it is the one that startproject wrote into the source" if key else "is empty"
+        )
         where = {"site_secrets": {variable: ""}} if variable else {"site_secret_settings": {"SECRET_KEY": ""}}
         name, value = next(iter(where.items()))
         answer.complain(
-            f"SECRET_KEY {what} in {module}, so that strangers can forge sessions. Set {name}: "
+            f"SECRET_KEY in {module} {what}, so others can forge sessions. Set {name}: "
             f"{{{next(iter(value))}: ...}} to the output of {NEW_KEY}, in a file that ansible-vault encrypts",
             **{name: {next(iter(value)): f"<the output of {NEW_KEY}>"}},
         )

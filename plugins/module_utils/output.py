@@ -27,7 +27,8 @@ def ending(status: int) -> str:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return f"was killed by {name}"
+    memory = ", perhaps because the host ran out of memory" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"
 
 
 def excerpt(written: str, limit: int = LINES_SHOWN) -> str:

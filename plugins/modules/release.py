@@ -317,7 +317,7 @@ class BuildError(Exception):
     def __init__(
         self, reason: str, output: str, cures: Iterable[str] = (), inventory: Mapping[str, Any] | None = None
     ) -> None:
-        text = "\n".join([f"{reason}.", *(f"{cure}." for cure in cures)])
+        text = "\n".join([f"{reason}.", *cures])
         if inventory:
             # In one piece, since several of them may be about the same variable.
             text = "\n".join([text, "", "To merge into the inventory:", *inventory_lines(inventory)])
@@ -485,7 +485,7 @@ class Build:
         if stage == "migrate":
             self.state = ""
             database = answer["database"] or "migrations may have been applied to the database"
-            cures = [f"The site keeps running as before; {database}"]
+            cures = [f"The site keeps running as before; {database}."]
         reason = f"{STAGES[stage]}: {answer['error']}" if answer["error"] else STAGES[stage]
         if stage == "refused" and "Traceback" not in output:
             output = ""  # Warnings that the next attempt shows, too.

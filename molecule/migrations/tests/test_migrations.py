@@ -92,7 +92,7 @@ def test_a_loss_is_refused_unless_it_is_allowed(
     add(source, "0004_no_note", "0003_note", NO_NOTE)
     play = deploy(**git).refused()
     words = play.words
-    assert "its migrations cannot run: they take away what the release that serves may still use" in words
+    assert "its migrations cannot run: they remove what the running release may still use" in words
     assert "workshop.0004_no_note: Remove field note from product" in words
     assert "site_migrations_allow_destructive: true" in words
     assert columns(host) == ["note"]
@@ -111,7 +111,7 @@ def test_a_migration_that_fails(
     add(source, "0006_broken", "0005_size", NOTE, FAILS)
     play = deploy(**git).refused()
     words = play.words
-    assert "workshop.0006_broken was rolled back; applied before it, and kept: workshop.0005_size" in words
+    assert "workshop.0006_broken was rolled back, and what was applied before it is kept: workshop.0005_size" in words
     assert columns(host) == ["size"]
     assert answering() == serving
     source.revert()

@@ -82,6 +82,7 @@ def test_the_disk_is_full(
             play = deploy(**said, **MORE).refused()
         print(play.end)
         assert "No space left on device" in play.words
+        assert "The disk of the host is full" in play.words
         assert "is refused, the site is as it was" in play.words
 
 
@@ -103,11 +104,12 @@ def test_a_directory_is_read_only(
 def test_the_package_index_cannot_be_reached(
     deploy: Deploy, said: dict[str, Any], host: Host, answering: Callable[[], str], installer: str
 ) -> None:
-    """The installer's own words are on the screen."""
+    """The cure is on the screen, and after it the installer's own words."""
     with unchanged(host, answering):
         play = deploy(**said, **MORE, site_installer=installer, site_package_index=f"{NOWHERE}/simple").refused()
     print(play.end)
     assert "Connection refused" in play.output
+    assert "Set site_package_index to an index that it reaches" in play.words
     assert "is refused, the site is as it was" in play.words
 
 

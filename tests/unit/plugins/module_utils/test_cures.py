@@ -107,7 +107,7 @@ def test_several_causes() -> None:
     assert len(install_cures(f"{NO_GIT_UV}\n{NO_COMPILER}")) == 2
 
 
-@pytest.mark.parametrize("output", ["", "error: something else", "Successfully installed x", "found a git repository"])
+@pytest.mark.parametrize("output", ["", "error: something else", "Successfully installed x", "KeyError: 'NAME'"])
 def test_words_that_are_not_known(output: str) -> None:
     """Nothing is guessed."""
     assert install_cures(output) == []
@@ -176,6 +176,17 @@ def test_words_that_are_not_known(output: str) -> None:
             "  File \"<frozen os>\", line 679, in __getitem__\nKeyError: 'SECRET_KEY'",
             "The settings read the environment variable SECRET_KEY. Set it in site_environment, or in site_secrets "
             "if nobody may see it",
+        ),
+        (
+            '  File "/usr/lib/python3.10/os.py", line 680, in __getitem__\n    raise KeyError(key) from None\n'
+            "KeyError: 'SECRET_KEY'",
+            "The settings read the environment variable SECRET_KEY. Set it in site_environment, or in site_secrets "
+            "if nobody may see it",
+        ),
+        (
+            "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
+            "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
+            "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
         ),
         (
             "ModuleNotFoundError: No module named 'environ'",

@@ -424,7 +424,10 @@ def test_debug_without_allowed_hosts(site: Site) -> None:
 @pytest.mark.parametrize(
     ("key", "what"),
     [
-        ("django-insecure-horse", "begins with django-insecure-, as startproject writes it"),
+        (
+            "django-insecure-horse",
+            "begins with django-insecure-: it is the one that startproject wrote into the source",
+        ),
         ("", "is empty"),
     ],
 )
@@ -432,7 +435,7 @@ def test_a_key_that_is_no_secret(site: Site, key: str, what: str) -> None:
     """It is refused without being shown, with the command that makes another one."""
     site.settings.SECRET_KEY = key
     complaint = site.complaint()
-    assert complaint.startswith(f"SECRET_KEY {what} in shop.settings, so that strangers can forge sessions. Set ")
+    assert complaint.startswith(f"SECRET_KEY in shop.settings {what}, so others can forge sessions. Set ")
     assert "site_secret_settings: {SECRET_KEY: ...}" in complaint
     assert "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'" in complaint
     assert "horse" not in json.dumps(site.answer)
@@ -441,7 +444,7 @@ def test_a_key_that_is_no_secret(site: Site, key: str, what: str) -> None:
 def test_a_key_that_django_does_not_give(site: Site) -> None:
     """Its settings raise an exception for an empty one."""
     del site.settings.SECRET_KEY
-    assert "SECRET_KEY is empty" in site.complaint()
+    assert "SECRET_KEY in shop.settings is empty" in site.complaint()
 
 
 def test_insecure_settings_that_are_allowed(site: Site) -> None:

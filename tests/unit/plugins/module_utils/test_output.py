@@ -103,7 +103,7 @@ def test_a_traceback_behind_a_prefix() -> None:
     [
         (0, "exited with status 0"),
         (3, "exited with status 3"),
-        (-9, "was killed by SIGKILL"),
+        (-9, "was killed by SIGKILL, perhaps because the host ran out of memory"),
         (-11, "was killed by SIGSEGV"),
         (-250, "was killed by signal 250"),
     ],

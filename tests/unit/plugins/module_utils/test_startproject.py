@@ -122,7 +122,7 @@ def test_errors_of_real_checks_come_along(site: Site) -> None:
         "E409",
         "E410",
     ]
-    assert complaints[0].startswith("SECRET_KEY begins with django-insecure-")
+    assert complaints[0].startswith("SECRET_KEY in mysite.settings begins with django-insecure-")
 
 
 def test_settings_that_read_the_environment(site: Site) -> None:
