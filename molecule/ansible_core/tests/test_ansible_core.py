@@ -104,9 +104,13 @@ def test_one_that_is_too_old_is_refused(
     play = playbook(name).refused()
     print(play.output)
     oldest = OLDEST.rpartition(".")[0]
-    assert f"pitcrew.django needs ansible-core {oldest} or later, and this is {version}: upgrade it" in play.output
-    assert "TASK [pitcrew.django.site : Validate the site's variables]" in play.output
-    assert "Read what the host" not in play.output
-    assert "Hold the site" not in play.output
+    sentence = (
+        f"pitcrew.django needs ansible-core {oldest} or later, and this is {version}: upgrade it on the control node"
+    )
+    # Versions before 2.19 fold long lines.
+    assert sentence in " ".join(play.output.split())
+    tasks = re.findall(r"^TASK \[(.*?)\]", play.output, re.MULTILINE)
+    assert tasks[0] == "pitcrew.django.site : Validate the site's variables"
+    assert re.findall(r"^(ok|changed):", play.output, re.MULTILINE) == []
     assert "raceback" not in play.output
     assert live() == before

@@ -43,7 +43,7 @@ def old_ansible(version: str) -> str:
     oldest = ".".join(map(str, OLDEST_ANSIBLE))
     return (
         f"pitcrew.django needs ansible-core {oldest} or later, and this is {version}: "
-        f"upgrade it on the control node, for example with pipx install --force 'ansible-core>={oldest}'."
+        "upgrade it on the control node, for example with pipx upgrade ansible-core."
     )
 
 

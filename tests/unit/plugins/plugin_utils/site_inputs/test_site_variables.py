@@ -311,7 +311,7 @@ def test_the_oldest_ansible(version: str, refused: bool) -> None:
     if refused:
         assert old_ansible(version) == (
             f"pitcrew.django needs ansible-core 2.19 or later, and this is {version}: upgrade it on the control node, "
-            "for example with pipx install --force 'ansible-core>=2.19'."
+            "for example with pipx upgrade ansible-core."
         )
 
 
