@@ -140,7 +140,7 @@ PLAY = [
                         "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
-                        "question": "{{ __site_question }}",
+                        "health": "{{ __site_health }}",
                         "environment": "{{ site_process_environment }}",
                         "secrets": "{{ site_process_secrets }}",
                     }
@@ -252,7 +252,7 @@ def test_domains_are_written_one_way(render: Render) -> None:
     """As browsers ask for them, each once; the first full one is asked for the site's health."""
     [server] = servers(render("names", "site"))
     assert "server_name *.xn--mnchen-3ya.example shop.example.com [::1];" in server
-    assert render("names", "question")["host"] == "shop.example.com"
+    assert render("names", "health")["host"] == "shop.example.com"
 
 
 def test_one_backend_is_the_live_slot(render: Render) -> None:
