@@ -117,6 +117,12 @@ docs: environment ## Write the READMEs of the roles from their specifications
 changelog: environment ## Render CHANGELOG.md from the fragments
 	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
 
+.PHONY: messages
+messages: environment machine ## Write what people read of a refused deploy, for you to read: KIND=untouched for one kind only
+	MESSAGES=write PYTEST_ADDOPTS="-k 'test_message$(if $(KIND), and $(KIND))'" \
+	    molecule -c .config/molecule/config.yml test --scenario-name front_door
+	@git diff --stat -- tests/projects/messages
+
 # -- Benchmarks ------------------------------------------------------------------------------------------------
 
 TURNS ?= 3
@@ -188,5 +194,5 @@ prepared-hosts: $(artifact) images
 	$(step) $@ "Images of prepared hosts" $(bin)/on-artifact $(artifact) tests/prepared/build.sh $(suites)
 
 .PHONY: clean
-clean: ## Stop the lab and the demo, and remove everything created in the checkout; images stay
+clean: ## Stop the lab and the demo, and remove everything created in the checkout; the two images of Debian stay
 	@$(bin)/clean

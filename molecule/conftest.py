@@ -90,6 +90,7 @@ def live(host: Host) -> Callable[[], str]:
 @pytest.fixture(scope="module")
 def answering(host: Host) -> Callable[[], str]:
     """Name the release that answers through nginx, allowing ten seconds for that after a boot."""
-    ask = "curl -fs -o /dev/null -D - -H 'Host: shop.test' http://127.0.0.1/ | sed -n 's/^X-Release: //p' | grep ."
-    command = f"for try in $(seq 100); do {ask} && exit; sleep 0.1; done; exit 1"
+    headers = "curl -fs -o /dev/null -D - -H 'Host: shop.test' http://127.0.0.1/"
+    release = f"{headers} | sed -n 's/^X-Pitcrew-Release: //p' | grep ."
+    command = f"for try in $(seq 100); do {release} && exit; sleep 0.1; done; exit 1"
     return lambda: host.check_output(command).strip()

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 
 PROC = Path("/proc")
 
@@ -49,7 +49,7 @@ def is_gone(process: str) -> bool:
     return identity(int(pid[0])) not in ("", process)
 
 
-class ActionModule(ActionBase):
+class ActionModule(RefusingAction):
     """Add who asks for the lock, and take over the lock of a run that has died on this very control node."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -65,4 +65,4 @@ class ActionModule(ActionBase):
             # Not by force: another run may have found the same, and may hold the lock by now.
             arguments["gone"] = process
             answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        return {**result, **answer}
+        return {**result, **self.passed(answer, task_vars)}

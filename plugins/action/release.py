@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 
 INLINE = 1 << 20
 """The largest archive to pass in the module's arguments, in bytes; a separate transfer takes three more visits."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(RefusingAction):
     """Transfer the archive to the host, build the release there, and set facts about what the host then has."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -28,9 +28,10 @@ class ActionModule(ActionBase):
             self._make_tmp_path()
             remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "source.tar.gz")
             arguments["archive"] = self._transfer_file(arguments["archive"], remote)
-        result.update(self._execute_module("pitcrew.django.release", module_args=arguments, task_vars=task_vars))
+        answer = self._execute_module("pitcrew.django.release", module_args=arguments, task_vars=task_vars)
         if self._connection._shell.tmpdir:
             self._remove_tmp_path(self._connection._shell.tmpdir)
+        result.update(self.passed(answer, task_vars))
         if not self._task.check_mode and not result.get("failed"):
             result["ansible_facts"] = self.facts(result.pop("facts", ""), arguments, task_vars)
         return result

@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
+from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
 
 
-class ActionModule(ActionBase):
+class ActionModule(RefusingAction):
     """Pack the source on the control node, without a connection to the host."""
 
     _requires_connection = False
@@ -25,7 +24,10 @@ class ActionModule(ActionBase):
                 "directory": {"type": "path"},
                 "project": {"type": "str", "default": ""},
                 "modules": {"type": "dict", "default": {}},
+                "guessed": {"type": "list", "elements": "str", "default": []},
                 "requirements": {"type": "str"},
+                "python_packages": {"type": "list", "elements": "str", "default": []},
+                "servers": {"type": "dict", "default": {}},
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
@@ -34,5 +36,5 @@ class ActionModule(ActionBase):
         )
         try:
             return {**result, "changed": False, **asdict(pack(**arguments))}
-        except Unusable as error:
-            raise AnsibleActionFail(str(error)) from None
+        except SourceError as error:
+            raise self.refused(str(error), task_vars) from None

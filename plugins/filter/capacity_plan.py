@@ -203,9 +203,9 @@ EXAMPLES = r"""
     plan: "{{ ansible_facts | pitcrew.django.capacity_plan(cpu_ms=14.2, wait_ms=31.0, worker_unique_mb=180)
       }}"
 
-- name: Say what limits it
-  ansible.builtin.debug:
-    msg: "{{ plan.explanation }}"
+- name: Show what limits it
+  pitcrew.django.report:
+    text: "{{ plan | pitcrew.django.capacity_report(brief=true) }}"
 """
 
 RETURN = r"""

@@ -10,8 +10,8 @@ version_added: 0.1.0
 author:
   - The pitcrew.django maintainers (@pitcrew)
 description:
-  - Turns what M(pitcrew.django.status) found on each host into a table for people, with a line for everything that
-    needs a look.
+  - Turns what M(pitcrew.django.status) found on each host into tables for people, in lines of at most 80 characters,
+    with a sentence for everything that needs attention.
 options:
   _input:
     description: The C(status) of each host by the host's name; an empty one for a host that was not reached.
@@ -19,12 +19,13 @@ options:
     required: true
 seealso:
   - module: pitcrew.django.status
+  - module: pitcrew.django.report
 """
 
 EXAMPLES = r"""
 - name: Show how the site is
-  ansible.builtin.debug:
-    msg: "{{ ({'web1': found.status} | pitcrew.django.status_report).splitlines() }}"
+  pitcrew.django.report:
+    text: "{{ {'web1': found.status} | pitcrew.django.status_report }}"
 """
 
 RETURN = r"""

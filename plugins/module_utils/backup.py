@@ -15,11 +15,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Unsaved", "backup"]
+from ansible_collections.pitcrew.django.plugins.module_utils.output import ending
+
+__all__ = ["BackupError", "backup"]
 
 
-class Unsaved(Exception):
-    """No backup was made; the message says why."""
+class BackupError(Exception):
+    """No backup was made; the message tells the reason."""
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
@@ -33,9 +35,11 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise Unsaved(f"{command[0]} is not on this host; add postgresql-client to site_system_packages") from None
+        raise BackupError(
+            f"{command[0]} is not installed on this host; set site_system_packages: [postgresql-client]"
+        ) from None
     if done.returncode:
-        raise Unsaved(f"{command[0]} ends with {done.returncode}: {' '.join(done.stderr.split())}")
+        raise BackupError(f"{command[0]} {ending(done.returncode)}: {' '.join(done.stderr.split())}")
     return done.stdout
 
 
@@ -45,7 +49,7 @@ def _dump_postgresql(connection: Any, file: Path) -> None:
     _run(["pg_dump", *words[1:], "--no-password", "--format=custom", f"--file={file}"], environment or {})
     listed = _run(["pg_restore", "--list", str(file)], {})
     if not any(line and not line.startswith(";") for line in listed.splitlines()):
-        raise Unsaved(f"pg_restore finds nothing in {file}")
+        raise BackupError(f"pg_restore finds nothing in {file}")
 
 
 def _copy_sqlite(connection: Any, file: Path) -> None:
@@ -57,7 +61,7 @@ def _copy_sqlite(connection: Any, file: Path) -> None:
         source.backup(target)
         (verdict,) = target.execute("PRAGMA integrity_check").fetchone()
     if verdict != "ok":
-        raise Unsaved(f"the copy {file} is damaged: {verdict}")
+        raise BackupError(f"the copy {file} is damaged: {verdict}")
 
 
 WAYS = {"postgresql": (_dump_postgresql, "dump"), "sqlite": (_copy_sqlite, "sqlite3")}
@@ -66,10 +70,12 @@ WAYS = {"postgresql": (_dump_postgresql, "dump"), "sqlite": (_copy_sqlite, "sqli
 def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
     """Copy the database into the directory, verify the copy, and keep the last ones; return the path of the copy.
 
-    Raises Unsaved if that fails; an incomplete copy is removed.
+    Raises BackupError if that fails; an incomplete copy is removed.
     """
     if connection.vendor not in WAYS:
-        raise Unsaved(f"there is no way to back up {connection.vendor}; do it by other means, with site_backup: false")
+        raise BackupError(
+            f"there is no backup for {connection.vendor}; set site_backup: false, and make one by other means"
+        )
     way, suffix = WAYS[connection.vendor]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-before-{name}.{suffix}"
@@ -80,7 +86,7 @@ def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
         way(connection, part)
         os.replace(part, file)
     except OSError as error:
-        raise Unsaved(str(error)) from error
+        raise BackupError(str(error)) from error
     finally:
         part.unlink(missing_ok=True)
     # The new copy counts as the latest, whatever its name: the clock may have been ahead when others were made.

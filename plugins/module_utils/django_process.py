@@ -15,22 +15,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.pitcrew.django.plugins.module_utils import backup, django_runner, migrations, public_paths
+from ansible_collections.pitcrew.django.plugins.module_utils import (
+    backup,
+    django_runner,
+    migrations,
+    output,
+    public_paths,
+)
+from ansible_collections.pitcrew.django.plugins.module_utils.output import ending
 
 __all__ = ["PATH", "Django", "as_user", "source_of"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SETPRIV = "/usr/bin/setpriv"
-# Replaces itself by another program with the site's environment. Run as root, the loader would already obey it.
+# Replaces itself by another program with the site's environment. If root set it, the loader would already obey it.
 BECOME = """
 import json, os, sys
-said = json.load(sys.stdin)
+program = json.load(sys.stdin)
 job = os.memfd_create("job")
 with open(job, "w", closefd=False) as file:
-    json.dump(said["job"], file)
+    json.dump(program["job"], file)
 os.lseek(job, 0, os.SEEK_SET)
 os.dup2(job, 0)
-os.execve(said["command"][0], said["command"], said["environment"])
+os.execve(program["command"][0], program["command"], program["environment"])
 """
 
 
@@ -67,25 +74,25 @@ class Django:
     project: str
     state: str
 
-    def ask(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    def run(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
         """Run a job of django_runner in a process of its own; return its answer, and everything that was written."""
         # Files and not pipes: an answer may be larger than the buffer of a pipe.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
-            tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as program,
+            tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as archive,
         ):
-            write_application(program, django_runner, public_paths, migrations, backup)
-            program.flush()
-            os.chmod(program.name, 0o644)
-            said = {
-                "command": [str(self.release / "venv/bin/python"), program.name],
+            write_application(archive, django_runner, public_paths, migrations, backup, output)
+            archive.flush()
+            os.chmod(archive.name, 0o644)
+            program = {
+                "command": [str(self.release / "venv/bin/python"), archive.name],
                 "environment": {"PATH": PATH, "HOME": self.state, **variables},
                 "job": {**job, "release": str(self.release), "state": self.state, "answer": file.fileno()},
             }
             returncode, out, err = self.run_command(
                 [*as_user(self.account), self.python, "-ISc", BECOME],
                 cwd=str(self.release / "app" / self.project),
-                data=json.dumps(said),
+                data=json.dumps(program),
                 umask=0o027,
                 pass_fds=[file.fileno()],
                 expand_user_and_vars=False,
@@ -93,6 +100,6 @@ class Django:
             file.seek(0)
             answers = [line for line in file if line.endswith("\n")]
         answer: dict[str, Any] = json.loads(answers[-1]) if answers else {"stage": "start", "error": None}
-        if answer["error"] is None and answer["stage"] != "done":
-            answer["error"] = f"Python ended with {returncode}"
+        if answer["error"] is None and answer["stage"] not in ("done", "refused"):
+            answer["error"] = f"Python {ending(returncode)}"
         return answer, out + err

@@ -12,39 +12,67 @@ at each stage, so that even a process that is killed has told how far it got. Th
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.pitcrew.django.plugins.module_utils.backup import Unsaved, backup
-from ansible_collections.pitcrew.django.plugins.module_utils.migrations import Refusal, compare, migrate, pending
-from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
+from ansible_collections.pitcrew.django.plugins.module_utils.backup import BackupError, backup
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
+    MigrationRefused,
+    compare,
+    migrate,
+    pending,
+)
+from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
+
+GENERATED_KEY = "django-insecure-"
+"""How a SECRET_KEY begins that startproject has made: it is in the source for everybody who can read that."""
+NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
-class Objection(Exception):
-    """Something that would not work in production, and its cure."""
+class SettingsRefused(Exception):
+    """The project would not work in production with its settings; the answer has the complaints."""
 
 
 class Answer(dict[str, Any]):
-    """What is known so far, and the current stage."""
+    """What is known so far: the current stage, and everything that is wrong with the settings.
+
+    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all.
+    """
 
     def __init__(self, handle: int) -> None:
-        super().__init__(stage="start", error=None, migrations=[], backup=None)
+        super().__init__(
+            stage="start", error=None, complaints=[], inventory={}, migrations=[], backup=None, database=""
+        )
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
-    def reach(self, stage: str) -> None:
+    def enter(self, stage: str) -> None:
         """Enter a stage, and write that down."""
         self["stage"] = stage
-        self.tell()
+        self.write()
 
-    def tell(self) -> None:
+    def write(self) -> None:
         """Write the whole answer as one line."""
         self.file.write(json.dumps(self) + "\n")
         self.file.flush()
+
+    def complain(self, what: str, **inventory: Any) -> None:
+        """Add a complaint, and variables of the inventory that would cure it; lists and mappings are merged."""
+        self["complaints"].append(what)
+        for name, value in inventory.items():
+            known = self["inventory"].get(name)
+            if isinstance(known, dict):
+                value = {**known, **value}
+            elif isinstance(known, list):
+                value = [*known, *value]
+            self["inventory"][name] = value
 
 
 def url_path(url: str | None) -> str | None:
@@ -54,18 +82,19 @@ def url_path(url: str | None) -> str | None:
     return path if path and not parts.netloc else None
 
 
-def link_shared(project: Path, state: Path, shared: list[str]) -> None:
+def link_shared(project: Path, state: Path, shared: list[str], answer: Answer) -> None:
     """Link files and directories that outlive a release into it; a name that ends with a slash is a directory."""
     for name in shared:
         kept, link = state / name, project / name.rstrip("/")
         if link.exists() or link.is_symlink():
-            raise Objection(f"site_shared_paths: {name!r} is in the source, too; take it out of one of the two")
+            answer.complain(f"site_shared_paths: {name!r} is in the source, too; remove it from one of the two")
+            continue
         (kept if name.endswith("/") else kept.parent).mkdir(parents=True, exist_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(kept)
 
 
-def link_media(media_root: Path, release: Path, state: Path) -> Path:
+def link_media(media_root: Path, release: Path, state: Path, answer: Answer) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one outside all releases."""
     if media_root.resolve().is_relative_to(state):
         # nginx only follows a link that has the owner of its target, so the target has to exist before the link.
@@ -76,68 +105,157 @@ def link_media(media_root: Path, release: Path, state: Path) -> Path:
     kept = state / "media"
     kept.mkdir(exist_ok=True)
     if media_root.exists():
-        raise Objection(
-            f"MEDIA_ROOT is {str(media_root)!r}, which the source brings along. Uploads cannot live inside a "
-            f"release: take that directory out of the source, or set MEDIA_ROOT to {str(kept)!r}"
+        answer.complain(
+            f"MEDIA_ROOT is {str(media_root)!r}, a directory that the source contains. Uploads cannot be kept inside a "
+            f"release: remove that directory from the source, or set site_settings: {{MEDIA_ROOT: {kept}}}",
+            site_settings={"MEDIA_ROOT": str(kept)},
         )
+        return kept
     media_root.parent.mkdir(parents=True, exist_ok=True)
     media_root.symlink_to(kept)
     return kept
 
 
-def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Read from the settings what nginx and the switch have to know.
+def variable_behind(setting: str, module: str) -> str | None:
+    """Return the environment variable from which the settings take a value, None if there is no telling."""
+    package = module.rpartition(".")[0]
+    for name, loaded in list(sys.modules.items()):
+        file = getattr(loaded, "__file__", None)
+        if not file or not (name == module or (package and name.startswith(f"{package}."))):
+            continue
+        try:
+            tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if any(isinstance(target, ast.Name) and target.id == setting for target in targets):
+                for part in ast.walk(node.value):
+                    variable = _variable_in(part)
+                    if variable:
+                        return variable
+    return None
 
-    Raises Objection if the site could not work with these settings.
-    """
+
+def _variable_in(node: ast.AST) -> str | None:
+    """Return the environment variable that an expression such as C(os.environ["X"]) or C(env.bool("X")) reads."""
+    if isinstance(node, ast.Call) and node.args:
+        source, key = node.func, node.args[0]
+    elif isinstance(node, ast.Subscript):
+        source, key = node.value, node.slice
+    else:
+        return None
+    reads = re.fullmatch(r"(?i)[\w.]*(?:env|config)[\w.]*", ast.unparse(source))
+    return key.value if reads and isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+
+
+def judge_security(settings: Any, module: str, answer: Answer) -> None:
+    """Complain about what nobody may see of a site in production, or guess."""
+    if settings.DEBUG:
+        variable = variable_behind("DEBUG", module)
+        answer.complain(
+            f"DEBUG is True in {module}, which shows code and settings to visitors. Set site_settings: {{DEBUG: false}}"
+            + (f", or the environment variable {variable}, which it is read from" if variable else ""),
+            site_settings={"DEBUG": False},
+        )
+    try:
+        key = str(settings.SECRET_KEY)
+    except Exception:  # Django's own, since an empty one cannot be read.
+        key = ""
+    if not key or key.startswith(GENERATED_KEY):
+        variable = variable_behind("SECRET_KEY", module)
+        what = (
+            f"begins with {GENERATED_KEY}: it is the one that startproject wrote into the source" if key else "is empty"
+        )
+        where = {"site_secrets": {variable: ""}} if variable else {"site_secret_settings": {"SECRET_KEY": ""}}
+        name, value = next(iter(where.items()))
+        answer.complain(
+            f"SECRET_KEY in {module} {what}, so others can forge sessions. Set {name}: "
+            f"{{{next(iter(value))}: ...}} to the output of {NEW_KEY}, in a file that ansible-vault encrypts",
+            **{name: {next(iter(value)): f"<the output of {NEW_KEY}>"}},
+        )
+
+
+def judge_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
+    """Complain about domains for which Django would refuse to answer."""
     from django.http.request import validate_host
 
-    release, state = Path(job["release"]).resolve(), Path(job["state"]).resolve()
-    module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
-    allowed = [*settings.ALLOWED_HOSTS, *(["localhost", "127.0.0.1"] if settings.DEBUG else [])]
-    for domain in job["domains"]:
-        if not validate_host(domain.replace("*", "any"), allowed):
-            raise Objection(
-                f"site_domains: {domain!r} is not among the ALLOWED_HOSTS of {module}, which are {allowed!r}. "
-                "Django would answer 400 to every visitor: add it to the settings or to the environment they read"
-            )
+    allowed = list(settings.ALLOWED_HOSTS)
+    if debug and not allowed:
+        allowed = [".localhost", "127.0.0.1", "[::1]"]
+    missing = [domain for domain in domains if not validate_host(domain.replace("*", "any"), allowed)]
+    if not missing:
+        return
+    # Django's wildcard is a leading dot.
+    wanted = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *(name[name.startswith("*") :] for name in domains)]))
+    variable = variable_behind("ALLOWED_HOSTS", module)
+    answer.complain(
+        f"ALLOWED_HOSTS in {module} is {list(settings.ALLOWED_HOSTS)!r}, so Django would answer 400 to visitors of "
+        f"{', '.join(missing)}. Set site_settings: {{ALLOWED_HOSTS: {json.dumps(wanted)}}}"
+        + (f", or the environment variable {variable}, which it is read from" if variable else ""),
+        site_settings={"ALLOWED_HOSTS": wanted},
+    )
+
+
+def database_files(settings: Any, release: Path, state: Path, answer: Answer) -> dict[str, Path]:
+    """Return the databases that are files, and complain about those that the next release would not have."""
     files = {}
     for alias, database in settings.DATABASES.items():
         path = Path(str(database.get("NAME") or ":memory:"))
-        in_file = database["ENGINE"].endswith("sqlite3") and ":memory:" not in str(path)
-        if in_file and path.resolve().is_relative_to(release):
-            raise Objection(
-                f"DATABASES[{alias!r}] is the file {str(path)!r} inside the release, which the next deploy leaves "
-                f"behind. Keep it in {str(state)!r} by a setting, or name it in site_shared_paths"
+        if not database["ENGINE"].endswith("sqlite3") or ":memory:" in str(path):
+            continue
+        files[f"DATABASES[{alias!r}]"] = path
+        if not path.resolve().is_relative_to(release):
+            continue
+        lost = f"DATABASES[{alias!r}] is the file {str(path)!r} inside the release, which the next deploy leaves behind"
+        # The name in the project; not if the source has a file there, which a link would hide.
+        if path.resolve().is_relative_to(Path.cwd()) and not path.exists():
+            name = str(path.resolve().relative_to(Path.cwd()))
+            answer.complain(f"{lost}. Set site_shared_paths: [{name}]", site_shared_paths=[name])
+        else:
+            kept = {"ENGINE": database["ENGINE"], "NAME": str(state / path.name)}
+            answer.complain(
+                f"{lost}, and the source may contain it. Set its NAME to {kept['NAME']!r}, by an environment variable "
+                "or in site_settings: {DATABASES: ...}",
+                **({"site_settings": {"DATABASES": {alias: kept}}} if len(settings.DATABASES) == 1 else {}),
             )
-        if in_file:
-            files[f"DATABASES[{alias!r}]"] = path
+    return files
+
+
+def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    """Read from the settings what nginx and the switch have to know, and complain about all that would not work."""
+    release, state = Path(job["release"]).resolve(), Path(job["state"]).resolve()
+    module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
+    judge_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
+    if not job["allow_insecure"]:
+        judge_security(settings, module, answer)
+    files = database_files(settings, release, state, answer)
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
-    if collects:
-        if not settings.STATIC_ROOT:
-            raise Objection(
-                f"STATIC_ROOT is not set in {module}, so the static files cannot be collected. Set it, for example to "
-                "BASE_DIR / 'static', or say site_collectstatic: false"
-            )
-        if static_path:
-            public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
+    if collects and not settings.STATIC_ROOT:
+        # Relative to the working directory, which is the project's.
+        name = "static-root" if Path("staticfiles").exists() else "staticfiles"
+        answer.complain(
+            f"STATIC_ROOT is not set in {module}, so static files cannot be collected. Set site_settings: "
+            f"{{STATIC_ROOT: {name}}}, a directory inside the release; or site_collectstatic: false",
+            site_settings={"STATIC_ROOT": name},
+        )
+    elif collects and static_path:
+        public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
     media_path = url_path(settings.MEDIA_URL)
     if settings.MEDIA_ROOT:
-        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, state)
+        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, state, answer)
         if media_path:
             public[media_path] = str(kept)
-    try:
-        public_paths(public, [release, state])
-    except ValueError as error:
-        raise Objection(str(error)) from None
+    for complaint in public_path_complaints(public, [release, state]):
+        answer.complain(complaint)
     for directory in map(Path, public.values()):
         for name, path in {"the source": Path.cwd(), **files}.items():
             if path.resolve().is_relative_to(directory.resolve()):
-                raise Objection(
-                    f"{str(directory)!r} is served to everybody, and {name} is in it: give STATIC_ROOT or MEDIA_ROOT "
-                    "a directory of its own, such as BASE_DIR / 'static'"
+                answer.complain(
+                    f"STATIC_ROOT, MEDIA_ROOT: {str(directory)!r} is served to everybody, and {name} is in it; set a "
+                    "directory with nothing else in it, such as BASE_DIR / 'static'"
                 )
     return {
         "collects": collects,
@@ -145,6 +263,53 @@ def describe(settings: Any, job: dict[str, Any]) -> dict[str, Any]:
         "static": static_path if collects else None,
         "media": media_path if settings.MEDIA_ROOT else None,
     }
+
+
+def check(answer: Answer) -> None:
+    """Run C(manage.py check --deploy): its warnings are printed, its errors become complaints."""
+    from django.core import checks
+    from django.core.management import call_command
+    from django.core.management.base import SystemCheckError
+
+    try:
+        call_command("check", deploy=True)
+    except SystemCheckError:
+        for found in checks.run_checks(include_deployment_checks=True):
+            if found.is_serious() and not found.is_silenced():
+                answer.complain(f"manage.py check --deploy: {' '.join(str(found).split())}")
+    except Exception as error:
+        if not answer["complaints"]:
+            raise
+        traceback.print_exc()
+        answer.complain(f"manage.py check --deploy failed: {type(error).__name__}: {error}")
+
+
+def advise_health_path(path: str, settings: Any, answer: Answer) -> None:
+    """Say that the next attempt would fail, too: a new project has no home page without DEBUG.
+
+    That alone is no reason to refuse a release, since middleware may answer what the URLs do not have.
+    """
+    from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+
+    asked = urlsplit(path).path
+    try:
+        resolve(asked)
+    except Resolver404:
+        if any("LocaleMiddleware" in name for name in settings.MIDDLEWARE):
+            return  # It redirects to the language of the visitor.
+        with suppress(Resolver404):
+            resolve(f"{asked}/")
+            return
+        known = ""
+        with suppress(NoReverseMatch):
+            known = reverse("admin:login")
+        answer.complain(
+            f"site_health_path: {path!r} is not among the URLs of {settings.ROOT_URLCONF}, so the health check would "
+            f"get 404. Set site_health_path: {known or 'a path that the site answers with 200'}",
+            **({"site_health_path": known} if known else {}),
+        )
+    except Exception:  # The checks have said what is wrong with the URLs.
+        return
 
 
 def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
@@ -162,10 +327,10 @@ def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
             and pending(connection)
             and MigrationRecorder(connection).applied_migrations()
         ):
-            answer.reach("backup")
+            answer.enter("backup")
             directory = Path(job["state"]) / "backups"
             answer["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
-        answer.reach(name)
+        answer.enter(name)
 
     answer["migrations"] = migrate(connection, job, stage)
 
@@ -175,16 +340,22 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     import django
     from django.core.management import call_command
 
-    answer.reach("settings")
-    link_shared(Path.cwd(), Path(job["state"]), job["shared"])
+    answer.enter("settings")
+    link_shared(Path.cwd(), Path(job["state"]), job["shared"], answer)
     django.setup()
     from django.conf import settings
 
-    answer["description"] = describe(settings, job)
-    answer.reach("check")
-    call_command("check", deploy=True)
+    answer["description"] = describe(settings, job, answer)
+    usable = not answer["complaints"]
+    if usable:
+        answer.enter("check")
+    check(answer)
+    if not usable:
+        advise_health_path(job["health_path"], settings, answer)
+    if answer["complaints"]:
+        raise SettingsRefused
     if answer["description"].pop("collects"):
-        answer.reach("collectstatic")
+        answer.enter("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
     # A database in a file is this host's own; a shared one is migrated by the leading host.
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
@@ -199,9 +370,9 @@ def compare_migrations(job: dict[str, Any], answer: Answer) -> None:
     import django
     from django.db import connection
 
-    answer.reach("settings")
+    answer.enter("settings")
     django.setup()
-    answer.reach("plan")
+    answer.enter("plan")
     found = compare(connection)
     answer |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
 
@@ -213,15 +384,17 @@ def main() -> None:
     answer = Answer(job["answer"])
     try:
         {"build": build, "compare": compare_migrations}[job["do"]](job, answer)
-    except (Objection, Refusal, Unsaved) as objection:
-        cause = objection.__cause__
-        if cause is not None:
-            traceback.print_exception(cause)
-        answer["error"] = str(objection)
+    except SettingsRefused:
+        answer["stage"] = "refused"
+    except (MigrationRefused, BackupError) as refusal:
+        if refusal.__cause__ is not None:
+            traceback.print_exception(refusal.__cause__)
+        answer["error"] = str(refusal)
+        answer["database"] = getattr(refusal, "database", "")
     except BaseException as error:  # SystemExit too: a settings module may end the process
         traceback.print_exc()
         answer["error"] = f"{type(error).__name__}: {error}"
-    answer.tell()
+    answer.write()
 
 
 if __name__ == "__main__":

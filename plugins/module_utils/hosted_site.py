@@ -24,7 +24,7 @@ from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
-from ansible_collections.pitcrew.django.plugins.module_utils.releases import Releases
+from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases
 
 __all__ = ["SLOTS", "HostedSite", "Slot"]
 
@@ -52,6 +52,16 @@ class Slot:
             return Path(os.readlink(self.path / "release")).name
         except OSError:
             return None
+
+    @property
+    def static(self) -> str | None:
+        """The URL path of the static files that nginx serves from the slot's directory C(public), if any."""
+        try:
+            release = Release(Path(os.readlink(self.path / "release")))
+        except OSError:
+            return None
+        static: str | None = (release.recorded or {}).get("static")
+        return static
 
     @property
     def socket_link(self) -> Path:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MigrationDifference", "Pending", "Refusal", "compare", "limited", "migrate", "pending"]
+__all__ = ["MigrationDifference", "MigrationRefused", "Pending", "compare", "limited", "migrate", "pending"]
 
 LOCK = zlib.crc32(b"pitcrew.django")
 """The key of the advisory lock in PostgreSQL, which applies to one database."""
@@ -34,8 +34,15 @@ DEMANDED = (
 COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-class Refusal(Exception):
-    """The database was not migrated, or not completely; the message tells the reason and the state of the database."""
+class MigrationRefused(Exception):
+    """The database was not migrated, or not completely; the message tells the reason.
+
+    `database` tells what has become of the database, as part of a sentence; it is empty if nothing was tried.
+    """
+
+    def __init__(self, reason: str, database: str = "") -> None:
+        super().__init__(reason)
+        self.database = database
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
     """
     from django.db.backends.signals import connection_created
 
-    def limit(connection: Any, **_said: Any) -> None:
+    def limit(connection: Any, **_options: Any) -> None:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 for name, seconds in (("lock_timeout", lock_s), ("statement_timeout", statement_s)):
@@ -170,7 +177,7 @@ def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET SESSION lock_wait_timeout = %s, innodb_lock_wait_timeout = %s", [lock_s, lock_s])
 
-    def on_connect(sender: Any, connection: Any, **_said: Any) -> None:
+    def on_connect(sender: Any, connection: Any, **_options: Any) -> None:
         limit(connection)
 
     # A migration may close its connection; the next connection gets the limits too.
@@ -187,11 +194,11 @@ def limited(connection: Any, lock_s: int, statement_s: int) -> Iterator[None]:
 def _alone(connection: Any, lock_s: int) -> Iterator[None]:
     """Lock the database for this migrating process, if it has locks for that.
 
-    Raises Refusal if another process holds the lock.
+    Raises MigrationRefused if another process holds the lock.
     """
     from django.db.utils import OperationalError
 
-    busy = "another process is migrating this database; wait until it has ended, then deploy again"
+    busy = "another process is migrating this database; wait until it has finished, then deploy again"
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             try:
@@ -199,14 +206,14 @@ def _alone(connection: Any, lock_s: int) -> Iterator[None]:
             except OperationalError as error:
                 if "timeout" not in str(error):
                     raise
-                raise Refusal(busy) from None
+                raise MigrationRefused(busy) from None
         release = "SELECT pg_advisory_unlock(%s)", [LOCK]
     elif connection.vendor == "mysql":
         name = f"pitcrew.django {connection.settings_dict['NAME']}"[:64]
         with connection.cursor() as cursor:
             cursor.execute("SELECT GET_LOCK(%s, %s)", [name, lock_s])
             if not cursor.fetchone()[0]:
-                raise Refusal(busy)
+                raise MigrationRefused(busy)
         release = "SELECT RELEASE_LOCK(%s)", [name]
     else:  # A file: only this site uses it, and only one run works on a site at a time.
         yield
@@ -223,10 +230,10 @@ def _alone(connection: Any, lock_s: int) -> Iterator[None]:
 def _refuse_losses(found: list[Pending]) -> None:
     losses = [f"{migration.name}: {loss}" for migration in found for loss in migration.losses]
     if losses:
-        raise Refusal(
-            f"they take away what the release that serves may still use ({'; '.join(losses)}). Take two releases, the "
-            "first of which does not use it any more, or accept errors until the switch and no way back with "
-            "site_migrations_allow_destructive: true"
+        raise MigrationRefused(
+            f"they remove what the running release may still use ({'; '.join(losses)}). Make it two releases, of which "
+            "the first does not use it any more; or set site_migrations_allow_destructive: true, which risks errors "
+            "until the switch and rules out a rollback"
         )
 
 
@@ -237,28 +244,31 @@ def _warn_of_demands(found: list[Pending]) -> None:
         sys.stdout.write("\n".join(["WARNINGS:", *demands, DEMANDED, ""]))
 
 
-def _stopped(connection: Any, before: list[Pending], error: Exception) -> str:
-    """Describe the state of the database after a migration has failed."""
-    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+def _failed(connection: Any, before: list[Pending], error: Exception) -> MigrationRefused:
+    """Return what to raise after a migration has failed."""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
     for what in ("lock", "statement"):
-        if f"{what} timeout" in words:
-            words += f"; where it takes so long, raise site_migrations_{what}_timeout"
+        if f"{what} timeout" in reason:
+            reason += f"; if it needs longer, increase site_migrations_{what}_timeout"
+    return MigrationRefused(reason, _state_after_failure(connection, before))
+
+
+def _state_after_failure(connection: Any, before: list[Pending]) -> str:
+    """Describe the state of the database after a migration has failed."""
     try:
         if not connection.is_usable():
             connection.close()
         left = pending(connection)
     except Exception as other:  # The database is gone: the first error is the one to report.
-        return f"{words}; what became of the database is not known: {' '.join(str(other).split())}"
+        return f"the database cannot be inspected ({' '.join(str(other).split())}): migrations may have been applied"
     names = {migration.name for migration in left}
     applied = [migration.name for migration in before if migration.name not in names]
-    kept = f"applied before it, and kept: {', '.join(applied)}" if applied else ""
+    kept = f", and what was applied before it is kept: {', '.join(applied)}" if applied else ""
     if not left:
-        return f"{words}; all migrations are applied, what follows them failed"
+        return "all migrations are applied, and what follows them failed"
     if not left[0].atomic:
-        return f"{words}; {left[0].name} is not atomic, what it did before the error stays" + (
-            f"; {kept}" if kept else ""
-        )
-    return f"{words}; {left[0].name} was rolled back; {kept or 'the database is as it was'}"
+        return f"{left[0].name} is not atomic, so what it did before the error stays in the database{kept}"
+    return f"{left[0].name} was rolled back{kept or ', and the database is as it was'}"
 
 
 def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) -> list[str]:
@@ -267,7 +277,7 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
     The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s). `stage` is called with the name
     of the next stage: "plan", and "migrate" just before the first change.
 
-    Raises Refusal if the database was not migrated, or not completely.
+    Raises MigrationRefused if the database was not migrated, or not completely.
     """
     from django.core.management import call_command
 
@@ -285,5 +295,5 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
             # Even if nothing is pending: this creates permissions and content types.
             call_command("migrate", database=connection.alias, interactive=False)
         except Exception as error:
-            raise Refusal(_stopped(connection, found, error)) from error
+            raise _failed(connection, found, error) from error
         return [migration.name for migration in found]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 __all__ = ["Installer"]
 
@@ -50,14 +50,22 @@ class Installer:
     ) -> None:
         """Create the virtual environment with the listed requirements and the packages, with uv or else with pip.
 
-        The packages come last, so that the server has the version that its configuration was written for.
+        The packages come last: a version that the inventory asks for replaces that of the list.
         """
+        listed_in = PurePosixPath(requirements)
         variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
         if uv is None:
             pip = [str(venv / "bin/pip"), "install", "--quiet"]
             run([self.python, "-m", "venv", str(venv)], project, variables)
             run(
-                [*pip, *(["."] if requirements == "pyproject.toml" else ["--requirement", requirements])],
+                [
+                    *pip,
+                    *(
+                        [str(listed_in.parent)]
+                        if listed_in.name == "pyproject.toml"
+                        else ["--requirement", requirements]
+                    ),
+                ],
                 project,
                 variables,
             )
@@ -66,7 +74,7 @@ class Installer:
             return
         pip = [uv, "pip", "install", "--quiet", "--requirement"]
         run([uv, "venv", "--quiet", "--allow-existing", "--python", self.python, str(venv)], project, variables)
-        if requirements == "uv.lock":
+        if listed_in.name == "uv.lock":
             listed = str(venv / "uv.lock.txt")
             export = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", listed]
             run([uv, *export], project, variables)

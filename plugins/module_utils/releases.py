@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of a release: created, given its packages, finished, live, kept for a rollback, removed.
 
+One that is refused is removed, too, or set aside for looking at: unfinished again, until a switch succeeds.
+
 ========================  ================================================================================
-/srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete
+/srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete, or the
+                          environment it was refused with
 /srv/shop/venvs/ID/       a virtual environment that the venv of one or several releases points to
 /srv/shop/history         one JSON object per line: which release went live when
 ========================  ================================================================================
@@ -18,10 +21,14 @@ import re
 import stat
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
+    environment_file,
+    environment_values,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     make_directory,
     read_text,
@@ -100,6 +107,38 @@ class Release(RecordedDirectory):
     def share(self, shared: SharedVenv) -> None:
         """Use a virtual environment that releases share."""
         self.venv.symlink_to(os.path.relpath(shared.venv, self.path))
+
+    def set_aside(self, user: str, project: str, environment: Mapping[str, Any], needs_secrets: bool) -> str:
+        """Keep a refused release, and return where it is and how to run its manage.py.
+
+        Without its record it is unfinished: no deploy takes it for built, no rollback finds it, and the next switch
+        that succeeds removes it. Its secrets are not kept. One that has no Python to run it with is removed at once;
+        the result is empty then.
+        """
+        if not (self.venv / "bin/python").exists():
+            self.remove()
+            return ""
+        variables = self.path / "environment"
+        try:
+            self.record.unlink(missing_ok=True)
+            write_file(variables, environment_file(environment_values(environment, "site_environment")), 0o600)
+        except OSError as error:
+            self.remove()
+            return f"It could not be kept (site_keep_refused): {error}."
+        secrets = self.path.parents[1] / "live/secrets"
+        command = [
+            f"sudo systemd-run --pty --collect --uid={user}",
+            f"--working-directory={self.app / project}",
+            *(f"-p EnvironmentFile={file}" for file in (variables, secrets) if file.exists()),
+            f"{self.venv}/bin/python manage.py check",
+        ]
+        lines = [
+            f"It is kept in {self.path} until a deploy succeeds (site_keep_refused). To run its manage.py there:",
+            " \\\n    ".join(["  " + command[0], *command[1:]]),
+        ]
+        if needs_secrets and not secrets.exists():
+            lines.append("The site's secrets are not on the host: add --setenv=NAME=VALUE for each that it needs.")
+        return "\n".join(lines)
 
     @property
     def runs(self) -> bool:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 __all__ = ["Systemd", "Unit"]
 
+LINES_READ = 2000
+# Where systemd has killed the process, or the kernel has, its exit status does not tell why.
+ENDS = {"timeout": "timeout", "oom-kill": "killed for lack of memory"}
+
 # AnsibleModule.run_command, or anything that takes an argument list and returns (exit code, stdout, stderr).
 Run = Callable[[list[str]], "tuple[int, str, str]"]
 
@@ -82,14 +86,27 @@ class Systemd:
         rc, out, err = self._run(["systemctl", *words])
         return None if rc == 0 else (err or out).strip()
 
-    def journal(self, unit: str, lines: int = 25) -> str:
-        """The last lines that the unit wrote in its latest run."""
-        invocation = self.show(unit).invocation
-        which = [f"_SYSTEMD_INVOCATION_ID={invocation}"] if invocation else [f"--unit={unit}"]
+    def how_it_ended(self, unit: str) -> str:
+        """How the main process of the unit ended, in words; empty if systemd does not know of an end."""
+        found = self.properties(unit, "Result", "ExecMainCode", "ExecMainStatus")
+        if found["Result"] in ENDS:
+            return ENDS[found["Result"]]
+        # The codes are those of waitid: exited, killed, killed with a core dump.
+        words = {"1": "status", "2": "killed by signal", "3": "killed by signal"}.get(found["ExecMainCode"])
+        return f"{words} {found['ExecMainStatus']}" if words else ""
+
+    def journal(self, unit: str, since: float | None = None) -> str:
+        """What the unit has written since a time, in seconds since the epoch, or else in its latest run."""
         # On a busy host, its latest output may not have reached the journal yet.
         self._run(["journalctl", "--sync"])
-        command = ["journalctl", *which, f"--lines={lines}", "--output=cat", "--no-pager", "--quiet"]
-        _rc, out, _err = self._run(command)
+        invocation = self.show(unit).invocation
+        latest = f"_SYSTEMD_INVOCATION_ID={invocation}" if invocation else f"--unit={unit}"
+        written = self._read_journal(f"--unit={unit}", f"--since=@{int(since)}") if since is not None else ""
+        # Nothing since then: the clock was set meanwhile.
+        return written or self._read_journal(latest, f"--lines={LINES_READ}")
+
+    def _read_journal(self, *which: str) -> str:
+        _rc, out, _err = self._run(["journalctl", *which, "--output=cat", "--no-pager", "--quiet"])
         return out.rstrip()
 
     def under_way(self, socket: Path) -> int:

@@ -16,6 +16,9 @@ author:
 extends_documentation_fragment:
   - pitcrew.django.process
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Does the same.
     support: full
@@ -81,6 +84,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import Django
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
+from ansible_collections.pitcrew.django.plugins.module_utils.output import excerpt
 
 
 def main() -> None:
@@ -97,20 +101,23 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    said = module.params
+    params = module.params
     try:
         variables = {
-            **environment_values(said["environment"], "site_environment"),
-            **environment_values(said["secrets"], "site_secrets"),
+            **environment_values(params["environment"], "site_environment"),
+            **environment_values(params["secrets"], "site_secrets"),
         }
-        account = pwd.getpwnam(said["user"])
+        account = pwd.getpwnam(params["user"])
     except (ValueError, KeyError) as error:
         module.fail_json(msg=f"{error}.")
-    django = Django(module.run_command, account, said["python"], Path(said["path"]), said["project"], said["state"])
-    answer, output = django.ask({"do": "compare"}, variables)
+    django = Django(
+        module.run_command, account, params["python"], Path(params["path"]), params["project"], params["state"]
+    )
+    answer, output = django.run({"do": "compare"}, variables)
     if answer["error"]:
-        release = Path(said["path"]).name
-        module.fail_json(msg=f"{output}\n\nThe database cannot be compared with release {release}: {answer['error']}.")
+        release = Path(params["path"]).name
+        message = f"The database cannot be compared with release {release}: {answer['error']}.\n\n{excerpt(output)}"
+        module.fail_json(msg=message.strip())
     module.exit_json(changed=False, unknown=answer["unknown"], pending=answer["pending"])
 
 

@@ -16,10 +16,11 @@ description:
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. The
     process reads from the settings what a deploy has to know, and runs C(check --deploy), C(collectstatic) and
     C(migrate).
-  - Warnings of C(check --deploy) become Ansible warnings; errors are fatal.
+  - Warnings of C(check --deploy) become Ansible warnings. Errors, and settings that do not work in production, are
+    fatal; the failure names all of them, and what to set in the inventory.
   - Afterwards the release belongs to root, so that the site's process cannot change its own code, and its description
     is written to C(release.json). A release without that file is unfinished.
-  - A release whose build fails is removed.
+  - A release whose build fails is removed, unless O(keep_refused) is set.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -88,6 +89,9 @@ options:
   server:
     description: The application server among the packages, as in C(site_server). No other one can run the release.
     type: str
+  server_package:
+    description: The Python package of the application server, whose version is recorded.
+    type: str
   cache:
     description: The directory in which the site's user keeps downloaded packages.
     type: path
@@ -99,7 +103,7 @@ options:
     description: A bundle of certificate authorities on the host for fetching packages.
     type: path
   domains:
-    description: The host names the site has to answer to.
+    description: The host names that the site has to answer for.
     type: list
     elements: str
     required: true
@@ -140,6 +144,23 @@ options:
     description: How many of these copies to keep, in C(backups) below O(state).
     type: int
     default: 5
+  keep_refused:
+    description:
+      - Whether a release whose build fails stays on disk, for looking at, if its packages are installed. No later run
+        takes it for built, and the message says how to run its C(manage.py).
+    type: bool
+    default: false
+  allow_insecure:
+    description:
+      - Whether to accept C(DEBUG = True), and a C(SECRET_KEY) that is empty or that C(startproject) has generated.
+    type: bool
+    default: false
+  health_path:
+    description:
+      - The path that the health check will request. If the settings are refused anyway, and the project has no such
+        URL, that is said, too.
+    type: str
+    default: /
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -196,6 +217,10 @@ description:
       description: The application server that was installed into it.
       type: str
       sample: gunicorn
+    server_version:
+      description: The version of O(server_package) that was installed into it, or null.
+      type: str
+      sample: 27.0.1
 migrations:
   description: The migrations that were applied.
   returned: success, except in check mode
@@ -230,6 +255,7 @@ import json
 import os
 import pwd
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -237,24 +263,27 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
+from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
+from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
-from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_paths
+from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 
 STAGES = {
     "start": "Django cannot be imported",
-    "settings": "the settings cannot be used",
-    "check": "manage.py check --deploy finds errors",
-    "collectstatic": "manage.py collectstatic fails",
+    "settings": "the settings cannot be loaded",
+    "refused": "the project is not ready for production",
+    "check": "manage.py check --deploy failed",
+    "collectstatic": "manage.py collectstatic failed",
     "plan": "its migrations cannot run",
     "backup": "the database cannot be backed up",
-    "migrate": "manage.py migrate fails",
+    "migrate": "manage.py migrate failed",
 }
 # Once a virtual environment is root's, the site's processes cannot write bytecode.
 COMPILE = """
@@ -263,7 +292,6 @@ compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
 # The live release needs the CPU more than the one that is being built.
 NICE = ("nice", "-n", "10")
-LINES_SHOWN = 25
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 UV_HOME = Path("/opt")
 # The parameters that are passed to the Django process.
@@ -278,15 +306,34 @@ JOB = (
     "statement_timeout",
     "backup",
     "backups_kept",
+    "allow_insecure",
+    "health_path",
 )
 
 
-class Failed(Exception):
-    """A command failed: the reason, and what it wrote."""
+class BuildError(Exception):
+    """The release cannot be built: the reason, what to do about it, and the output of the command that failed."""
 
-    def __init__(self, why: str, written: str) -> None:
-        super().__init__(why)
-        self.written = "\n".join(written.strip().splitlines()[-LINES_SHOWN:])
+    def __init__(
+        self, reason: str, output: str, cures: Iterable[str] = (), inventory: Mapping[str, Any] | None = None
+    ) -> None:
+        text = "\n".join([f"{reason}.", *cures])
+        if inventory:
+            # In one piece, since several of them may be about the same variable.
+            text = "\n".join([text, "", "To merge into the inventory:", *inventory_lines(inventory)])
+        super().__init__(text)
+        self.output = excerpt(output)
+
+
+def inventory_lines(variables: Mapping[str, Any]) -> list[str]:
+    """Write variables as they can be pasted into an inventory."""
+    lines = []
+    for name, value in variables.items():
+        if isinstance(value, dict):
+            lines += [f"{name}:", *(f"  {key}: {json.dumps(one)}" for key, one in value.items())]
+        else:
+            lines.append(f"{name}: {json.dumps(value)}")
+    return lines
 
 
 class Build:
@@ -309,12 +356,12 @@ class Build:
         )
         self.seconds: dict[str, float] = {}
         self.filled: SharedVenv | None = None
-        self.migrated = False
+        self.state = ", the site is as it was"
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
         """Run a command as the site's user.
 
-        Raises Failed with what it wrote.
+        Raises BuildError with what it wrote.
         """
         returncode, out, err = self.module.run_command(
             [*self.as_user, *command],
@@ -324,7 +371,10 @@ class Build:
             umask=0o027,
         )
         if returncode:
-            raise Failed(f"its packages cannot be installed: {Path(command[0]).name} ends with {returncode}", out + err)
+            program = Path(command[0]).name
+            raise BuildError(
+                f"installing packages failed: {program} {ending(returncode)}", out + err, install_cures(out + err)
+            )
 
     def unpack(self) -> None:
         """Unpack the source into a directory of its own, and put the module that overrides settings next to it.
@@ -342,7 +392,7 @@ class Build:
             umask=0o027,
         )
         if returncode:
-            raise Failed("its source cannot be unpacked", err)
+            raise BuildError("the source cannot be unpacked", err)
 
     def ensure_uv(self) -> str | None:
         """Return the path of uv, which is installed once per version for all sites of the host."""
@@ -367,7 +417,7 @@ class Build:
                 returncode, out, err = self.module.run_command([*NICE, *command], environ_update=variables)
                 if returncode:
                     remove_tree(new)
-                    raise Failed(f"uv {version} cannot be installed", out + err)
+                    raise BuildError(f"installing uv {version} failed", out + err, install_cures(out + err))
             new.chmod(0o755)
             try:
                 new.rename(home)
@@ -381,7 +431,7 @@ class Build:
         version = [python, "-ISc", "import sys; print(sys.implementation.cache_tag)"]
         returncode, out, err = self.module.run_command(version, handle_exceptions=False)
         if returncode:
-            raise Failed(f"site_python: {python!r} does not run on this host", err)
+            raise BuildError(f"site_python: {python!r} does not run on this host", err)
         return self.releases.shared_venv(digest, out) if digest else None
 
     def install(self) -> None:
@@ -398,7 +448,7 @@ class Build:
                 shared.seal(self.account.pw_gid)
                 shared.finish()
                 self.filled = shared
-            except (Failed, OSError, RecursionError):
+            except (BuildError, OSError, RecursionError):
                 shared.remove()
                 raise
         self.release.share(shared)
@@ -410,10 +460,10 @@ class Build:
         self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
-    def ask_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
+    def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
         """Run the stages as the site's user; return the answer and everything that was written meanwhile.
 
-        Raises Failed with the stage, the reason, and what was written.
+        Raises BuildError with the stage, the reason, and what was written.
         """
         django = Django(
             self.module.run_command,
@@ -423,13 +473,23 @@ class Build:
             self.params["project"],
             self.params["state"],
         )
-        answer, output = django.ask({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
-        self.migrated = answer["stage"] in ("migrate", "done")
-        if answer["error"]:
-            if answer["stage"] == "start" and self.filled:
-                self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
-            raise Failed(f"{STAGES[answer['stage']]}: {answer['error']}", output)
-        return answer, output
+        answer, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
+        stage, complaints = answer["stage"], answer.get("complaints", [])
+        if answer["error"] is None and not complaints:
+            return answer, output
+        if stage == "start" and self.filled:
+            self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
+        cures = []
+        if stage in ("start", "settings", "check"):
+            cures = start_cures(f"{output}\n{answer['error']}")
+        if stage == "migrate":
+            self.state = ""
+            database = answer["database"] or "migrations may have been applied to the database"
+            cures = [f"The site keeps running as before; {database}."]
+        reason = f"{STAGES[stage]}: {answer['error']}" if answer["error"] else STAGES[stage]
+        if stage == "refused" and "Traceback" not in output:
+            output = ""  # Warnings that the next attempt shows, too.
+        raise BuildError(reason, output, [*cures, *complaints], answer.get("inventory"))
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the parts of a description that root can vouch for, since it comes from the site's own code.
@@ -437,18 +497,29 @@ class Build:
         Raises ValueError with the cure.
         """
         public = {str(path): str(directory) for path, directory in found["public"].items()}
-        public_paths(public, [path.resolve() for path in (self.release.path, Path(self.params["state"]))])
+        allowed = [path.resolve() for path in (self.release.path, Path(self.params["state"]))]
+        complaints = public_path_complaints(public, allowed)
+        if complaints:
+            raise ValueError("\n".join(complaints))
         return {
             "public": public,
             **{name: found[name] if found[name] in [*public] else None for name in ("static", "media")},
             "migrated": found["migrated"] is True,
             "server": self.params["server"],
+            "server_version": self.server_version(),
         }
+
+    def server_version(self) -> str | None:
+        """Return the version of the server that was installed, which may come from a range in the project's list."""
+        package = self.params["server_package"]
+        for metadata in self.release.venv.glob(f"lib/python*/site-packages/{package}-*.dist-info"):
+            return metadata.name[len(f"{package}-") : -len(".dist-info")]
+        return None
 
     def build(self, finished: dict[str, Any] | None) -> dict[str, Any]:
         """Do the whole build, or for a finished release only what was left to another host: the migrations.
 
-        Raises Failed, ValueError, OSError or RecursionError with the reason it cannot be done.
+        Raises BuildError, ValueError, OSError or RecursionError with the reason it cannot be done.
         """
         variables = {
             **environment_values(self.params["environment"], "site_environment"),
@@ -458,14 +529,14 @@ class Build:
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:
-            answer, output = self.ask_django(variables, shared=[], collectstatic=False)
+            answer, output = self.run_django(variables, shared=[], collectstatic=False)
             description = {**finished, "migrated": True}
         else:
             with timed(self.seconds, "packages"):
                 self.unpack()
                 self.install()
             with timed(self.seconds, "django"):
-                answer, output = self.ask_django(variables)
+                answer, output = self.run_django(variables)
             description = self.described(answer["description"])
             self.release.seal(self.account.pw_gid)
         if "WARNINGS" in output:
@@ -487,16 +558,19 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
     build = Build(module)
     try:
         return build.build(finished)
-    except (Failed, ValueError, OSError, RecursionError) as error:
-        if finished is None:
+    except (BuildError, ValueError, OSError, RecursionError) as error:
+        kept = ""
+        if finished is None and module.params["keep_refused"]:
+            params = module.params
+            kept = build.release.set_aside(
+                params["user"], params["project"], params["environment"], bool(params["secrets"])
+            )
+        elif finished is None:
             build.release.remove()
-        written = f"{error.written}\n\n" if isinstance(error, Failed) and error.written else ""
-        state = (
-            "what serves goes on, with a database that may have been migrated"
-            if build.migrated
-            else "the site is as it was"
-        )
-        module.fail_json(msg=f"{written}Release {build.release.id} is refused, {state}: {error}.")
+        reason = str(error) if isinstance(error, BuildError) else f"{error}."
+        output = error.output if isinstance(error, BuildError) else ""
+        message = f"Release {build.release.id} is refused{build.state}: {reason}"
+        module.fail_json(msg="\n\n".join(filter(None, [message, kept, output])))
 
 
 def make_directories(release: Path, params: dict[str, Any]) -> None:
@@ -522,6 +596,7 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str"},
             "server": {"type": "str"},
+            "server_package": {"type": "str"},
             "cache": {"type": "path", "required": True},
             "index": {"type": "str", "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},
@@ -538,6 +613,9 @@ def main() -> None:
             "statement_timeout": {"type": "int", "default": 600},
             "backup": {"type": "bool", "default": False},
             "backups_kept": {"type": "int", "default": 5},
+            "keep_refused": {"type": "bool", "default": False},
+            "allow_insecure": {"type": "bool", "default": False},
+            "health_path": {"type": "str", "default": "/"},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
         },

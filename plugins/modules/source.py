@@ -11,11 +11,13 @@ module: source
 short_description: Pack a site's source on the control node
 version_added: 0.1.0
 description:
-  - Packs one revision of a git repository, or a directory, into an archive on the control node, so that every host of
-    a site gets the same source whatever happens to the branch meanwhile, and no host needs git or a key for the
-    repository.
+  - Packs one revision of a git repository, or a directory, into an archive on the control node. Every host of a site
+    gets the same source, even if the branch moves meanwhile, and no host needs git or a key for the repository.
   - The archive is named after its content. The same source gives the same archive, byte for byte.
-  - Checks that the source has the modules that the site needs, before anything changes on a host.
+  - Checks that the source has what the site needs, before anything changes on a host. A failure names everything that
+    is missing, one complaint per line.
+  - Chooses the version of the application server. A version that the user has set wins; else the one that the project
+    pins, if it is supported; else the tested one.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -49,6 +51,11 @@ options:
     description: Modules that the project must have, by the name of the variable that names them.
     type: dict
     default: {}
+  guessed:
+    description: Variables among O(modules) that the user has not set, so that their values are guesses.
+    type: list
+    elements: str
+    default: []
   requirements:
     description:
       - The file that lists the dependencies, relative to O(project).
@@ -59,6 +66,18 @@ options:
     type: str
     choices: [uv, pip]
     default: uv
+  python_packages:
+    description: Requirements in addition to that list. They take precedence over it.
+    type: list
+    elements: str
+    default: []
+  servers:
+    description:
+      - The application servers of the play's hosts that are Python packages, by their names. The value has the name of
+        the C(package); the C(variable) in which a user sets the version; the version C(wanted) there, or an empty text;
+        the C(tested) version; the C(oldest) that a project may pin, and the C(reason) why no older one.
+    type: dict
+    default: {}
   cache:
     description: A directory for clones and archives.
     type: path
@@ -96,4 +115,13 @@ requirements_digest:
   returned: success
   type: str
   sample: 8c1f0a5b22d7
+servers:
+  description: What to install, by the names in O(servers).
+  returned: success
+  type: dict
+  sample:
+    gunicorn:
+      requirement: gunicorn==26.0.0
+      version: 26.0.0
+      explanation: "Server: gunicorn 26.0.0, pinned in requirements.txt, line 3"
 """

@@ -9,16 +9,16 @@ module: status
 short_description: Report the state of a site on a host
 version_added: 0.1.0
 description:
-  - Inspects the live slot, its unit and its processes, sends requests to the site on the slot's own socket and through
-    the proxy, and compares what it finds with what was deployed and with what the inventory wants.
-  - Counts answers of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
+  - Inspects the live slot, its unit and its processes, sends the requests of O(health) on the slot's own socket and
+    through the proxy, and compares what it finds with what was deployed and with what the inventory wants.
+  - Counts responses of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
   - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
     unhealthy.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
-  - pitcrew.django.question
-  - pitcrew.django.question.proxy
+  - pitcrew.django.health
+  - pitcrew.django.health.proxy
 attributes:
   check_mode:
     description: Does the same.
@@ -72,7 +72,7 @@ EXAMPLES = r"""
     root: /srv/shop
     boot_unit: "{{ lookup('ansible.builtin.template', 'boot.service.j2') }}"
     workers: 9
-    question:
+    health:
       host: shop.example.com
       path: /healthz/
   register: found
@@ -169,8 +169,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
+from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
@@ -231,7 +231,9 @@ class Examination:
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
         if WaitingRoom(self.site, self.systemd).exists:
-            self.complaints.append("Requests wait for a slot to start: a switch is under way; if not, deploy again")
+            self.complaints.append(
+                "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
+            )
         found = self.of(live) if live else self.of_nothing()
         return {
             "site": self.site.name,
@@ -292,41 +294,42 @@ class Examination:
     def see_unit(self, live: Slot, state: str, restarts: int, killed: int | None) -> None:
         if state == "start-limit-hit":
             self.complaints.append(
-                f"{live.unit} ended again and again, and systemd has given it up (start-limit-hit): find the cause in "
-                f"journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
+                f"{live.unit} crashed repeatedly, and systemd no longer restarts it (start-limit-hit): find the cause "
+                f"in journalctl -u {live.unit}, then systemctl reset-failed {live.unit} and deploy"
             )
         elif state != "active":
-            self.complaints.append(f"{live.unit} does not run ({state}): systemctl start {live.unit}, or deploy")
+            self.complaints.append(f"{live.unit} is not running ({state}): systemctl start {live.unit}, or deploy")
         if restarts:
             self.notes.append(f"systemd has restarted {live.unit} {restarts} times: see journalctl -u {live.unit}.")
         if killed:
             self.notes.append(
-                f"{killed} processes of {live.unit} were killed for their memory since it started: find what "
-                "takes it, or say more worker_unique_mb or growth_mb in site_plan_inputs."
+                f"The kernel has killed {killed} processes of {live.unit} for lack of memory since it started: find "
+                "what uses it, or raise worker_unique_mb or growth_mb in site_plan_inputs."
             )
         if not self.site.boots(self.said["boot_unit"]):
             self.complaints.append(
-                f"{live.unit} does not start at boot as it should, by {self.site.boot_unit}: deploy again"
+                f"{live.unit} may not start at boot: {self.site.boot_unit} is disabled or out of date; deploy again"
             )
         idle = self.site.idle
         if not self.systemd.show(idle.unit).stopped:
-            self.notes.append(f"{idle.unit} runs beside it: a deploy is under way, or was cut off.")
+            self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
 
     def see_workers(self, live: Slot, running: int) -> None:
         planned = self.said["workers"]
         if planned is not None and running != planned:
-            self.complaints.append(f"{live.unit} runs {running} worker processes, the plan has {planned}")
+            self.complaints.append(f"{live.unit} runs {running} worker processes; the plan has {planned}")
 
     def see_files(self, live: Slot, edited: list[str], drop_ins: list[str], stale: bool) -> None:
-        self.complaints += [f"{path} is not what was deployed: deploy, or say it in the inventory" for path in edited]
+        self.complaints += [
+            f"{path} was edited by hand: redeploy, or move the change into the inventory" for path in edited
+        ]
         if stale:
-            self.complaints.append(f"systemd has not read {live.unit} as it is on disk: systemctl daemon-reload")
+            self.complaints.append(f"{live.unit} has changed on disk since systemd read it: systemctl daemon-reload")
         if drop_ins:
-            self.notes.append(f"{live.unit} is added to by {', '.join(drop_ins)}.")
+            self.notes.append(f"{live.unit} has drop-in files: {', '.join(drop_ins)}.")
         if self.said["differences"]:
-            self.notes.append(
-                f"The inventory says otherwise of {', '.join(self.said['differences'])}: a deploy would switch."
-            )
+            differing = ", ".join(self.said["differences"])
+            self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
     def see_database(self) -> None:
         if self.said["pending"]:
@@ -343,23 +346,21 @@ class Examination:
             )
 
     def answers(self, live: Slot) -> dict[str, float | None]:
-        """How long the answers took in ms; None for those that were not healthy."""
-        where = {
-            "socket": (f"unix:{live.socket}", live.protocol),
-            "proxy": (self.said["address"], self.said["protocol"]),
+        """How long the health path took in ms, on the slot's socket and through the proxy; None if it is unhealthy."""
+        health, release = self.said["health"], live.release
+        checks = {
+            "socket": HealthCheck(
+                health, f"unix:{live.socket}", live.protocol, release, live.static, live.path / "public"
+            ),
+            "proxy": HealthCheck(health, self.said["address"], self.said["protocol"], release, live.static),
         }
-        found: dict[str, float | None] = {}
-        for name, (address, spoken) in where.items():
-            question = Question(address=address, protocol=spoken, release=live.release, **self.said["question"])
-            began = time.monotonic()
+        for check in checks.values():
             try:
-                objection = question.objection(ask(question))
+                problems = check.problems()
             except (OSError, http.client.HTTPException) as error:
-                objection = f"{question.host} does not answer: {error or type(error).__name__}"
-            found[name] = None if objection else round(1000 * (time.monotonic() - began), 1)
-            if objection:
-                self.complaints.append(f"On {address.removeprefix('unix:')}, {objection}")
-        return found
+                problems = [f"{health['host']} does not answer: {error or type(error).__name__}"]
+            self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]
+        return {name: check.took_s and round(1000 * check.took_s, 1) for name, check in checks.items()}
 
 
 def main() -> None:
@@ -371,7 +372,7 @@ def main() -> None:
             "boot_unit": {"type": "str", "required": True},
             "address": {"type": "str", "default": "127.0.0.1:80"},
             "protocol": {"type": "str", "choices": ["http", "https"], "default": "http"},
-            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "health": {"type": "dict", "required": True, "options": HEALTH_SPEC},
             "workers": {"type": "int"},
             "differences": lists,
             "pending": lists,

@@ -17,15 +17,18 @@ description:
     and runs the right release.
   - A candidate that passes goes live by one rename of the link. The old slot then finishes the requests it has
     accepted, and stops.
-  - A candidate that does not pass is stopped and removed, and so is its release if it never served. The link, the live
-    slot's files and what starts at boot are then as they were before, and the module fails with the reason and the end
-    of the journal.
+  - A candidate that does not pass is stopped and removed, and so is its release if it never served, unless
+    O(keep_refused) is set. The link, the live slot's files and what starts at boot are then as they were before. The
+    module fails with the reason, and with what the candidate wrote to the journal, down to its last exception.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
   - pitcrew.django.process
-  - pitcrew.django.question
+  - pitcrew.django.health
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Reports whether a switch would take place, and writes nothing.
     support: full
@@ -80,6 +83,16 @@ options:
     description: How many releases that have served to keep on disk, including the live one.
     type: int
     default: 5
+  keep_refused:
+    description:
+      - Whether a refused release that never served stays on disk, for looking at, until a switch succeeds. It cannot be
+        started, and the message says how to run its C(manage.py).
+    type: bool
+    default: false
+  project:
+    description: The directory of C(manage.py), relative to the source; to name it in that message.
+    type: str
+    default: ""
   overlap:
     description:
       - Whether the host has memory for both slots at once. If not, the old slot finishes the requests it has accepted
@@ -154,7 +167,7 @@ EXAMPLES = r"""
       script: "{{ lookup('ansible.builtin.template', 'waiting.sh.j2') }}"
     files:
       gunicorn.conf.py: "{{ lookup('ansible.builtin.template', 'gunicorn.conf.py.j2') }}"
-    question:
+    health:
       host: shop.example.com
       path: /healthz/
 """
@@ -200,7 +213,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question, ask
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
@@ -211,7 +223,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     replace_link,
     write_file,
 )
+from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck, essential
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
@@ -227,7 +241,7 @@ POLL_S = 0.1
 MODES = {"environment": 0o600, "secrets": 0o600}
 
 
-class Refused(Exception):
+class Refused(Refusal):
     """The candidate did not pass; the message says why."""
 
 
@@ -249,7 +263,7 @@ class Switch:
         }
         self.room = WaitingRoom(self.site, systemd)
         self.seconds: dict[str, float] = {}
-        self.last_words = "(it was not started)"
+        self.details: list[str] = []
 
     # What there is to do
 
@@ -325,46 +339,53 @@ class Switch:
             self.systemd.order("daemon-reload")
 
     def start(self, slot: Slot) -> None:
-        """Start the slot and wait for the healthy answer.
+        """Start the slot and wait until it is healthy.
 
-        Raises Refused if systemd cannot start it, its processes exit, it does not answer in time, or its answers stay
-        wrong.
+        A slot that has served before only has to answer for the health path: visitors wait for it. Raises Refused if
+        systemd cannot start it, its processes exit, it does not answer in time, or its answers stay wrong.
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
         if complaint := self.systemd.order("start", slot.unit):
-            raise Refused(f"it does not start: {complaint}")
-        question = Question(
-            address=f"unix:{slot.socket}",
-            protocol=slot.protocol,
-            release=slot.release,
-            **self.params["question"],
+            raise Refused(self.end_of(slot) or f"it does not start: {complaint}")
+        health = self.params["health"] if slot is self.candidate else essential(self.params["health"])
+        check = HealthCheck(
+            health, f"unix:{slot.socket}", slot.protocol, slot.release, slot.static, slot.path / "public"
         )
         first_answer: float | None = None
         while True:
             try:
-                objection = question.objection(ask(question))
+                problems = check.problems(max(1.0, deadline - time.monotonic()))
                 first_answer = first_answer or time.monotonic()
             except (OSError, http.client.HTTPException) as error:
-                objection = f"it does not answer on {slot.socket}: {error}"
-            if objection is None:
+                problems = [f"it does not answer on {slot.socket}: {error}"]
+            if not problems:
                 return
             unit = self.systemd.show(slot.unit)
-            if unit.stopped or unit.restarts:
-                raise Refused("its processes end as soon as they have started")
+            # systemd calls it activating again while it waits to restart it.
+            if not unit.running or unit.restarts:
+                raise Refused(self.end_of(slot) or "its processes exited right after their start")
             now = time.monotonic()
             if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
-                raise Refused(objection)
+                raise Refused(".\n".join(problems))
             time.sleep(POLL_S)
+
+    def end_of(self, slot: Slot) -> str | None:
+        """How the processes of the slot ended right after their start, in a sentence, if systemd knows."""
+        ended = self.systemd.how_it_ended(slot.unit)
+        if ended == "timeout":
+            return f"it is not ready {self.params['boot_timeout']} s after its start (site_boot_timeout)"
+        return f"its processes exited right after their start ({ended})" if ended else None
 
     def bring_up(self) -> None:
         """Start the candidate and make it the live slot; stop it again if it does not pass."""
+        began = time.time()
         try:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit):
-            self.last_words = self.systemd.journal(self.candidate.unit) or "(empty)"
+            self.details = [of_unit(self.candidate.unit, self.systemd.journal(self.candidate.unit, began))]
             with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
             raise
@@ -402,12 +423,18 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the candidate, which has stopped, and its release if that never served."""
+        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside."""
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
-        if self.release.id not in {self.live and self.live.release, *self.site.releases.served()}:
+        if self.release.id in {self.live and self.live.release, *self.site.releases.served()}:
+            return
+        if not self.params["keep_refused"]:
             self.release.remove()
+        elif kept := self.release.set_aside(
+            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"])
+        ):
+            self.details.insert(0, kept)
 
     def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
         """Check that visitors get the release through the proxy, from the planned workers, and release the lock.
@@ -415,8 +442,8 @@ class Switch:
         Return the lock's token, or None if another run has taken it over. Raises NotAsPlannedError if visitors get
         something else.
         """
-        question = Question(address, protocol, release=self.release.id, **self.params["question"])
-        Verification(self.site, self.systemd, question, **expected).run()
+        health = self.params["health"]
+        Verification(self.site, self.systemd, health, self.release.id, address, protocol, **expected).run()
         token: str | None = self.params["lock"]
         return token if token and DeployLock(self.site.root).free(token) else None
 
@@ -485,10 +512,7 @@ class Switch:
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
                 keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
-            raise Refused(
-                f"The end of its journal:\n{self.last_words}\n\n"
-                f"Release {self.release.id} is refused, {keeps}: {refusal}."
-            ) from None
+            raise Refused(f"Release {self.release.id} is refused, {keeps}: {refusal}", *self.details) from None
         try:
             self.enable()
             self.record(self.candidate)
@@ -501,13 +525,14 @@ class Switch:
 
     def settle(self, live: Slot) -> None:
         """Bring the site back to a settled state after a run that was cut off, or after an operator stopped it."""
+        began = time.time()
         try:
             if not self.systemd.show(live.unit).running:
                 self.start(live)
         except Refused as refusal:
             raise Refused(
-                f"The end of its journal:\n{self.systemd.journal(live.unit) or '(empty)'}\n\n"
-                f"Release {self.release.id}, which is live, does not come up again: {refusal}"
+                f"Release {self.release.id}, which is live, does not come up again: {refusal}",
+                of_unit(live.unit, self.systemd.journal(live.unit, began)),
             ) from None
         self.enable()
         self.record(live)
@@ -556,12 +581,14 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},
-            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "health": {"type": "dict", "required": True, "options": HEALTH_SPEC},
             "protocol": {"type": "str", "choices": ["http", "uwsgi"], "default": "http"},
             "boot_timeout": {"type": "int", "default": 60},
             "patience": {"type": "int", "default": 5},
             "drain_timeout": {"type": "int", "default": 35},
             "keep": {"type": "int", "default": 5},
+            "keep_refused": {"type": "bool", "default": False},
+            "project": {"type": "str", "default": ""},
             "overlap": {"type": "bool", "default": True},
             "waiting_room": {
                 "type": "dict",
@@ -579,7 +606,7 @@ def main() -> None:
         with nullcontext() if module.check_mode else exclusive_visit(module.params["root"], module.params["lock"]):
             result = run(module)
     except (Refused, NotAsPlannedError, Busy, ValueError, OSError) as error:
-        module.fail_json(msg=str(error).rstrip(".") + ".")
+        module.fail_json(msg=message(error))
     module.exit_json(**result)
 
 

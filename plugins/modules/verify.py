@@ -9,17 +9,20 @@ module: verify
 short_description: Verify a site as a visitor sees it, and count its worker processes
 version_added: 0.1.0
 description:
-  - Sends a request through the proxy, with the site's own host name, and compares the status and the release with the
-    expected ones.
+  - Sends requests through the proxy, with the site's own host name. The health path has to return the expected status,
+    and the home page and the first static file that it names have to be there, all of the expected release.
   - Counts the worker processes of the live slot and compares them with the plan.
   - Waits until the old slot has stopped.
   - Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
-  - pitcrew.django.question
-  - pitcrew.django.question.proxy
+  - pitcrew.django.health
+  - pitcrew.django.health.proxy
 attributes:
+  action:
+    description: Prints a refusal as text, on the control node.
+    support: full
   check_mode:
     description: Does nothing, since the site may not exist yet.
     support: full
@@ -58,7 +61,7 @@ EXAMPLES = r"""
     root: /srv/shop
     release: 3f2a9c1d04ab-1f3e2c
     workers: 9
-    question:
+    health:
       host: shop.example.com
       scheme: http
 """
@@ -71,8 +74,9 @@ workers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import QUESTION_SPEC, Question
+from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import message
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
     VERIFY_SPEC,
@@ -87,27 +91,24 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
             "release": {"type": "str"},
-            "question": {"type": "dict", "required": True, "options": QUESTION_SPEC},
+            "health": {"type": "dict", "required": True, "options": HEALTH_SPEC},
             **VERIFY_SPEC,
         },
         supports_check_mode=True,
     )
-    said = module.params
+    params = module.params
     if module.check_mode:
         module.exit_json(changed=False)
     verification = Verification(
-        HostedSite(said["name"], said["root"]),
+        HostedSite(params["name"], params["root"]),
         Systemd(module.run_command),
-        Question(address=said["address"], protocol=said["protocol"], release=said["release"], **said["question"]),
-        said["workers"],
-        said["timeout"],
-        said["stop_timeout"],
+        **{name: params[name] for name in ("health", "release", *VERIFY_SPEC)},
     )
     try:
         verification.run()
     except NotAsPlannedError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, workers=said["workers"])
+        module.fail_json(msg=message(error))
+    module.exit_json(changed=False, workers=params["workers"])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import io
@@ -12,18 +13,31 @@ import os
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["Source", "Unusable", "pack"]
+from .server_version import (
+    INCLUDE,
+    Listed,
+    Server,
+    ServerVersion,
+    UnsupportedVersionError,
+    choose_version,
+    listed_in,
+    listed_in_inventory,
+)
+
+__all__ = ["Source", "SourceError", "pack"]
 
 # Never part of a release, where git does not say what is.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
 ARCHIVES_KEPT = 20
 REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
 UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
+CANDIDATES_SHOWN = 5
 # git asks this for a login: first nobody else, for others keep what they are told.
 LOGIN_HELPER = (
     "-c",
@@ -35,21 +49,25 @@ LOGIN_HELPER = (
 
 @dataclass(frozen=True)
 class Source:
-    """A packed source: its archive, its id, the list of its dependencies, and a checksum of all that list says."""
+    """A packed source: its archive, its id, the list of its dependencies, and a checksum of everything in that list.
+
+    `servers` are what to install as application server, by the server's name.
+    """
 
     archive: str
     id: str
     requirements: str
     requirements_digest: str
+    servers: dict[str, ServerVersion]
 
 
-class Unusable(Exception):
-    """The source cannot be had or used; the message names the variable, its value and the cure."""
+class SourceError(Exception):
+    """The source cannot be fetched or used. Each line of the message names a variable, its value and the cure."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """An address without a login in it, and the login that stood there."""
+    """The URL of a repository without the login, and the login that was in it."""
 
     address: str
     user: str = field(default="", repr=False)
@@ -86,7 +104,7 @@ def git(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.
             check=False,
         )
     except FileNotFoundError:
-        raise Unusable("git is not installed on the control node, which packs the source; install it") from None
+        raise SourceError("git is not installed on the control node, which packs the source; install it") from None
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
@@ -111,9 +129,9 @@ def default_branch(repository: Repository) -> str:
 
 
 def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
-    """Bring the mirror of the repository up to date; give it and the commit.
+    """Bring the mirror of the repository up to date; return it and the commit.
 
-    Raises Unusable where the repository does not answer or has no such revision.
+    Raises SourceError if the repository does not answer or has no such revision.
     """
     repository = Repository.at(url)
     shown = repr(repository.address)
@@ -125,13 +143,13 @@ def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
     else:
         result = repository.git("remote", "update", "--prune", cwd=mirror)
     if result.returncode:
-        raise Unusable(
+        raise SourceError(
             f"site_git_url: {shown} cannot be fetched: {complaint(result)}. The control node fetches it: "
-            "give an address and a key that work there"
+            "set a URL that works there, with a key or a token that it accepts"
         )
     commit = resolve(mirror, default_branch(repository) if ref == "HEAD" else ref)
     if commit is None:
-        raise Unusable(f"site_git_ref: {ref!r} is no branch, tag or commit of {shown}; push it, or name another")
+        raise SourceError(f"site_git_ref: {ref!r} is not a branch, tag or commit in {shown}; push it, or name another")
     return mirror, commit
 
 
@@ -141,7 +159,7 @@ def pack_commit(mirror: Path, commit: str, cache: Path) -> tuple[str, Path]:
         new = archive.with_suffix(".new")
         result = git("archive", "--format=tar.gz", f"--output={new}", commit, cwd=mirror)
         if result.returncode:
-            raise Unusable(f"git archive fails: {complaint(result)}")
+            raise SourceError(f"git archive failed: {complaint(result)}")
         os.replace(new, archive)
     return commit[:12], archive
 
@@ -153,9 +171,8 @@ def files(directory: Path) -> Iterator[str]:
     """Name the files of a release, relative to the directory, in a steady order."""
     listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=directory)
     if listed.returncode and any((parent / ".git").exists() for parent in (directory, *directory.parents)):
-        raise Unusable(
-            f"site_source_directory: git does not say what of {str(directory)!r} belongs to the source: "
-            f"{complaint(listed)}"
+        raise SourceError(
+            f"site_source_directory: git cannot list the files in {str(directory)!r}: {complaint(listed)}"
         )
     known = sorted(name for name in listed.stdout.split("\0") if name and os.path.lexists(directory / name))
     if known:  # Neither outside a work tree, nor where git ignores the directory itself.
@@ -171,10 +188,10 @@ def files(directory: Path) -> Iterator[str]:
 def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
     """Pack the directory so that the same content gives the same bytes.
 
-    Raises Unusable where there is no such directory.
+    Raises SourceError if there is no such directory.
     """
     if not directory.is_dir():
-        raise Unusable(
+        raise SourceError(
             f"site_source_directory: {str(directory)!r} is not a directory on the control node; name one that is"
         )
     buffer = io.BytesIO()
@@ -203,50 +220,190 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
 # What is in it
 
 
-def examine(
-    tar: tarfile.TarFile, project: PurePosixPath, modules: dict[str, str], requirements: str | None, installer: str
-) -> str:
-    """See that the source has what the site needs; give the file that lists the dependencies.
+@dataclass(frozen=True)
+class Wanted:
+    """What a site needs of its source. `modules` are named by their variables; `guessed` are variables without a value.
 
-    Raises Unusable naming what is missing.
+    The value of a guessed variable follows from another one, so a complaint about it does not quote it as if it had
+    been set.
+    """
+
+    project: str
+    modules: Mapping[str, str]
+    guessed: Sequence[str]
+    requirements: str | None
+    installer: str
+    python_packages: Sequence[str]
+    servers: Mapping[str, Server]
+
+
+def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, ServerVersion]]:
+    """Check that the source has what the site needs; return the list of dependencies, and the servers to install.
+
+    Raises SourceError with everything that is missing, one complaint per line.
     """
     names = {str(PurePosixPath(member.name)) for member in tar if not member.isdir()}
+    complaints = []
+    project = PurePosixPath(wanted.project)
     if str(project / "manage.py") not in names:
-        others = sorted(str(PurePosixPath(name).parent) for name in names if PurePosixPath(name).name == "manage.py")
-        others = ["" if other == "." else other for other in others]
-        cure = f"there is one in {', '.join(map(repr, others))}" if others else "name the directory that has it"
-        said = "" if project == PurePosixPath() else str(project)
-        raise Unusable(f"site_project_directory: {said!r} has no manage.py in the source; {cure}")
-    for variable, module in modules.items():
-        path = project / module.partition(":")[0].replace(".", "/")
+        others = sorted(PurePosixPath(name).parent for name in names if PurePosixPath(name).name == "manage.py")
+        complaints.append(_no_project(wanted.project, others))
+        if len(others) > 1:
+            raise SourceError(complaints[0])  # Which of them is meant decides all the rest.
+        project = others[0] if others else project
+    for variable, module in wanted.modules.items():
+        path = _below(project, module.partition(":")[0].replace(".", "/"))
         if not {f"{path}.py", f"{path}/__init__.py"} & names:
-            raise Unusable(
-                f"{variable}: {module!r} cannot be imported, the source has neither {path}.py nor {path}/__init__.py; "
-                "name a module of the project, or set site_project_directory"
-            )
-    wanted = [requirements] if requirements else [name for name in REQUIREMENTS if name not in UNREADABLE[installer]]
-    if PurePosixPath(wanted[0]).name in UNREADABLE[installer]:
-        raise Unusable(
-            f"site_requirements: {requirements!r} is no list that {installer} can read; name another, or set "
-            "site_installer to uv"
+            find = wsgi_applications if ":" in module or "wsgi" in variable else settings_modules
+            guess = variable in wanted.guessed
+            complaints.append(_no_module(variable, module, path, find(tar, names, project), guess))
+    requirements = ""
+    try:
+        requirements = find_requirements(names, project, wanted)
+    except SourceError as error:
+        complaints.append(str(error))
+    servers = {}
+    for name, server in wanted.servers.items():
+        try:
+            servers[name] = choose_version(server, listed(tar, project, requirements, wanted, server.package))
+        except UnsupportedVersionError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise SourceError("\n".join(complaints))
+    return requirements, servers
+
+
+def listed(
+    tar: tarfile.TarFile, project: PurePosixPath, requirements: str, wanted: Wanted, package: str
+) -> list[Listed]:
+    """Return what the inventory, and then the project's list, ask of a package."""
+    found = listed_in_inventory(wanted.python_packages, package)
+    if requirements:
+        found += listed_in(lambda path: read_member(tar, project / path), PurePosixPath(requirements), package)
+    return found
+
+
+def _below(project: PurePosixPath, name: str) -> str:
+    """Return the name of a file of the project in the archive; a list may lie above the project."""
+    return os.path.normpath(project / name)
+
+
+def _no_project(project: str, others: Sequence[PurePosixPath]) -> str:
+    if not others:
+        return (
+            f"site_project_directory: {project!r} has no manage.py, nor has any other directory in the source; add one"
         )
-    for name in wanted:
-        if str(project / name) in names:
-            return name
-    raise Unusable(
-        f"site_requirements: the source has no {' or '.join(wanted)} beside manage.py; name the file that lists the "
-        "dependencies"
+    shown = ["" if str(other) == "." else str(other) for other in others]
+    cure = f"set site_project_directory: {json.dumps(shown[0]) if not shown[0] else shown[0]}"
+    if len(shown) > 1:
+        cure = f"set it to one of {', '.join(map(repr, shown))}"
+    return f"site_project_directory: {project!r} has no manage.py in the source; {cure}"
+
+
+def _no_module(variable: str, module: str, path: str, candidates: Sequence[str], guessed: bool) -> str:
+    missing = f"the source has neither {path}.py nor {path}/__init__.py"
+    where = (
+        f"{variable} is not set, and the guess from site_settings_module, {module!r}, is wrong: {missing}"
+        if guessed
+        else f"{variable}: {module!r} does not exist: {missing}"
     )
+    if not candidates:
+        return f"{where}. Set {variable} to a module of the project, or set site_project_directory"
+    if len(candidates) == 1:
+        return f"{where}. Set {variable}: {candidates[0]}"
+    return f"{where}. Set {variable} to one of {', '.join(candidates[:CANDIDATES_SHOWN])}"
+
+
+def _modules(names: Iterable[str], project: PurePosixPath) -> Iterator[tuple[str, str]]:
+    """Name the modules below the project as Python does, with their files in the archive."""
+    for name in sorted(names):
+        if name.endswith(".py") and PurePosixPath(name).is_relative_to(project):
+            parts = PurePosixPath(name).relative_to(project).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            if parts and all(part.isidentifier() for part in parts):
+                yield ".".join(parts), name
+
+
+def settings_modules(_tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
+    """Find modules that may be Django's settings, by their names."""
+    return [module for module, _name in _modules(names, project) if re.search(r"(^|\.)settings\w*(\.\w+)?$", module)]
+
+
+def wsgi_applications(tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
+    """Find WSGI applications: names that are assigned or imported in a module whose own name has `wsgi` in it."""
+    found = []
+    for module, name in _modules(names, project):
+        if "wsgi" not in module.rpartition(".")[2]:
+            continue
+        try:
+            tree = ast.parse(read_member(tar, PurePosixPath(name)) or "")
+        except (SyntaxError, ValueError):
+            continue
+        defined = _top_level_names(tree)
+        found += [f"{module}:{one}" for one in ("application", "app") if one in defined][:1]
+    return found
+
+
+def _top_level_names(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.add(statement.target.id)
+        elif isinstance(statement, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in statement.names}
+        elif isinstance(statement, ast.FunctionDef):
+            names.add(statement.name)
+    return names
+
+
+def find_requirements(names: Iterable[str], project: PurePosixPath, wanted: Wanted) -> str:
+    """Return the file that lists the dependencies, relative to the project.
+
+    Raises SourceError.
+    """
+    installer, requirements = wanted.installer, wanted.requirements
+    readable = [name for name in REQUIREMENTS if name not in UNREADABLE[installer]]
+    files = set(names)
+    for name in [requirements] if requirements else readable:
+        if PurePosixPath(name).name in UNREADABLE[installer]:
+            raise SourceError(
+                f"site_requirements: {installer} cannot read {requirements!r}; set another list, or site_installer: uv"
+            )
+        if _below(project, name) in files:
+            return name
+    others = sorted(name for name in files if _may_list_requirements(name, installer))
+    shown = [os.path.relpath(name, project) for name in others if not name.startswith("../")][:CANDIDATES_SHOWN]
+    what = (
+        f"{requirements!r} is not in the source"
+        if requirements
+        else f"the source has no {' or '.join(readable)} beside manage.py"
+    )
+    if not shown:
+        cure = "add one to the project, and name it if it is called otherwise"
+    elif len(shown) == 1:
+        cure = f"set site_requirements: {shown[0]}"
+    else:
+        cure = f"set site_requirements to one of {', '.join(shown)}"
+    raise SourceError(f"site_requirements: {what}; {cure}")
+
+
+def _may_list_requirements(name: str, installer: str) -> bool:
+    path = PurePosixPath(name)
+    if path.name in REQUIREMENTS:
+        return path.name not in UNREADABLE[installer]
+    return path.suffix == ".txt" and ("requirements" in path.stem or "requirements" in path.parts[:-1])
 
 
 def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str, installer: str) -> str:
-    """Give a checksum of all that decides which packages are installed, the files that a list includes with it.
+    """Return a checksum of everything that decides which packages are installed, included lists among it.
 
-    Empty where packages come out of the source itself, for then every change of it may change them.
+    It is empty if packages come from the source itself, since then every change of the source may change them.
     """
     texts: dict[str, str] = {}
     waiting = [PurePosixPath(name)]
-    # uv's own settings, an index or constraints, it looks for here and further up.
+    # uv looks for its own settings, an index or constraints, here and further up.
     above = [PurePosixPath(*[".."] * depth) for depth in range(len(project.parts) + 1)] if installer == "uv" else []
     settings = [path / file for path in above for file in ("uv.toml", "pyproject.toml")]
     texts |= {str(path): text for path in settings if (text := read_member(tar, project / path)) is not None}
@@ -256,7 +413,7 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str,
         if text is None:
             return ""
         if path.name == "uv.lock":
-            # All of it is pinned, but for what comes out of the source itself; the project "." is not installed.
+            # Everything is pinned, except what comes from the source itself; the project "." is not installed.
             if re.search(r'source = \{ (?:editable|directory|path|virtual) = "(?!\.")', text):
                 return ""
         elif path.name == "pyproject.toml":
@@ -271,7 +428,7 @@ def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str,
 
 
 def read_member(tar: tarfile.TarFile, path: PurePosixPath) -> str | None:
-    """Give the text of a file in the archive; None where there is no such file."""
+    """Return the text of a file in the archive; None if there is no such file."""
     try:
         file = tar.extractfile(os.path.normpath(path))
     except KeyError:
@@ -280,10 +437,10 @@ def read_member(tar: tarfile.TarFile, path: PurePosixPath) -> str | None:
 
 
 def included_lists(text: str) -> list[str] | None:
-    """Give the lists that a list of requirements includes; None where it names packages by their place on disk."""
+    """Return the lists that a list of requirements includes; None if it names packages by their place on disk."""
     included = []
     for line in re.sub(r"\\\n", " ", text).splitlines():
-        option = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)", line)
+        option = INCLUDE.match(line)
         if option:
             included.append(option.group(1))
             continue
@@ -310,16 +467,15 @@ def pack(
     git_url: str | None,
     git_ref: str,
     directory: str | None,
-    project: str,
-    modules: dict[str, str],
-    requirements: str | None,
-    installer: str,
     cache: str,
+    servers: Mapping[str, Mapping[str, Any]],
+    **wanted: Any,
 ) -> Source:
-    """Pack the source and see that the site can be built from it.
+    """Pack the source, and check that the site can be built from it. `wanted` are the fields of Wanted.
 
-    Raises Unusable where it cannot be had or lacks what it needs.
+    Raises SourceError if it cannot be fetched or lacks something.
     """
+    needs = Wanted(servers={name: Server(**server) for name, server in servers.items()}, **wanted)
     store = Path(cache).expanduser()
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     if git_url:
@@ -329,6 +485,6 @@ def pack(
     os.utime(archive)
     tidy(store)
     with tarfile.open(archive) as tar:
-        found = examine(tar, PurePosixPath(project), modules, requirements, installer)
-        digest = requirements_digest(tar, PurePosixPath(project), found, installer)
-    return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest)
+        found, versions = examine(tar, needs)
+        digest = requirements_digest(tar, PurePosixPath(needs.project), found, needs.installer)
+    return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest, servers=versions)

@@ -1,51 +1,65 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a site is on all its hosts, as a table that a person reads."""
+"""The status of a site on all its hosts, as a person reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .text import table, wrapped
+
 __all__ = ["report"]
 
-HEADINGS: Final = ("host", "live", "release", "since", "by", "workers", "memory", "answers in")
+RUNNING: Final = ("host", "state", "workers", "memory", "answers in")
+LIVE: Final = ("host", "slot", "release", "since (UTC)", "by")
 UNREACHABLE: Final = "unreachable"
 
 
 def report(statuses: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay out the answers of the module status by host; an empty one is that of a host which was not reached."""
-    rows = [HEADINGS, *(_row(host, status) for host, status in statuses.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    said = [line for host, status in statuses.items() for line in _sentences(host, status)]
-    ill = sum(not status.get("healthy") for status in statuses.values())
-    verdict = f"{ill} of {len(statuses)} hosts need a look." if ill else "All is well."
-    return "\n".join([*lines, *([""] if said else []), *said, "", verdict]) + "\n"
+    """Lay out the answers of the module status by host; an empty one is that of a host which was not reached.
+
+    Two tables, how the site runs and what is live, since one does not fit 80 columns; then what is wrong.
+    """
+    live = [_live(host, status) for host, status in statuses.items() if status and status["slot"]]
+    sections = [
+        table([RUNNING, *(_running(host, status) for host, status in statuses.items())]),
+        table([LIVE, *live]) if live else [],
+        [line for host, status in statuses.items() for line in _sentences(host, status)],
+        [_verdict(statuses)],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _row(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
+def _running(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
     if not status:
-        return (host, UNREACHABLE, *[""] * (len(HEADINGS) - 2))
+        return (host, UNREACHABLE, *[""] * (len(RUNNING) - 2))
     running, planned = status["workers"]["running"], status["workers"]["planned"]
     now, most = status["memory_mb"]["now"], status["memory_mb"]["most"]
     answer = status["answers_ms"]["proxy"]
     return (
         host,
-        f"{status['slot']}, {status['state']}" if status["slot"] else status["state"],
-        status["release"] or "-",
-        (status["since"] or "-").replace("T", " ").removesuffix("Z"),
-        status["by"] or "-",
+        status["state"],
         f"{running} of {planned}" if planned is not None else str(running),
         "-" if now is None else f"{now:.0f} MB" if most is None else f"{now:.0f} of {most:.0f} MB",
         "-" if answer is None else f"{answer:.0f} ms",
     )
 
 
+def _live(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
+    since = (status["since"] or "-")[: len("2026-11-27T08:12")].replace("T", " ")
+    return (host, status["slot"], status["release"] or "-", since, status["by"] or "-")
+
+
 def _sentences(host: str, status: Mapping[str, Any]) -> Iterator[str]:
     if not status:
-        yield f"! {host}: it was not reached, or could not be looked at"
+        yield wrapped(f"{host}: could not be reached or inspected", "! ", "    ")
     for sentence in status.get("complaints", ()):
-        yield f"! {host}: {sentence}"
+        yield wrapped(f"{host}: {sentence}", "! ", "    ")
     for sentence in status.get("notes", ()):
-        yield f"  {host}: {sentence}"
+        yield wrapped(f"{host}: {sentence}", "  ", "    ")
+
+
+def _verdict(statuses: Mapping[str, Mapping[str, Any]]) -> str:
+    ill = sum(not status.get("healthy") for status in statuses.values())
+    return f"Attention is needed on {ill} of {len(statuses)} hosts." if ill else "All is well."

@@ -20,11 +20,13 @@ class Process:
 
     Where it ends before it is ready, C(complaint) is the answer to the order to start. Otherwise C(active) and
     C(restarts) are what becomes of the unit: with Restart=always, systemd starts one that ends again and again.
+    C(ended) is how the process ended.
     """
 
     complaint: str | None = None
     active: str = "active"
     restarts: int = 0
+    ended: str = ""
 
 
 class FakeSystemd:
@@ -50,6 +52,10 @@ class FakeSystemd:
     def show(self, unit: str) -> Unit:
         """Tell the state of a unit."""
         return self.units.get(unit, Unit(unit, "inactive", 0, 0, ""))
+
+    def how_it_ended(self, unit: str) -> str:
+        """Tell how the process of a unit ended."""
+        return self.process(unit).ended
 
     def outdated(self, unit: str) -> bool:
         """Tell whether a unit is held as it is no more."""

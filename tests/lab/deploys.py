@@ -35,8 +35,13 @@ class Play:
 
     @property
     def end(self) -> str:
-        """The last lines: what is still visible on a screen."""
-        return "\n".join(self.output.splitlines()[-45:])
+        """The last lines: the refusal, which begins with its cause and goes on with up to 60 lines of a journal."""
+        return "\n".join(self.output.splitlines()[-100:])
+
+    @property
+    def words(self) -> str:
+        """Everything it printed with one space between words, as sentences are folded."""
+        return " ".join(self.output.split())
 
     def succeeded(self) -> Play:
         """Return the play itself; raise AssertionError with the end of its output if it failed."""

@@ -49,8 +49,8 @@ MAX_RATE = 400.0
 MAX_SECONDS = 3600.0
 # The size of a piece of a body that is sent piece by piece, in bytes.
 PIECE = 4096
-# The header in which an answer names the release that gave it.
-RELEASE_HEADER = "X-Site-Release"
+# The header in which the example site names its release. To the collection it is one of many; its own is another.
+RELEASE_HEADER = "X-Release"
 # Descriptors that the client opens besides those of its requests.
 OWN_DESCRIPTORS = 64
 # How long the client may take to start, and to hand over its results.

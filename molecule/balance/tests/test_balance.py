@@ -111,16 +111,16 @@ def test_unknown_host_behind_a_known_name_gets_no_answer(host: Host) -> None:
 def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
     """What differs is named before anything changes: silently, all would get the first host's."""
     play = ansible_playbook("pitcrew.django.deploy", inventory, site_git_ref="{{ inventory_hostname }}").refused()
-    assert "site_git_ref differs between the hosts of this play" in play.end
+    assert "site_git_ref differs between the hosts of this play" in play.words
     assert set(play.changed.values()) == {0}
 
 
 def test_hosts_roll_back_together(backends: list[Host], inventory: Path) -> None:
     """Where one of them has been further, the release before is not the same: nobody guesses, and a name settles it."""
     first = ansible_playbook("pitcrew.django.rollback", inventory).refused()
-    assert '"none before this one" is not on this host' in first.end
+    assert '"none before this one" is not on this host' in first.words
     trial = {"site_environment": {**backends[0].ansible.get_variables()["site_environment"], "COLOUR": "blue"}}
     ansible_playbook("pitcrew.django.deploy", inventory, "--limit=one", **trial).succeeded()
     play = ansible_playbook("pitcrew.django.rollback", inventory).refused()
-    assert "the hosts would not return to one release" in play.end
+    assert "the hosts would roll back to different releases" in play.words
     assert set(play.changed.values()) == {0}

@@ -35,9 +35,9 @@ UNITS = {
     "boot": "[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
 }
 PROCESSES = {
-    "ends-at-once": Process(complaint="Job for probe-ends-at-once.service failed."),
-    "ends-when-ready": Process(active="activating", restarts=1),
-    "given-up": Process(active="failed"),
+    "ends-at-once": Process(complaint="Job for probe-ends-at-once.service failed.", ended="status 1"),
+    "ends-when-ready": Process(active="activating", restarts=1, ended="status 1"),
+    "given-up": Process(active="failed", ended="status 1"),
 }
 
 
@@ -81,6 +81,7 @@ def interview(systemd: Any, directory: Path, units: dict[str, str]) -> dict[str,
     found["a start"] = [complains("start", name("serves")), state("serves"), systemd.outdated(name("serves"))]
     write("serves", "# edited\n")
     found["a unit that runs and was edited"] = [state("serves"), systemd.outdated(name("serves"))]
+    found["it has not ended"] = systemd.how_it_ended(name("serves"))
     found["a reload"] = [complains("daemon-reload"), state("serves"), systemd.outdated(name("serves"))]
     write("serves", "# edited again\n")
     found["a stop"] = [complains("stop", name("serves")), state("serves")]
@@ -102,16 +103,20 @@ def interview(systemd: Any, directory: Path, units: dict[str, str]) -> dict[str,
 
     write("ends-at-once")
     found["a process that ends at once"] = [complains("start", name("ends-at-once")), state("ends-at-once")]
+    found["it is known how it ended"] = systemd.how_it_ended(name("ends-at-once"))
     found["is stopped for good"] = [complains("stop", name("ends-at-once")), state("ends-at-once")]
 
     write("ends-when-ready")
     found["a process that ends when it is ready"] = complains("start", name("ends-when-ready"))
+    found["waits for its restart"] = at_last(lambda: state("ends-when-ready") == "activating")
+    found["and it is known how it ended"] = systemd.how_it_ended(name("ends-when-ready"))
     found["is restarted, and that is counted"] = at_last(lambda: systemd.show(name("ends-when-ready")).restarts > 0)
     found["and stopped for good"] = [complains("stop", name("ends-when-ready")), state("ends-when-ready")]
 
     write("given-up")
     complains("start", name("given-up"))
     found["a process that is given up"] = at_last(lambda: state("given-up") == "failed")
+    found["it is known how it ended last"] = systemd.how_it_ended(name("given-up"))
     found["is not started"] = [complains("start", name("given-up")), state("given-up")]
     write("given-up", "# edited\n")
     found["and held as it was"] = systemd.outdated(name("given-up"))

@@ -180,7 +180,7 @@ def test_a_deploy_that_is_cut_off(
     play_again = deploy(**git).succeeded()
     print(f"{stage.name}: the next deploy took {play_again.seconds:.1f} s")
     # Once it is live, the part on the host goes on to its end, and gives the site back: perhaps before the next run.
-    taken_over = "was cut off: its lock has been taken over" in " ".join(play_again.output.split())
+    taken_over = "was cut off: its lock has been taken over" in play_again.words
     assert taken_over or (stage.goes_live and not module_dies)
     assert answering() != before
     assert_at_rest(host, live())
@@ -202,7 +202,7 @@ def test_two_at_once(
             second = deploy(**git).refused()
             output, _nothing = first.communicate(timeout=120)
         print(second.end)
-        words = " ".join(second.output.split())
+        words = second.words
         assert f"shop is being deployed by anna on {platform.node()} since 20" in words
         assert "wait until that run has ended" in words
         assert second.changed == {host.backend.get_hostname(): 0}
@@ -226,8 +226,8 @@ def test_the_lock_of_a_run_from_elsewhere(deploy: Deploy, git: dict[str, str], h
     held_by_bert(host)
     refused = deploy(**git).refused()
     print(refused.end)
-    assert "shop is being deployed by bert on desk since" in " ".join(refused.output.split())
-    assert "site_lock_break=true" in refused.end
+    assert "shop is being deployed by bert on desk since" in refused.words
+    assert "site_lock_break=true" in refused.words
     assert "The run of bert on desk" in " ".join(deploy(**git, site_lock_break=True).succeeded().output.split())
     held_by_bert(host)
     # The last sign of life counts from the boot.
@@ -240,7 +240,7 @@ def test_a_rollback_is_held_off_too(playbook: Deploy, host: Host) -> None:
     """It works on the same site."""
     held_by_bert(host)
     refused = playbook("rollback").refused()
-    assert "shop is being deployed by bert on desk since" in " ".join(refused.output.split())
+    assert "shop is being deployed by bert on desk since" in refused.words
     host.check_output("truncate --size=0 %s", LOCK)
     playbook("rollback").succeeded()
     history = [json.loads(line) for line in host.file("/srv/shop/history").content_string.splitlines()]

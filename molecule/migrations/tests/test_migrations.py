@@ -75,9 +75,7 @@ def test_a_migration_with_its_backup(
     """It is applied and named, and the database from before is on the disk, for the site's user alone."""
     add(source, "0003_note", "0002_first_products", NOTE)
     play = deploy(**git).succeeded()
-    assert "Applied workshop.0003_note; the database from before is /var/lib/shop/backups/" in " ".join(
-        play.output.split()
-    )
+    assert "applied workshop.0003_note; the database from before is /var/lib/shop/backups/" in play.words
     assert columns(host) == ["note"]
     assert answering() != first
     (backup,) = host.file("/var/lib/shop/backups").listdir()
@@ -93,8 +91,8 @@ def test_a_loss_is_refused_unless_it_is_allowed(
     serving = answering()
     add(source, "0004_no_note", "0003_note", NO_NOTE)
     play = deploy(**git).refused()
-    words = " ".join(play.end.split())
-    assert "its migrations cannot run: they take away what the release that serves may still use" in words
+    words = play.words
+    assert "its migrations cannot run: they remove what the running release may still use" in words
     assert "workshop.0004_no_note: Remove field note from product" in words
     assert "site_migrations_allow_destructive: true" in words
     assert columns(host) == ["note"]
@@ -112,8 +110,8 @@ def test_a_migration_that_fails(
     add(source, "0005_size", "0004_no_note", SIZE)
     add(source, "0006_broken", "0005_size", NOTE, FAILS)
     play = deploy(**git).refused()
-    words = " ".join(play.end.split())
-    assert "workshop.0006_broken was rolled back; applied before it, and kept: workshop.0005_size" in words
+    words = play.words
+    assert "workshop.0006_broken was rolled back, and what was applied before it is kept: workshop.0005_size" in words
     assert columns(host) == ["size"]
     assert answering() == serving
     source.revert()
@@ -138,7 +136,7 @@ def test_a_lock_that_is_held(
         statement %= zlib.crc32(b"pitcrew.django")
     with held(host, statement):
         play = deploy(**git, site_migrations_lock_timeout=2, site_backup=False).refused()
-    assert words in " ".join(play.end.split())
+    assert words in play.words
     assert columns(host) == ["size"]
     source.revert()
 
@@ -158,7 +156,7 @@ def test_the_way_back(
     deploy(**git).succeeded()
     newest = answering()
     play = playbook("rollback", "--extra-vars=site_rollback_allow_newer_database=false").refused()
-    assert f"has migrations that release {serving} does not know: workshop.0006_note" in " ".join(play.end.split())
+    assert f"has migrations that release {serving} does not know: workshop.0006_note" in play.words
     assert answering() == newest
     playbook("rollback", site_rollback_allow_newer_database=True).succeeded()
     assert answering() == serving

@@ -55,8 +55,8 @@ def nothing_of_a_waiting_room(host: Host) -> bool:
 def test_the_plan_says_so(deploy: Deploy, git: dict[str, object]) -> None:
     """Before anything changes."""
     play = deploy(**git).succeeded()
-    assert "Memory holds one generation only" in " ".join(play.output.split())
-    assert "requests wait" in " ".join(play.output.split())
+    assert "Memory holds one generation only" in play.words
+    assert "requests wait" in play.words
 
 
 @pytest.mark.parametrize("import_seconds", [pytest.param(0, marks=pytest.mark.long), 3])
@@ -103,7 +103,7 @@ def test_a_refused_release_under_load(
     finally:
         source.revert()
     print(f"\nA refused release with one generation at a time:\n{report}")
-    assert "answers 500 instead of 200" in play.end
+    assert "returned 500 instead of 200" in play.words
     assert report.lost == []
     assert report.late
     assert [release.name for release in report.releases] == [before]

@@ -99,7 +99,7 @@ def test_servers_of_somebody_else_s(deploy: Deploy, said: dict[str, Any], host: 
     """They keep their requests, and the site gets its own; a file by the name of the welcome page is no such page."""
     host.check_output("printf %%s %s > /etc/nginx/sites-enabled/default", OTHERS)
     play = deploy(**said).succeeded()
-    assert "/etc/nginx/sites-enabled/default:2 is the default server of 80" in " ".join(play.output.split())
+    assert "/etc/nginx/sites-enabled/default:2 is the default server of 80" in play.words
     assert (ask(host, "shop.test"), ask(host, "intranet.test"), ask(host, "elsewhere.test")) == ("ok", "here", "here")
     address = host.check_output("hostname --all-ip-addresses").split()[0]
     assert host.check_output("curl --silent --header 'Host: elsewhere.test' http://%s/", address) == "intranet"

@@ -30,6 +30,17 @@ def wrong_answer(get_response):
 """
 
 
+SILENT = """
+LOGGING = {"version": 1, "disable_existing_loggers": True, "handlers": {}, "root": {"handlers": []}}
+"""
+FAILING = """
+MIDDLEWARE.insert(0, "shop.settings.failing")
+def failing(get_response):
+    def middleware(request):
+        raise LookupError("no bicycle")
+    return middleware
+"""
+
 # So that the test need not wait for a minute.
 PATIENCE = {"site_boot_timeout": 8, "site_health_patience": 2}
 
@@ -43,19 +54,32 @@ class Bad:
     cause: str
     # Under the other server than the one that serves it fails in that one's own way.
     servers: tuple[str, ...] = ("gunicorn", "uwsgi")
+    # What the journal shows of it.
+    journal: str = ""
 
 
 BAD = [
-    Bad("raises in wsgi.py", {"shop__wsgi": 'raise RuntimeError("no wheels")'}, "no wheels"),
+    Bad(
+        "raises in wsgi.py",
+        {"shop__settings": SILENT, "shop__wsgi": 'raise RuntimeError("no wheels")'},
+        "its processes exited right after their start (status ",
+        journal="RuntimeError: no wheels",
+    ),
     Bad("raises in urls.py", {"shop__urls": 'raise RuntimeError("no spokes")'}, "no spokes"),
-    Bad("answers 500", {"shop__settings": MIDDLEWARE}, "answers 500 instead of 200"),
+    Bad("returns 500", {"shop__settings": MIDDLEWARE}, "returned 500 instead of 200"),
+    Bad(
+        "raises in every view",
+        {"shop__settings": f"{SILENT}\n{FAILING}"},
+        "answers 500 instead of 200",
+        journal="LookupError: no bicycle",
+    ),
     Bad(
         "answers 400 to its own host",
         {"shop__settings": 'ALLOWED_HOSTS = ["elsewhere.test"]'},
         "ALLOWED_HOSTS",
         ("gunicorn",),
     ),
-    Bad("never becomes ready", {"shop__wsgi": "import time; time.sleep(3600)"}, "timeout"),
+    Bad("never becomes ready", {"shop__wsgi": "import time; time.sleep(3600)"}, "(site_boot_timeout)"),
     Bad(
         "fails to migrate",
         {"workshop__migrations__0003_broken": BROKEN_MIGRATION},
@@ -108,14 +132,47 @@ def test_bad_release(
     finally:
         source.revert()
     print(play.end)
-    assert bad.cause in play.end
-    assert "is refused" in play.end
+    assert bad.cause in play.words
+    assert "is refused" in play.words
+    if bad.journal:
+        sentence, _title, journal = play.words.partition("The journal of shop@")
+        assert bad.cause in sentence
+        assert "Traceback (most recent call last):" in journal
+        assert bad.journal in journal
     assert {"release": answering(), **state(host)} == good
     other = {"blue": "green", "green": "blue"}[live()]
     assert not host.file(f"/srv/shop/slots/{other}").exists
     assert not host.file(f"/etc/systemd/system/shop@{other}.service").exists
     host.check_output("systemctl restart shop@%s", live())
     assert answering() == good["release"]
+
+
+def test_a_refused_release_can_be_kept(
+    good: dict[str, str], deploy: Callable[..., Play], source: Source, host: Host, answering: Callable[[], str]
+) -> None:
+    """The command that the refusal names runs its manage.py; the next deploy that succeeds removes it."""
+    commit = source.commit(shop__settings=MIDDLEWARE)
+    variables = {**PATIENCE, "site_source_directory": "", "site_git_url": str(source.directory)}
+    play = deploy(**variables, site_keep_refused=True).refused()
+    print(play.end)
+    source.revert()
+    [directory] = {
+        word
+        for word in play.end.split()
+        if word.startswith(f"/srv/shop/releases/{commit[:12]}") and word.count("/") == 4
+    }
+    assert not host.file(f"{directory}/release.json").exists
+    assert answering() == good["release"]
+    text = play.end[play.end.index("sudo systemd-run") :]
+    command = text[: text.index("manage.py check")].replace("\\\n", " ").replace("sudo ", "").replace("--pty", "--pipe")
+    found = host.run(" ".join(command.split()) + " manage.py check")
+    assert "no issues" in found.stderr + found.stdout, found
+    assert host.check_output("systemctl list-units --failed --no-legend --plain") == good["failed"]
+    deploy(
+        **variables, site_environment={**host.ansible.get_variables()["site_environment"], "COLOUR": "blue"}
+    ).succeeded()
+    assert not host.file(directory).exists
+    deploy(**variables).succeeded()
 
 
 def test_reboot(good: dict[str, str], reboot: Callable[[], Play], answering: Callable[[], str]) -> None:

@@ -81,8 +81,9 @@ def test_the_disk_is_full(
         with unchanged(host, answering):
             play = deploy(**said, **MORE).refused()
         print(play.end)
-        assert "No space left on device" in play.end
-        assert "is refused, the site is as it was" in play.end
+        assert "No space left on device" in play.words
+        assert "The disk of the host is full" in play.words
+        assert "is refused, the site is as it was" in play.words
 
 
 @pytest.mark.parametrize("directory", ["releases", "slots"])
@@ -95,7 +96,7 @@ def test_a_directory_is_read_only(
     with unchanged(host, answering), mounted(host, f"--bind -o ro {path}", path):
         play = deploy(**said).refused()
     print(play.end)
-    assert "Read-only file system" in play.end
+    assert "Read-only file system" in play.words
     assert "Traceback" not in play.output
 
 
@@ -103,12 +104,13 @@ def test_a_directory_is_read_only(
 def test_the_package_index_cannot_be_reached(
     deploy: Deploy, said: dict[str, Any], host: Host, answering: Callable[[], str], installer: str
 ) -> None:
-    """The installer's own words are on the screen."""
+    """The cure is on the screen, and after it the installer's own words."""
     with unchanged(host, answering):
         play = deploy(**said, **MORE, site_installer=installer, site_package_index=f"{NOWHERE}/simple").refused()
     print(play.end)
     assert "Connection refused" in play.output
-    assert "is refused, the site is as it was" in play.end
+    assert "Set site_package_index to an index that it reaches" in play.words
+    assert "is refused, the site is as it was" in play.words
 
 
 def test_the_git_server_cannot_be_reached(
@@ -118,8 +120,8 @@ def test_the_git_server_cannot_be_reached(
     with unchanged(host, answering):
         play = deploy(**{**said, "site_git_url": f"{NOWHERE}/shop.git"}).refused()
     print(play.end)
-    assert "site_git_url" in play.end
-    assert f"{NOWHERE}/shop.git" in play.end
+    assert "site_git_url" in play.words
+    assert f"{NOWHERE}/shop.git" in play.words
 
 
 @pytest.fixture

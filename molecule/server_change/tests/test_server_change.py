@@ -77,7 +77,7 @@ def test_a_bad_release_under_the_other_server(
     """A server that cannot start is refused as any release; the site stays with the one it has."""
     before = live(), answering()
     play = deploy(site_server="uwsgi", uwsgi_settings={"no-such-option": True}).refused()
-    assert "no-such-option" in play.end
+    assert "no-such-option" in play.words
     assert (live(), answering()) == before
     assert server(host, live()) == "gunicorn"
 

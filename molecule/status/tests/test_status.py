@@ -57,9 +57,25 @@ def test_a_file_that_was_edited(status: Status, host: Host) -> None:
     found, play = status()
     host.check_output("cat /root/kept > %s", path)
     (complaint,) = found["complaints"]
-    assert "gunicorn.conf.py is not what was deployed" in complaint
-    assert "1 of 1 hosts need a look." in play.output
+    assert "gunicorn.conf.py was edited by hand" in complaint
+    assert "Attention is needed on 1 of 1 hosts." in play.output
     assert any("gunicorn.conf.py" in note and "a deploy would switch" in note for note in found["notes"])
+    assert status()[0]["healthy"]
+
+
+def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
+    """On disk, and for visitors."""
+    path = "/srv/shop/live/public/static/workshop"
+    host.check_output("mv %s %s.gone", path, path)
+    found, play = status()
+    host.check_output("mv %s.gone %s", path, path)
+    print(play.output)
+    on_disk, through_nginx = found["complaints"]
+    assert "GET http://shop.test/ names /static/workshop/" in on_disk
+    assert ", which do not exist; add what is missing" in on_disk
+    assert through_nginx.startswith("On 127.0.0.1:80, GET http://shop.test/ names /static/workshop/")
+    assert ", which returned 404; add what is missing" in through_nginx
+    assert all(took > 0 for took in found["answers_ms"].values())
     assert status()[0]["healthy"]
 
 
@@ -108,7 +124,7 @@ def test_a_site_that_does_not_start_at_boot(status: Status, host: Host, deploy: 
     host.check_output("systemctl disable shop-boot")
     found, _play = status()
     assert [complaint.partition(".service ")[2] for complaint in found["complaints"]] == [
-        "does not start at boot as it should, by shop-boot.service: deploy again"
+        "may not start at boot: shop-boot.service is disabled or out of date; deploy again"
     ]
     play = deploy().succeeded()
     again, _play = status()
@@ -185,5 +201,5 @@ def test_a_host_without_the_site_and_one_that_is_not_there(host: Host, inventory
     assert found["web"]["healthy"]
     assert found["bare"]["complaints"] == ["blog is not on this host; deploy it"]
     assert found["gone"] == {}
-    assert "! gone: it was not reached" in play.output
-    assert "2 of 3 hosts need a look." in play.output
+    assert "! gone: could not be reached or inspected" in play.output
+    assert "Attention is needed on 2 of 3 hosts." in play.output

@@ -40,7 +40,7 @@ def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
         yield (
             f"A leak of {said.leak_kb_per_request:g} kB per request fills growth_mb={said.growth_mb:g} "
             f"after {recycling.max_requests} requests: starting workers takes {100 * recycling.cost:.1f} % of "
-            "their time. Give more growth_mb, or mend the leak."
+            "their time. Raise growth_mb, or fix the leak."
         )
 
 
@@ -65,7 +65,7 @@ def _of_server(choice: Choice) -> Iterator[str]:
     if said.server == "uwsgi" and layout.threads > 1:
         yield (
             "uWSGI has one harakiri timer per worker, which other threads keep resetting: it is left out. "
-            "Bound requests in the database and in nginx, or say threads=1."
+            "Bound requests in the database and in nginx, or set threads=1."
         )
     if said.event_loop:
         yield (
@@ -83,7 +83,7 @@ def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
     if said.db_connections is None and connections > USUAL_DB_CONNECTIONS:
         yield (
             f"A deploy opens {connections} database connections from this host; PostgreSQL offers "
-            f"{USUAL_DB_CONNECTIONS} unless configured. Say db_connections, or put a pooler in between."
+            f"{USUAL_DB_CONNECTIONS} unless configured. Set db_connections, or put a pooler in between."
         )
     if site.host.cpus % 1:
         yield (

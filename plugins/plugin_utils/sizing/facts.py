@@ -19,7 +19,7 @@ MEMORY_FACTS: Final = ("memtotal_mb",)
 def host_of(given: Any) -> Host:
     """Take `cpus` and `memory_mb` as said, or find them in gathered facts. Raises SizingError."""
     if not isinstance(given, Mapping):
-        raise SizingError(f"host: expected a mapping of cpus and memory_mb or gathered facts, got {given!r}")
+        raise SizingError("host", f"expected a mapping of cpus and memory_mb or gathered facts, got {given!r}")
     return Host.of(given) if "cpus" in given else _host_of_facts(given)
 
 
@@ -52,11 +52,12 @@ def _smallest(resource: str, offers: Mapping[str, Any]) -> tuple[str, Any]:
     said = {source: value for source, value in offers.items() if value is not None}
     if not said:
         raise SizingError(
-            f"{resource}: not in the facts, which offer none of {', '.join(offers)}; gather facts first, "
-            "or give a mapping of cpus and memory_mb"
+            resource,
+            f"not in the facts, which offer none of {', '.join(offers)}; gather facts first, "
+            "or give a mapping of cpus and memory_mb",
         )
     for source, value in said.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise SizingError(f"{resource}: the fact {source} is {value!r} and not a number; gather facts again")
+            raise SizingError(resource, f"the fact {source} is {value!r} and not a number; gather facts again")
     source = min(said, key=lambda name: said[name])
     return source, said[source]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
@@ -36,7 +36,12 @@ class _Rule(Protocol):
 
 
 class SizingError(ValueError):
-    """No plan can be made. The message names the input, its value and the way out."""
+    """No plan can be made: which input is at fault, and why, with its value and the way out."""
+
+    def __init__(self, input_name: str, reason: str) -> None:
+        super().__init__(f"{input_name}: {reason}")
+        self.input_name = input_name
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -81,15 +86,15 @@ class _Number:
         expected = f"expected {kind} {low} {'at most' if self.over else 'to'} {self.high:.12g}"
         if isinstance(value, str):
             cast = "int" if self.whole else "float"
-            raise SizingError(f"{name}: {expected}, got the text {value!r}; add `| {cast}` to it")
+            raise SizingError(name, f"{expected}, got the text {value!r}; add `| {cast}` to it")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise SizingError(f"{name}: {expected}, got {value!r}")
+            raise SizingError(name, f"{expected}, got {value!r}")
         too_low = value <= self.low if self.over else value < self.low
         if not math.isfinite(value) or too_low or value > self.high:
-            raise SizingError(f"{name}: {expected}, got {value!r}")
+            raise SizingError(name, f"{expected}, got {value!r}")
         if self.whole:
             if value != int(value):
-                raise SizingError(f"{name}: {expected}, got {value!r}; add `| int` to round it down")
+                raise SizingError(name, f"{expected}, got {value!r}; add `| int` to round it down")
             return int(value)
         return float(value)
 
@@ -99,7 +104,7 @@ class _Flag:
     def check(self, name: str, value: Any) -> bool:
         if not isinstance(value, bool):
             cure = "; add `| bool` to it" if isinstance(value, (str, int)) else ""
-            raise SizingError(f"{name}: expected true or false, got {value!r}{cure}")
+            raise SizingError(name, f"expected true or false, got {value!r}{cure}")
         return value
 
 
@@ -109,12 +114,20 @@ class _Choice:
 
     def check(self, name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in self.choices:
-            raise SizingError(f"{name}: expected one of {', '.join(self.choices)}, got {value!r}")
+            raise SizingError(name, f"expected one of {', '.join(self.choices)}, got {value!r}")
         return str(value)
 
 
 def _rules(cls: type) -> dict[str, _Rule]:
     return {f.name: f.metadata["rule"] for f in fields(cls) if "rule" in f.metadata}
+
+
+def _check(rules: Mapping[str, _Rule], name: str, value: Any) -> Any:
+    if name not in rules:
+        near = difflib.get_close_matches(str(name), rules, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the inputs are {', '.join(rules)}"
+        raise SizingError(name, f"there is no such input; {hint}")
+    return None if value is None else rules[name].check(name, value)
 
 
 def _said(default: T, rule: _Rule) -> T:
@@ -165,7 +178,7 @@ class Host:
         }
         for name in ("cpus", "memory_mb"):
             if name not in numbers:
-                raise SizingError(f"{name}: missing; give both cpus and memory_mb, or gathered facts")
+                raise SizingError(name, "missing; give both cpus and memory_mb, or gathered facts")
         return cls(**numbers, cpus_source=cpus_source, memory_source=memory_source)
 
 
@@ -220,33 +233,39 @@ class Inputs:
     def of(cls, said: Mapping[str, Any]) -> Inputs:
         """Check what was said, name by name, then together. Raises SizingError."""
         rules = _rules(cls)
-        for name in said:
-            if name not in rules:
-                near = difflib.get_close_matches(str(name), rules, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"the inputs are {', '.join(rules)}"
-                raise SizingError(f"{name}: there is no such input; {hint}")
-        inputs = cls(**{name: rules[name].check(name, value) for name, value in said.items() if value is not None})
+        checked = {name: _check(rules, name, value) for name, value in said.items()}
+        inputs = cls(**{name: value for name, value in checked.items() if value is not None})
         inputs._check_together()
         return inputs
 
+    @classmethod
+    def errors(cls, said: Mapping[str, Any]) -> Iterator[SizingError]:
+        """Give what is wrong with each input by itself, where `of` would stop at the first."""
+        rules = _rules(cls)
+        for name, value in said.items():
+            try:
+                _check(rules, name, value)
+            except SizingError as error:
+                yield error
+
     def _check_together(self) -> None:
         if self.server == "uwsgi" and self.interface == "asgi":
-            raise SizingError("interface: 'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'")
+            raise SizingError("interface", "'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'")
         if self.server == "uwsgi" and self.free_threaded:
-            raise SizingError("free_threaded: uWSGI needs the interpreter lock; use server='gunicorn'")
+            raise SizingError("free_threaded", "uWSGI needs the interpreter lock; use server='gunicorn'")
         if self.interface == "asgi" and self.threads is not None:
-            raise SizingError(f"threads: {self.threads!r} means nothing to 'asgi'; leave it out")
+            raise SizingError("threads", f"{self.threads!r} means nothing to 'asgi'; leave it out")
         if not self.thread_safe and (self.threads or 1) > 1:
-            raise SizingError(f"threads: {self.threads!r} contradicts thread_safe=false; change one of them")
+            raise SizingError("threads", f"{self.threads!r} contradicts thread_safe=false; change one of them")
         for pin in ("workers", "threads"):
             if self.policy != "model" and getattr(self, pin) is not None:
                 raise SizingError(
-                    f"{pin}: {getattr(self, pin)!r} and policy={self.policy!r} choose the same thing; "
-                    "leave one of them out"
+                    pin,
+                    f"{getattr(self, pin)!r} and policy={self.policy!r} choose the same thing; leave one of them out",
                 )
         if (self.running_workers is None) != (self.running_threads is None):
             missing = "running_threads" if self.running_threads is None else "running_workers"
-            raise SizingError(f"{missing}: missing; give running_workers and running_threads, or neither")
+            raise SizingError(missing, "missing; give running_workers and running_threads, or neither")
 
     @property
     def source(self) -> str:

@@ -13,15 +13,16 @@ __all__ = ["refusal"]
 
 
 def refusal(site: Site, overlap: float) -> SizingError:
-    """Say which sum can not fit."""
+    """Name the input at fault, and the sum that cannot fit."""
     said, footprint = site.inputs, site.footprint
     least = Layout(said.workers or 1, said.threads or 1)
     pinned = pins(site)
     if least.slots > site.db_slots(overlap):
-        needs = f", and {pinned} take {least.slots}; pin less," if pinned else " and not one;"
+        needs = f", and {pinned} take {least.slots}; lower them," if pinned else " and not one;"
         return SizingError(
-            f"db_connections: {db_sum(site, overlap)} for one generation{needs} give more connections, "
-            "or say reload_overlap=1 if a deploy may stop the old slot first"
+            "db_connections",
+            f"{db_sum(site, overlap)} for one generation{needs} give more connections, "
+            "or set reload_overlap=1 if a deploy may stop the old slot first",
         )
     share = f" x share {said.capacity_share:g}" if said.capacity_share < 1 else ""
     if said.preload:
@@ -33,11 +34,11 @@ def refusal(site: Site, overlap: float) -> SizingError:
         )
     threads = f" + {least.threads - 1} x {said.thread_mb:g} for threads" if least.threads > 1 else ""
     return SizingError(
-        f"{'workers' if said.workers else 'threads' if said.threads else 'memory_mb'}: "
+        "workers" if said.workers else "threads" if said.threads else "memory_mb",
         f"({mb(site.host.memory_mb)} - {mb(site.reserve_mb)} reserve){share} = {mb(site.available_mb)} "
-        f"can not hold {base} + {count(least.processes, 'worker')} "
+        f"cannot hold {base} + {count(least.processes, 'worker')} "
         f"x {footprint.worker_with_mb(least.threads):g} MB "
         f"({said.worker_unique_mb:g} unique{copied} + {said.growth_mb:g} growth{threads}) "
-        f"= {mb(footprint.of(least))}; {f'pin less than {pinned}, ' if pinned else ''}give the site more memory, "
-        "or say what its workers really take (worker_unique_mb, growth_mb)"
+        f"= {mb(footprint.of(least))}; {f'lower {pinned}, ' if pinned else ''}give the site more memory, "
+        "or set what its workers really take (worker_unique_mb, growth_mb)",
     )

@@ -4,28 +4,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ..text import wrapped
 from .inputs import Host, Inputs, SizingError
 from .planning import Plan, make_plan
 from .policies import RULES
 from .wording import count, mb, ms, per_second, rate
 
-__all__ = ["report"]
+__all__ = ["report", "summary"]
 
 LABEL: Final = max(len(rule.says) for rule in RULES.values())
+MARGIN: Final = 12
+"""Where the facts of a plan begin, behind their names."""
 
 WORTH_SAYING: Final = 1.05
 """A change is listed if it serves 5 % more at least."""
 
 
-def report(planned: Mapping[str, Any]) -> str:
-    """Tell the story of a plan, as returned by the filter capacity_plan. Raises SizingError if it is none."""
+def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+    """Tell the story of a plan, as returned by the filter capacity_plan, and notes after its warnings.
+
+    Raises SizingError for anything else than a plan.
+    """
     case = _case_of(planned)
-    sections = (_summary(case.plan), _rules(case), _changes(case), _warnings(case.plan))
+    sections = (_facts(case.plan), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
+
+
+def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+    """Tell what is planned and what limits it, and the notes. Raises SizingError for anything else than a plan."""
+    plan = _case_of(planned).plan
+    facts = [_fact("why", plan.explanation), *(_fact("note", note) for note in (*plan.warnings, *notes))]
+    return "\n".join([_layout(plan), *facts]) + "\n"
 
 
 @dataclass(frozen=True)
@@ -49,46 +62,63 @@ def _case_of(planned: Mapping[str, Any]) -> _Case:
         found, inputs = Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(said)
         return _Case(found, inputs, make_plan(found, inputs))
     except (KeyError, TypeError, AttributeError):
-        raise SizingError("plan: expected the answer of capacity_plan, whole and unchanged") from None
+        raise SizingError("plan", "expected the answer of capacity_plan, whole and unchanged") from None
 
 
 def _shape(plan: Plan) -> str:
     return f"{plan.workers} x {plan.threads}"
 
 
-def _summary(plan: Plan) -> Iterator[str]:
-    host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
+def _number(milliseconds: float) -> str:
+    return ms(milliseconds).removesuffix(" ms")
+
+
+def _fact(name: str, *sentences: str) -> str:
+    margin = " " * MARGIN
+    label = f"  {name}".ljust(MARGIN)
+    return "\n".join(wrapped(sentence, label if sentence is sentences[0] else margin, margin) for sentence in sentences)
+
+
+def _layout(plan: Plan) -> str:
     workers = count(plan.workers, "worker")
     threads = f" x {plan.threads} threads" if plan.threads > 1 else ""
-    yield (
+    return (
         f"{plan.server} {plan.worker_class}: {workers}{threads}, "
         f"{plan.concurrency} requests at a time ({plan.concurrency_wanted} wanted)"
     )
-    yield f"  why       {plan.explanation}"
-    yield f"  host      {host.cpus:g} CPU ({host.cpus_source}), {mb(host.memory_mb)} ({host.memory_source})"
-    yield (
-        f"  serves    {rate(capacity.rps_saturation)} at the very most; "
-        f"at {100 * capacity.target_utilisation:.0f} % of that the mean is {ms(capacity.mean_ms)}, "
-        f"p95 {ms(capacity.p95_ms)}, p99 {ms(capacity.p99_ms)}"
+
+
+def _facts(plan: Plan) -> Iterator[str]:
+    host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
+    yield _layout(plan)
+    yield _fact("why", plan.explanation)
+    yield _fact(
+        "host", f"{host.cpus:g} CPU ({host.cpus_source}), {mb(host.memory_mb)} of memory ({host.memory_source})"
     )
-    yield f"            {rate(capacity.rps_at_slo)} with p99 within {ms(capacity.slo_p99_ms)}"
-    during = f", {mb(memory.reload_peak_mb)} during a deploy," if memory.reload_overlap > 1 else ""
-    yield (
-        f"  memory    {mb(memory.steady_mb)}{during} of {mb(memory.available_mb)} available; "
-        f"{mb(memory.reserve_mb)} stay with the system"
+    yield _fact(
+        "serves",
+        f"{rate(capacity.rps_at_slo)} with p99 within {ms(capacity.slo_p99_ms)}",
+        f"{rate(capacity.rps_saturation)} at most; at {100 * capacity.target_utilisation:.0f} %: "
+        f"mean {_number(capacity.mean_ms)}, p95 {_number(capacity.p95_ms)}, p99 {ms(capacity.p99_ms)}",
+    )
+    during = f" ({memory.reload_peak_mb:.0f} during a deploy)" if memory.reload_overlap > 1 else ""
+    yield _fact(
+        "memory",
+        f"{memory.steady_mb:.0f} of {mb(memory.available_mb)}{during}; the system keeps {mb(memory.reserve_mb)}",
     )
     connections = count(database.connections_max, "connection")
-    yield f"  database  {connections}, {database.connections_during_deploy} during a deploy"
-    yield f"  times     {_origin(plan)}"
+    yield _fact("database", f"{connections}, {database.connections_during_deploy} during a deploy")
+    yield _fact("times", _origin(plan))
 
 
 def _origin(plan: Plan) -> str:
+    profile = plan.inputs["profile"]
     if plan.input_source == "inputs":
-        return "as said (cpu_ms, wait_ms)"
+        return "cpu_ms and wait_ms as set"
     if plan.input_source == "profile and inputs":
-        said, assumed = ("cpu_ms", "wait_ms") if plan.inputs["wait_ms"] is None else ("wait_ms", "cpu_ms")
-        return f"{said} as said, {assumed} from profile {plan.inputs['profile']}: measure it before you trust the rates"
-    return f"profile {plan.inputs['profile']}, no site's own: measure cpu_ms and wait_ms before you trust the rates"
+        given, assumed = ("cpu_ms", "wait_ms") if plan.inputs["wait_ms"] is None else ("wait_ms", "cpu_ms")
+        return f"{given} as set, {assumed} from profile {profile}: measure it before you trust the rates"
+    return f"profile {profile}: measure cpu_ms and wait_ms before you trust the rates"
 
 
 def _rules(case: _Case) -> Iterator[str]:
@@ -96,7 +126,7 @@ def _rules(case: _Case) -> Iterator[str]:
     plan, inputs = case.plan, case.inputs.free
     free = make_plan(case.host, inputs) if case.inputs.is_pinned else plan
     slo = f"p99 within {ms(plan.capacity.slo_p99_ms)}"
-    yield f"{'Common rules on this host':<{LABEL + 2}}{'layout':>9}  requests/s with {slo}"
+    yield f"Common rules on this host: layout, requests/s with {slo}"
     rows = [("the model", free)]
     if plan != free and plan.policy == "model":
         rows.append(("this plan", plan))
@@ -104,9 +134,10 @@ def _rules(case: _Case) -> Iterator[str]:
         rows.append((rule.says, make_plan(case.host, replace(inputs, policy=name))))
     best = free.capacity.rps_at_slo
     for label, row in rows:
-        change = "" if row is free or not best else f"{100 * (row.capacity.rps_at_slo / best - 1):+8.0f} %"
+        percent = round(100 * (row.capacity.rps_at_slo / best - 1)) if best else 0
+        change = "" if row is free or not best else f"{percent:+8d} %" if percent else f"{0:8} %"
         yield f"  {label:<{LABEL}}{_shape(row):>9}  {per_second(row.capacity.rps_at_slo):>10}{change}"
-    yield "  Each is clipped to what fits, and its threads take no more connections than they can serve."
+    yield "  Each is cut to what fits here. A thread accepts no more than it can serve."
 
 
 def _changes(case: _Case) -> Iterator[str]:
@@ -139,8 +170,8 @@ def _changed(case: _Case) -> Iterator[tuple[str, Plan]]:
         yield "nothing pinned", make_plan(host, inputs.free)
 
 
-def _warnings(plan: Plan) -> Iterator[str]:
-    if plan.warnings:
-        yield "To know"
-        for warning in plan.warnings:
-            yield f"  {warning}"
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "Note"
+        for note in notes:
+            yield wrapped(note, "  ", "    ")

@@ -30,7 +30,7 @@ class Exercise(TestCase):
         with self.assertNumQueries(0):
             response = self.client.get("/exercise/fast/")
         assert response.json() == {"release": "2024-05-01", "pid": os.getpid()}
-        assert response.headers["X-Site-Release"] == "2024-05-01"
+        assert response.headers["X-Release"] == "2024-05-01"
 
     def test_echo_reads_the_body_without_a_token_and_without_the_database(self) -> None:
         """A body above DATA_UPLOAD_MAX_MEMORY_SIZE (2.5 MB) is read as well."""
@@ -58,6 +58,12 @@ class Exercise(TestCase):
         with mock.patch("time.sleep") as sleep:
             assert self.client.get("/exercise/hang/").json()["seconds"] == 3600
         sleep.assert_called_once_with(3600)
+
+    def test_fail(self) -> None:
+        """Nothing catches what they raise."""
+        for address in ("fail", "fail-later"):
+            with self.subTest(address), self.assertRaisesMessage(LookupError, "There are no wheels"):
+                self.client.get(f"/exercise/{address}/")
 
     def test_cpu_takes_processor_time(self) -> None:
         """It works where wait sleeps."""

@@ -10,6 +10,8 @@ urlpatterns = [
     path("echo/", views.echo),
     path("hang/", views.hang),
     path("headers/", views.headers),
+    path("fail/", views.fail),
+    path("fail-later/", views.fail_later),
     path("memory/", views.memory),
     path("seen/", views.seen),
     path("stream/", views.stream),

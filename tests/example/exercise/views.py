@@ -74,6 +74,17 @@ def hang(request: HttpRequest) -> HttpResponseBase:
     return answer(seconds=MAX_HANG_SECONDS)
 
 
+@require_GET
+def fail(request: HttpRequest) -> HttpResponseBase:
+    """Fail as a view with a mistake in it does."""
+    raise LookupError("There are no wheels.")
+
+
+async def fail_later(request: HttpRequest) -> HttpResponseBase:
+    """Fail likewise in a view that is asynchronous."""
+    raise LookupError("There are no wheels to wait for.")
+
+
 @csrf_exempt
 def seen(request: HttpRequest) -> HttpResponseBase:
     """Tell what of the request has come to Django: whose it is, how it came, and every header."""

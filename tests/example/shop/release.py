@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 def release_header(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware that adds X-Site-Release."""
+    """Middleware that adds X-Release."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response.headers["X-Site-Release"] = settings.RELEASE
+        response.headers["X-Release"] = settings.RELEASE
         return response
 
     return middleware

@@ -49,7 +49,7 @@ class Pages(Shop):
         assert re.search(r"/static/workshop/drawings/bicycle\.[0-9a-f]{12}\.svg", response.content.decode())
         assert re.search(r"/static/workshop/style\.[0-9a-f]{12}\.css", response.content.decode())
         self.assertContains(response, "release 2024-05-01")
-        assert response.headers["X-Site-Release"] == "2024-05-01"
+        assert response.headers["X-Release"] == "2024-05-01"
 
     def test_every_product_has_a_page_and_a_drawing(self) -> None:
         """A drawing that is missing would be an error 500 in production."""

@@ -64,7 +64,7 @@ class Server:
         self.reading.append((time.monotonic() - start, request.headers.get("Transfer-Encoding", "")))
         if kind == "stream":
             size = 2999 if fault == "short" else 3000
-            return web.Response(body=bytes(size), headers={} if fault == "nobody" else {"X-Site-Release": self.release})
+            return web.Response(body=bytes(size), headers={} if fault == "nobody" else {"X-Release": self.release})
         answer = {
             "release": self.release,
             "pid": 7,

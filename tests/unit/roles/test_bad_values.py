@@ -1,22 +1,26 @@
 """Hundreds of bad values, over every documented variable of every role.
 
-Each is a host of one inventory and gets as far as the plan, which comes before the first change of a host. There it is
-refused, with the variable named; or it is harmless: every file that it reaches has the lines, the directives and the
-quotes that it has anyway.
+Each is refused, with the variable named; or it is harmless: every file that it reaches has the lines, the directives
+and the quotes that it has anyway.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from form import LONG
-from test_templates import COMMON, ROOT, play_renders, template
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
+    PlayVariables,
+    validate,
+    validate_on_host,
+)
+from test_templates import COMMON, PLAN, ROOT, play_renders, template
 
-# The first four of each differ in kind; the others are for the long form.
 TEXTS: list[Any] = [
     "two\nlines",
     "a;b",
@@ -38,22 +42,13 @@ LISTS: list[Any] = ["x", ["two\nlines"], ["$(reboot)"], [["x"]], {"a": 1}, ["a;b
 MAPPINGS: list[Any] = ["x", {"two\nlines": "x"}, {"a;b": "x"}, {"A=B": 1}, ["a"], {"": "x"}]
 BAD = {"str": TEXTS, "int": WHOLE, "float": PARTS, "bool": FLAGS, "list": LISTS, "dict": MAPPINGS}
 
-# What is text or a structure of the user's own by its purpose: nginx, Django or the site judge it.
-FREE = {
-    "nginx_extra_directives": "directives of nginx, which nginx tests before it takes them",
-    "site_settings": "Django's, written as JSON",
-    "site_secret_settings": "Django's, written as JSON",
-}
-# How the plan calls what the play translates back for people.
-ALIASES = {
-    "site_database_connections": "db_connections",
-    "site_request_timeout": "max_request_s",
-    "site_plan_inputs": "plan",
-}
+# What is nginx's by its purpose: nginx tests it before it takes it.
+FREE = "nginx_extra_directives"
 # Two variables that belong together.
 TOGETHER = {
     "site_tls_key": {"site_tls_certificate": "/etc/ssl/shop.pem"},
     "site_tls_certificate": {"site_tls_key": "/etc/ssl/shop.key"},
+    "site_source_directory": {"site_git_url": ""},
 }
 FILES = {
     "site": template("nginx", "site.conf.j2"),
@@ -82,78 +77,52 @@ FACTS = {
         "packages": [],
     },
 }
-
-
-def options() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every documented variable of every role with its specification."""
-    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
-            yield from entry["options"].items()
-
-
-def cases() -> dict[str, tuple[str, Any]]:
-    """Name each bad value of each variable."""
-    found = [
-        (name, value)
-        for name, option in options()
-        for value in BAD[option["type"]][: None if LONG else 4]
-        if value not in option.get("choices", ()) and value != option.get("default")
-    ]
-    return {f"case{number}": case for number, case in enumerate(found)}
-
-
-CASES = cases()
-
-
-def said(name: str, value: Any) -> dict[str, Any]:
-    """Say the value with whatever it needs to have an effect. It is no template, whatever it looks like."""
-    server = "uwsgi" if name.startswith("uwsgi") else "gunicorn"
-    return {**DEFAULTS, **BASE, "site_server": server, **TOGETHER.get(name, {}), name: value}
-
-
-# What uWSGI 2.0.30 knows for starting uWSGI, for new code in a running process, and for what the slot has.
-OPTIONS_OF_THE_SLOT = [
-    *("emperor", "fallback-config", "zerg", "zerg-pool", "zerg-server", "zergpool"),
-    *("fs-brutal-reload", "fs-reload", "master-fifo", "touch-chain-reload", "touch-mules-reload", "touch-reload"),
-    *("touch-spoolers-reload", "touch-workers-reload"),
-    *("py-auto-reload", "py-autoreload", "python-auto-reload", "python-autoreload"),
-    *("file", "module", "wsgi", "wsgi-file", "http-socket", "socket", "uwsgi-socket"),
-    *("chdir", "daemonize", "daemonize2", "home", "master", "pyhome", "venv", "virtualenv"),
+ROLES = read_roles(ROOT / "roles")
+CASES = [
+    (name, value)
+    for name, option in ROLES.options.items()
+    for value in BAD[option.type]
+    if value not in option.choices and value != option.default
 ]
-# Values that would do as such, with the sentence that refuses them; None where they are no fault.
-JUDGED: dict[str, tuple[dict[str, Any], str | None]] = {
-    "options_of_the_slot": (
-        {"site_server": "uwsgi", "uwsgi_settings": dict.fromkeys(OPTIONS_OF_THE_SLOT, "x")},
-        f"uwsgi_settings: {', '.join(OPTIONS_OF_THE_SLOT)} is the slot's own, or has no place in one; "
-        "see docs/servers.md.",
-    ),
-    "options_for_logs": ({"site_server": "uwsgi", "uwsgi_settings": {"touch-logreopen": "/run/x"}}, None),
-    "inputs_with_a_variable": (
-        {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5}},
-        "site_plan_inputs: server, max_request_s would be known to the plan alone; "
-        "say site_server, site_request_timeout instead.",
-    ),
-    "overrides_that_are_hidden": (
-        {"site_settings": {"DEBUG": False}, "site_secrets": {"PYTHONPATH": "/opt/lib"}},
-        "site_secrets: PYTHONPATH would hide site_settings and site_secret_settings from the process; "
-        "set it in site_environment.",
-    ),
-    "nothing_to_hide": ({"site_secrets": {"PYTHONPATH": "/opt/lib"}}, None),
-    "inputs_without_one": ({"site_plan_inputs": {"cpu_ms": 9, "db_hosts": 3}}, None),
-}
-
-ROLES = ("site", "release", "gunicorn", "uwsgi", "nginx")
 
 
 def variables(kind: str) -> dict[str, Any]:
     """Give the defaults, or the vars, of all roles."""
-    texts = ((ROOT / "roles" / role / kind / "main.yml").read_text() for role in ROLES)
+    texts = (path.read_text() for path in sorted(ROOT.glob(f"roles/*/{kind}/main.yml")))
     return {name: value for text in texts for name, value in (yaml.safe_load(text) or {}).items()}
 
 
 DEFAULTS, VARS = variables("defaults"), variables("vars")
-TELL = {"name": "Tell", "ansible.builtin.debug": {"msg": "{{ {'found': found} | to_json | b64encode }}"}}
-# The variables of the roles, and of their tasks only what judges: hundreds of hosts would skip all others one by one.
+
+
+def complaints(**said: Any) -> list[Complaint]:
+    """Judge a site that is all right but for what is said here."""
+    values = PlayVariables({**DEFAULTS, **BASE, **said})
+    found, _warning = validate(ROLES, values)
+    server = said.get("site_server", "gunicorn")
+    return found or validate_on_host(ROLES, values, FACTS, server, "/var/lib/shop", 1)[0]
+
+
+def judged(name: str, value: Any) -> list[Complaint]:
+    """Judge a value with whatever it needs to have an effect."""
+    server = "uwsgi" if name.startswith("uwsgi") else "gunicorn"
+    return complaints(**{"site_server": server, **TOGETHER.get(name, {}), name: value})
+
+
+def accepted() -> list[dict[str, Any]]:
+    """Put the values that are not refused into as few sites as they fit in, each variable once in each."""
+    sites: list[dict[str, Any]] = []
+    for name, value in CASES:
+        if name != FREE and not judged(name, value):
+            site = next((site for site in sites if name not in site), {})
+            if not site:
+                sites.append(site)
+            site[name] = value
+    return sites
+
+
+ACCEPTED = accepted()
+# All variables and no tasks of the roles.
 PLAY = [
     {
         "hosts": "all",
@@ -162,23 +131,24 @@ PLAY = [
         "vars": {**VARS, "role_path": str(ROOT / "roles/site")},
         "tasks": [
             {"name": "Say what the hosts are", "ansible.builtin.set_fact": {"cacheable": True, **FACTS}},
+            *PLAN,
             {
-                "name": "See how far it gets",
-                "block": [
-                    {
-                        "name": "Judge",
-                        "ansible.builtin.import_tasks": str(ROOT / "roles/site/tasks/judge.yml"),
-                        # Here each host is a case of its own.
-                        "vars": {"__site_differing": []},
-                    },
-                    {"name": "Plan", "ansible.builtin.set_fact": {"site_plan": "{{ __site_plan }}"}},
-                    {**TELL, "vars": {"found": FILES}},
-                ],
-                "rescue": [{**TELL, "vars": {"found": "{{ ansible_failed_result.msg | string }}"}}],
+                "name": "Tell",
+                "ansible.builtin.debug": {"msg": "{{ files | to_json | b64encode }}"},
+                "vars": {"files": FILES},
             },
         ],
     }
 ]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The files of a good site under each server, and of each site of accepted values."""
+    sites: dict[str, dict[str, Any]] = {server: {"site_server": server} for server in ("gunicorn", "uwsgi")}
+    sites.update({f"accepted{number}": site for number, site in enumerate(ACCEPTED)})
+    all_said = {name: {**DEFAULTS, **BASE, **site} for name, site in sites.items()}
+    return play_renders(tmp_path_factory.mktemp("bad"), PLAY, all_said)
 
 
 def skeleton(text: str) -> list[tuple[str, ...]]:
@@ -190,43 +160,47 @@ def skeleton(text: str) -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of each case: a sentence, or the files."""
-    good = {f"good_{server}": {**DEFAULTS, **BASE, "site_server": server} for server in ("gunicorn", "uwsgi")}
-    hosts = {case: said(*CASES[case]) for case in CASES}
-    judged = {case: {**DEFAULTS, **BASE, **variables} for case, (variables, _sentence) in JUDGED.items()}
-    answers = play_renders(tmp_path_factory.mktemp("bad"), PLAY, {**good, **hosts, **judged})
-    return {case: answer["found"] for case, answer in answers.items()}
-
-
 def test_there_are_hundreds_of_cases() -> None:
-    assert len(CASES) >= (500 if LONG else 150)
-    assert {name for name, _value in CASES.values()} == {name for name, _option in options()}
+    assert len(CASES) > 500
+    assert {name for name, _value in CASES} == ROLES.options.keys()
+    assert 5 < len(ACCEPTED) < 20
 
 
-def test_good_values_reach_the_files(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_a_good_site_has_nothing_wrong(server: str) -> None:
+    """Or no refusal here would say anything."""
+    assert complaints(site_server=server) == []
+
+
+@pytest.mark.parametrize(("name", "value"), CASES, ids=[f"{name}={str(value)[:24]!r}" for name, value in CASES])
+def test_a_bad_value_is_refused_with_its_variable(name: str, value: Any) -> None:
+    """Or it is among the values that are rendered below."""
+    found = judged(name, value)
+    lines = [str(complaint) for complaint in found]
+    if found:
+        assert any(line.startswith(name) for line in lines), lines
+        assert all(line.isprintable() and len(line) < 1000 for line in lines)
+    else:
+        assert name == FREE or any(value == site.get(name) for site in ACCEPTED)
+
+
+@pytest.mark.parametrize("number", range(len(ACCEPTED)))
+def test_an_accepted_value_is_harmless(files: dict[str, dict[str, str]], number: int) -> None:
+    """Every file has the same shape as that of a good site."""
+    for file, text in files[f"accepted{number}"].items():
+        assert skeleton(text) == skeleton(files["gunicorn"][file]), (file, ACCEPTED[number])
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_good_values_reach_the_files(files: dict[str, dict[str, str]], server: str) -> None:
     """Or nothing of this file would say anything."""
-    for server in ("gunicorn", "uwsgi"):
-        assert "shop.example.com" in found[f"good_{server}"]["site"], found[f"good_{server}"]
+    assert "shop.example.com" in files[server]["site"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{name}={str(value)[:24]!r}" for name, value in CASES.values()])
-def test_a_bad_value_is_refused_or_harmless(found: dict[str, Any], case: str) -> None:
-    name, value = CASES[case]
-    outcome = found[case]
-    if isinstance(outcome, str):
-        assert any(word in outcome for word in (name.removeprefix("site_"), ALIASES.get(name, name))), outcome
-        assert len(outcome) < 5000
-    elif name not in FREE:
-        good = found[f"good_{'uwsgi' if name.startswith('uwsgi') else 'gunicorn'}"]
-        for file, text in outcome.items():
-            assert skeleton(text) == skeleton(good[file]), (file, value)
-
-
-@pytest.mark.parametrize("case", JUDGED)
-def test_what_is_a_fault_by_a_rule(found: dict[str, Any], case: str) -> None:
-    """The sentence is all there is, or the files are."""
-    _variables, sentence = JUDGED[case]
-    outcome = found[case]
-    assert outcome == sentence if sentence else isinstance(outcome, dict), outcome
+def test_the_roles_are_read_as_ansible_reads_them() -> None:
+    """The room knows every variable that a role documents."""
+    documented: set[str] = set()
+    for path in sorted(Path(ROOT).glob("roles/*/meta/argument_specs.yml")):
+        for point in yaml.safe_load(path.read_text())["argument_specs"].values():
+            documented.update(point["options"])
+    assert documented == ROLES.options.keys()

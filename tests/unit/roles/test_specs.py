@@ -36,7 +36,7 @@ def defaults(role: str) -> dict[str, Any]:
 
 
 # Ansible does not ask an action whether it supports check mode: it always runs.
-ON_CONTROL_NODE = {"source": True}
+ON_CONTROL_NODE = {"refuse": True, "report": True, "source": True, "site_inputs": True}
 OPTIONS = [(role, name) for role in ROLES for name in sorted(options(role))]
 DEFAULTS = [(role, name) for role in ROLES for name in sorted(defaults(role))]
 
@@ -48,6 +48,17 @@ IS_OF_TYPE = {
     "list": lambda value: isinstance(value, list),
     "dict": lambda value: isinstance(value, dict),
 }
+
+
+# Playbooks
+
+
+@pytest.mark.parametrize("playbook", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)
+def test_a_playbook_has_no_tasks_of_ansible_s_own_validation(playbook: Path) -> None:
+    """What it would find, the roles say themselves, and all at once."""
+    found = re.findall(r"^ +ansible\.builtin\.import_role:\n((?: +\w+: .+\n)+)", playbook.read_text(), re.MULTILINE)
+    assert found
+    assert all("rolespec_validate: false" in options for options in found)
 
 
 # Roles
@@ -103,6 +114,12 @@ def test_an_option_is_described(role: str, name: str) -> None:
     assert option["type"] in IS_OF_TYPE
     assert ("elements" in option) is (option["type"] == "list")
     assert option.get("default") in option.get("choices", [option.get("default")])
+
+
+@pytest.mark.parametrize("name", ["site_secrets", "site_secret_settings"])
+def test_a_secret_is_declared(name: str) -> None:
+    """It is never shown, whatever is wrong with it."""
+    assert options("site")[name]["no_log"] is True
 
 
 def names(value: Any, key: str) -> list[str]:

@@ -47,6 +47,7 @@ SITES: dict[str, dict[str, Any]] = {
     "without_ipv6": TLS,
     "beside_tls": {},
     "beside_others": TLS,
+    "names": {"site_domains": ["*.münchen.example", "Shop.Example.com.", "shop.example.com", "::1"]},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
     "overridden": {
@@ -80,6 +81,19 @@ def template(role: str, name: str) -> str:
     return "{{ lookup('ansible.builtin.template', '" + str(ROOT / "roles" / role / "templates" / name) + "') }}"
 
 
+# The plan, as the role computes it.
+PLAN = [
+    {
+        "name": "Validate the variables against the host, and compute the plan",
+        "pitcrew.django.site_inputs": {
+            "facts": "{{ ansible_facts }}",
+            "server": "{{ site_candidate_server }}",
+            "home": "{{ site_state }}",
+        },
+        "register": "validated",
+    },
+    {"name": "Keep the plan", "ansible.builtin.set_fact": {"site_plan": "{{ validated.plan }}"}},
+]
 PLAY = [
     {
         "hosts": "all",
@@ -105,6 +119,7 @@ PLAY = [
                     },
                 },
             },
+            *PLAN,
             {"name": "Configure gunicorn", "ansible.builtin.import_role": {"name": "pitcrew.django.gunicorn"}},
             {
                 "name": "Have the variables of nginx without doing anything",
@@ -125,6 +140,7 @@ PLAY = [
                         "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "plan": "{{ site_plan }}",
+                        "question": "{{ __site_question }}",
                         "environment": "{{ site_process_environment }}",
                         "secrets": "{{ site_process_secrets }}",
                     }
@@ -140,8 +156,7 @@ def play_renders(tmp: Path, play: list[dict[str, Any]], sites: dict[str, dict[st
     collection = tmp / "collections/ansible_collections/pitcrew/django"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
-    known = {"ansible_connection": "local", "site_plan": "{{ __site_plan }}"}
-    hosts = {name: {**known, **COMMON, **said} for name, said in sites.items()}
+    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in sites.items()}
     (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (tmp / "play.json").write_text(json.dumps(play))
     environment = {
@@ -233,6 +248,13 @@ def test_a_plain_site(render: Render) -> None:
     assert "real_ip" not in text.replace("realip", "")
 
 
+def test_domains_are_written_one_way(render: Render) -> None:
+    """As browsers ask for them, each once; the first full one is asked for the site's health."""
+    [server] = servers(render("names", "site"))
+    assert "server_name *.xn--mnchen-3ya.example shop.example.com [::1];" in server
+    assert render("names", "question")["host"] == "shop.example.com"
+
+
 def test_one_backend_is_the_live_slot(render: Render) -> None:
     """Through the link that a switch renames; nothing is balanced."""
     assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/http.sock;"]
@@ -257,7 +279,7 @@ def test_what_the_application_is_told(render: Render) -> None:
         "proxy_buffer_size 36k;",
         "proxy_buffers 8 16k;",
         "proxy_read_timeout 65s;",
-        "proxy_hide_header X-Release;",
+        "proxy_hide_header X-Pitcrew-Release;",
     ]
 
 
@@ -266,7 +288,7 @@ def test_headers_stand_in_one_place(render: Render) -> None:
     [server] = servers(render("own", "site"))
     where = [line for line in server if line.startswith(("location", "add_header"))]
     assert where[:6] == [
-        "add_header X-Release $shop_release always;",
+        "add_header X-Pitcrew-Release $shop_release always;",
         "add_header Retry-After $shop_retry_after always;",
         "add_header X-Content-Type-Options $shop_upload_type;",
         "add_header Content-Security-Policy $shop_upload_policy;",
@@ -280,7 +302,7 @@ def test_headers_stand_in_one_place(render: Render) -> None:
 def test_the_release_is_told_to_this_host_alone(render: Render) -> None:
     """By the address that connects, which no header can pretend to be."""
     assert block(render("proxied", "site"), "map $realip_remote_addr $shop_release") == [
-        "127.0.0.1 $upstream_http_x_release;",
+        "127.0.0.1 $upstream_http_x_pitcrew_release;",
         'default "";',
     ]
 
@@ -685,11 +707,40 @@ def test_limits_of_the_unit_are_the_plan_s(rendered: dict[str, dict[str, Any]], 
 # gunicorn
 
 
-def settings(text: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Execute gunicorn's configuration, as gunicorn does."""
+def play_modules(monkeypatch: pytest.MonkeyPatch, modules: dict[str, dict[str, Any]]) -> None:
+    """Have modules to import, with what is in them."""
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None) -> dict[str, Any]:
+    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors."""
+    done = [] if done is None else done
+
+    class Application:
+        """Gunicorn's, which loads the site's."""
+
+        def load(self) -> None:
+            """Load nothing."""
+
+    def with_traceback(function: Callable[..., Any]) -> Callable[..., Any]:
+        done.append(f"{function.__name__} has its traceback written")
+        return function
+
+    errors = {
+        "keep_enabled": lambda *names: done.append(f"{' and '.join(names)} kept enabled"),
+        "show_errors": lambda: done.append("errors shown"),
+        "with_traceback": with_traceback,
+    }
+    gunicorn = {"gunicorn": {}, "gunicorn.app": {}, "gunicorn.app.wsgiapp": {"WSGIApplication": Application}}
+    play_modules(monkeypatch, {"site_errors": errors, **gunicorn})
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/shop-blue")
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/gunicorn.conf.py"}
     exec(compile(text, "gunicorn.conf.py", "exec"), found)
+    assert sys.path[-1] == "/srv/shop/slots/blue"
     return found
 
 
@@ -741,24 +792,27 @@ def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, 
     assert settings(render("own", "gunicorn"), monkeypatch)[name] == value
 
 
-def test_every_answer_names_its_release(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside what the application says, its errors included."""
+def test_every_response_names_its_release(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, in errors too, and by the name of the release alone: other headers of the application pass."""
     monkeypatch.setenv("SITE_RELEASE", "r1")
-    started = []
+    started: list[Any] = []
 
     def application(environ: dict[str, str], start_response: Callable[..., None]) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", environ["type"])])
-        start_response("500 Error", [], "exc_info")
+        start_response("200 OK", [("Content-Type", environ["type"]), ("X-Release", "2.4")])
+        start_response("500 Error", [("x-pitcrew-release", "r7"), ("X-PITCREW-RELEASE", "r8")], "exc_info")
         return [b"body"]
 
     worker = SimpleNamespace(wsgi=application)
     monkeypatch.setattr("gc.freeze", lambda: started.append("frozen"))
-    settings(render("plain", "gunicorn"), monkeypatch)["post_worker_init"](worker)
-    assert started.pop() == "frozen"
+    found = settings(render("plain", "gunicorn"), monkeypatch, started)
+    started.clear()
+    found["post_worker_init"](worker)
+    assert started == ["errors shown", "frozen"]
+    started.clear()
     assert worker.wsgi({"type": "text/plain"}, lambda *said: started.append(said)) == [b"body"]
     assert started == [
-        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "r1")], None),
-        ("500 Error", [("X-Release", "r1")], "exc_info"),
+        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
+        ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),
     ]
 
 
@@ -780,13 +834,31 @@ def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pyt
         "django.urls": {"get_resolver": Resolver},
         "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
     }
-    for name, content in played.items():
-        module = ModuleType(name)
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, name, module)
+    play_modules(monkeypatch, played)
     server = SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
     found = settings(render("plain", "gunicorn"), monkeypatch)
     monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
     found["when_ready"](server)
     found["pre_fork"](server, None)
     assert done == ["URLs loaded", "connections closed", "frozen"][0 if preload else 2 :]
+
+
+@pytest.mark.parametrize(("site", "functions"), [("plain", ["load", "when_ready"]), ("own", ["when_ready"])])
+def test_errors_of_gunicorn_itself(
+    render: Render, monkeypatch: pytest.MonkeyPatch, site: str, functions: list[str]
+) -> None:
+    """Its loggers stay enabled before anything can use them; its main process tells why loading fails.
+
+    Without preloading, workers load, and gunicorn writes their tracebacks itself.
+    """
+    done: list[str] = []
+    settings(render(site, "gunicorn"), monkeypatch, done)
+    assert done == [
+        "gunicorn.access and gunicorn.error kept enabled",
+        *(f"{function} has its traceback written" for function in functions),
+    ]
+
+
+def test_the_journal_s_rate_limit_is_in_force(render: Render) -> None:
+    """A flood of tracebacks does not fill the disk: the unit leaves journald's limit for it as it is."""
+    assert not re.search("LogRateLimit|StandardOutput|StandardError|LogNamespace", render("plain", "unit"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from test_templates import block, lines, play_renders, template, unit
+from test_templates import PLAN, block, lines, play_modules, play_renders, template, unit
 
 SITES: dict[str, dict[str, Any]] = {
     "plain": {"site_workers": 2, "site_threads": 3},
@@ -33,6 +33,12 @@ SITES: dict[str, dict[str, Any]] = {
     },
     "cheaper": {"uwsgi_settings": {"cheaper": 1}},
     "kept": {"site_release": "r0"},
+    "kept_old": {"site_release": "r_2_0_28"},
+    "pinned_old": {
+        "site_release": "",
+        "release_id": "new",
+        "release_source": {"servers": {"uwsgi": {"version": "2.0.21"}}},
+    },
 }
 RENDERED = {
     "site": template("nginx", "site.conf.j2"),
@@ -59,7 +65,11 @@ PLAY = [
                     "cacheable": True,
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096, "somaxconn": 256},
                     "pitcrew_site": {
-                        "releases": {"r1": RELEASE, "r0": {**RELEASE, "server": "gunicorn"}},
+                        "releases": {
+                            "r1": RELEASE,
+                            "r0": {**RELEASE, "server": "gunicorn"},
+                            "r_2_0_28": {**RELEASE, "server": "uwsgi", "server_version": "2.0.28.post1"},
+                        },
                         "nginx": {
                             "installed": True,
                             "version": 1022001,
@@ -71,6 +81,7 @@ PLAY = [
                     },
                 },
             },
+            *PLAN,
             *(
                 {
                     "name": f"Configure {server}",
@@ -133,7 +144,6 @@ def options(text: str) -> dict[str, list[str]]:
         ("chmod-socket", ["660"]),
         ("exit-on-reload", ["true"]),
         ("die-on-term", ["true"]),
-        ("add-header", ["X-Release: $(SITE_RELEASE)"]),
         ("py-call-uwsgi-fork-hooks", ["true"]),
         ("lazy-apps", ["false"]),
         # What the host allows: uWSGI would not start with more.
@@ -179,25 +189,30 @@ def test_what_the_user_says_wins(render: Render) -> None:
     assert "max-requests" not in found
 
 
-def test_options_that_the_distribution_is_too_old_for(render: Render) -> None:
-    """With `strict` they would end the start."""
-    assert "max-requests-delta" in options(render("plain", "ini"))
-    assert "max-requests-delta" not in options(render("distribution", "ini"))
-    assert "max-requests" in options(render("distribution", "ini"))
+@pytest.mark.parametrize(
+    ("site", "known"),
+    [("plain", True), ("pinned", True), ("distribution", False), ("kept_old", False), ("pinned_old", False)],
+)
+def test_options_that_a_version_is_too_old_for(render: Render, site: str, known: bool) -> None:
+    """With `strict` they would end the start: by the release's own version, or the one that it is about to get."""
+    assert ("max-requests-delta" in options(render(site, "ini"))) is known
+    assert "max-requests" in options(render(site, "ini"))
 
 
 @pytest.mark.parametrize(
     ("site", "requirement", "packages"),
     [
-        ("plain", "pyuwsgi==2.0.30.post1", []),
-        ("pinned", "pyuwsgi==2.0.30", []),
-        ("source", "uwsgi==2.0.31", ["gcc", "libc6-dev", "python3-dev"]),
-        ("distribution", "", ["uwsgi-core", "uwsgi-plugin-python3"]),
+        ("plain", ("pyuwsgi", "", "2.0.30.post1"), []),
+        ("pinned", ("pyuwsgi", "2.0.30", "2.0.30.post1"), []),
+        ("source", ("uwsgi", "", "2.0.31"), ["gcc", "libc6-dev", "python3-dev"]),
+        ("distribution", (None, None, None), ["uwsgi-core", "uwsgi-plugin-python3"]),
     ],
 )
-def test_what_is_installed(render: Render, site: str, requirement: str, packages: list[str]) -> None:
+def test_what_is_installed(render: Render, site: str, requirement: tuple[str, ...], packages: list[str]) -> None:
     """From PyPI into the release, or by the distribution."""
-    assert (render(site, "requirement"), render(site, "packages")) == (requirement, packages)
+    found = render(site, "requirement")
+    assert tuple(found.get(name) for name in ("package", "wanted", "tested")) == requirement
+    assert render(site, "packages") == packages
 
 
 @pytest.mark.parametrize(("site", "count"), [("own", 5 + 2 + 2 + 1), ("plain", 2), ("cheaper", "")])
@@ -266,14 +281,14 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
             "django": {},
             "django.urls": {"get_resolver": lambda: Resolver(done)},
             "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
+            "site_errors": {"show_errors": lambda: done.append("errors shown")},
         }
-        for name, content in played.items():
-            made = ModuleType(name)
-            vars(made).update(content)
-            monkeypatch.setitem(sys.modules, name, made)
+        play_modules(monkeypatch, played)
+        monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/application.py"}
         exec(compile(render(site, "application"), "application.py", "exec"), found)
+        assert sys.path[-1] == "/srv/shop/slots/blue"
         return found["application"]
 
     return execute
@@ -282,7 +297,7 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
 def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], done: list[str]) -> None:
     """URLs are loaded, which may have asked the database, then connections are closed, and what stays is frozen."""
     load("plain", "shop.wsgi", application=None)
-    assert done == ["URLs loaded", "connections closed", "frozen"]
+    assert done == ["URLs loaded", "errors shown", "connections closed", "frozen"]
 
 
 def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
@@ -290,6 +305,24 @@ def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
     page = Answer()
     application = load("one", "config.wsgi", app=lambda _environ, _start: page)
     assert application({"wsgi.input": Body()}, None) is page
+
+
+def test_every_response_names_its_release(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, in errors too, and by the name of the release alone: other headers of the application pass."""
+    monkeypatch.setenv("SITE_RELEASE", "r1")
+    started = []
+
+    def site(_environ: dict[str, Any], start_response: Callable[..., None]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4")])
+        start_response("500 Error", [("x-pitcrew-release", "r7"), ("X-PITCREW-RELEASE", "r8")], "exc_info")
+        return [b"body"]
+
+    application = load("one", "config.wsgi", app=site)
+    assert application({"wsgi.input": Body()}, lambda *said: started.append(said)) == [b"body"]
+    assert started == [
+        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
+        ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),
+    ]
 
 
 def test_an_application_that_is_not_there(load: Callable[..., Any]) -> None:
@@ -332,7 +365,7 @@ def test_the_unit(render: Render, site: str, start: str) -> None:
 
 def test_a_kept_release_has_its_own_server(render: Render) -> None:
     """A rollback to one that was built for gunicorn runs gunicorn, whatever the inventory says today."""
-    assert (render("kept", "server"), render("kept", "requirement")) == ("gunicorn", "gunicorn==27.0.1")
+    assert (render("kept", "server"), render("kept", "requirement")["package"]) == ("gunicorn", "gunicorn")
     assert "/release/venv/bin/python -m gunicorn" in unit(render("kept", "unit"))["ExecStart"][0]
     assert unit(render("kept", "unit"))["KillSignal"] == ["SIGTERM"]
     assert "proxy_pass http://shop;" in block(render("kept", "site"), "location /")
@@ -359,7 +392,7 @@ def test_nginx_speaks_the_protocol(render: Render) -> None:
         'uwsgi_param HTTP_TRANSFER_ENCODING "" if_not_empty;',
     }
     assert "uwsgi_read_timeout 65s;" in found
-    assert "uwsgi_hide_header X-Release;" in found
+    assert "uwsgi_hide_header X-Pitcrew-Release;" in found
     assert "uwsgi_param UWSGI_SCHEME http;" in found
     assert block(render("plain", "site"), "upstream shop") == ["server unix:/srv/shop/live/uwsgi.sock;"]
 

@@ -114,11 +114,12 @@ def test_upload_limit(host: Host, megabytes: int, status: int) -> None:
 
 
 def test_release_is_told_to_the_host_only(host: Host, address: str) -> None:
-    """Questions from the host itself are answered with the release; visitors are not told."""
+    """Requests from the host itself learn the release and visitors do not; the site's own headers reach them."""
     release = host.file("/srv/shop/live/release").linked_to.rpartition("/")[2]
-    assert f"X-Release: {release}\n" in ask(host, "/")
+    assert f"X-Pitcrew-Release: {release}\n" in ask(host, "/")
     visitor = host.check_output("curl -s -o /dev/null -D - -H 'Host: shop.test' http://%s/", address)
-    assert "X-Release" not in visitor
+    assert "X-Pitcrew-Release" not in visitor
+    assert f"X-Release: {release}\r\n" in visitor
     assert "Server: nginx\r\n" in visitor
 
 

@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.action.lock import ActionModule, identity, is_gone, operator
+from ansible_collections.pitcrew.django.plugins.action.refuse import Refused
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
@@ -109,11 +110,15 @@ def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             return answer
 
         action = ActionModule.__new__(ActionModule)
-        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **said})
+        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **said}, no_log=False)
+        action._display = SimpleNamespace(display=lambda *_, **__: None)
         with monkeypatch.context() as patch:
             patch.setattr(ActionBase, "run", lambda *_: {})
             patch.setattr(ActionModule, "_execute_module", execute)
-            return action.run()
+            try:
+                return action.run()
+            except Refused as refused:
+                return {"msg": refused.message, **refused.result}
 
     return asked
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.pitcrew.django.plugins.action.refuse import Refused
 from ansible_collections.pitcrew.django.plugins.action.release import ActionModule
 
 FACTS = {"pitcrew_site": {"release": "r1"}}
@@ -36,7 +37,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
 
         action = ActionModule.__new__(ActionModule)
         arguments = {"archive": str(archive), "path": "/srv/shop/releases/r1", "user": "shop", "files": ["/etc/key"]}
-        action._task = SimpleNamespace(args=arguments, check_mode=check)
+        action._task = SimpleNamespace(args=arguments, check_mode=check, no_log=False)
+        action._display = SimpleNamespace(display=lambda *_, **__: None)
         action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         with monkeypatch.context() as patch:
             patch.setattr(ActionBase, "run", lambda *_: {})
@@ -75,8 +77,13 @@ def test_a_host_that_cannot_be_asked_fails_the_build(build: Build) -> None:
         build({"changed": True}, facts={"failed": True, "msg": "site_facts: no /proc/meminfo"})
 
 
-@pytest.mark.parametrize(("answer", "check"), [({"failed": True, "msg": "refused"}, False), ({"changed": True}, True)])
-def test_a_build_that_failed_or_was_none_brings_no_facts(build: Build, answer: dict[str, Any], check: bool) -> None:
+def test_a_release_that_is_refused(build: Build) -> None:
+    with pytest.raises(Refused, match=r"^refused$"):
+        build({"failed": True, "msg": "refused"})
+
+
+@pytest.mark.parametrize(("answer", "check"), [({"failed": True}, False), ({"changed": True}, True)])
+def test_a_build_that_crashed_or_was_none_brings_no_facts(build: Build, answer: dict[str, Any], check: bool) -> None:
     found, asked = build(answer, check=check)
     assert found == answer
     assert len(asked) == 1

@@ -19,6 +19,15 @@ def test_a_plan_is_told() -> None:
     assert any(line.startswith("Common rules on this host") for line in lines)
 
 
+def test_a_plan_is_told_in_brief() -> None:
+    """What each deploy shows."""
+    plan = capacity_plan({"cpus": 2, "memory_mb": 8192}, cpu_ms=12, wait_ms=18)
+    lines = capacity_report(plan, brief=True, notes=["gunicorn 26.0.0 is what the project pins."]).splitlines()
+    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
+    assert [line[:10].strip() for line in lines[1:]] == ["why", "", "", "note"]
+    assert "\n\nNote\n  gunicorn is pinned.\n" in capacity_report(plan, notes=["gunicorn is pinned."])
+
+
 def test_anything_else_is_refused() -> None:
     """A part of a plan is none."""
     with pytest.raises(AnsibleFilterError) as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,13 +13,38 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import (
     Answer,
-    Objection,
+    SettingsRefused,
     build,
     describe,
     link_media,
     link_shared,
     url_path,
+    variable_behind,
 )
+
+
+class SystemCheckError(Exception):
+    """What Django raises if its checks find errors."""
+
+
+class Resolver404(Exception):
+    """What Django raises for a path that it does not have."""
+
+
+class NoReverseMatch(Exception):
+    """What Django raises for a name that no URL has."""
+
+
+class CheckError(str):
+    """A message of Django's checks, silenced or not."""
+
+    def is_serious(self) -> bool:
+        """Whether it is an error."""
+        return "W0" not in self
+
+    def is_silenced(self) -> bool:
+        """Whether the project does not want to hear it."""
+        return "silenced" in self
 
 
 class Site:
@@ -32,6 +58,9 @@ class Site:
         self.settings = SimpleNamespace(
             ALLOWED_HOSTS=["shop.example.com", ".example.org"],
             DEBUG=False,
+            SECRET_KEY="a key of its own",
+            MIDDLEWARE=[],
+            ROOT_URLCONF="shop.urls",
             DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "shop"}},
             INSTALLED_APPS=["django.contrib.staticfiles"],
             STATIC_URL="/static/",
@@ -47,8 +76,12 @@ class Site:
             "collectstatic": True,
             "migrate": True,
             "leads": True,
+            "allow_insecure": False,
+            "health_path": "/",
         }
-        self.answer = tmp_path / "answer"
+        self.answer = Answer(os.open(tmp_path / "answer", os.O_WRONLY | os.O_CREAT))
+        self.check_errors: list[CheckError] = []
+        self.urls = {"/", "/admin/login/"}
         self.calls: list[str] = []
         self.fails_at = ""
 
@@ -57,19 +90,39 @@ class Site:
         self.calls.append(" ".join([name, *(f"{key}={value}" for key, value in sorted(options.items()))]))
         if name == self.fails_at:
             raise RuntimeError(f"{name} failed")
+        if name == "check" and self.check_errors:
+            raise SystemCheckError
+
+    def resolve(self, path: str) -> None:
+        """Find the path among the URLs."""
+        if path not in self.urls:
+            raise Resolver404
+
+    def reverse(self, _name: str) -> str:
+        """Give the URL of the admin's login, if there is one."""
+        if "/admin/login/" not in self.urls:
+            raise NoReverseMatch
+        return "/admin/login/"
 
     def describe(self) -> dict[str, Any]:
-        """Describe the release."""
-        return describe(self.settings, self.job)
+        """Describe a release that nothing is wrong with."""
+        description = describe(self.settings, self.job, self.answer)
+        assert self.answer["complaints"] == []
+        return description
+
+    def complaint(self) -> str:
+        """Describe a release that one thing is wrong with, and give that."""
+        describe(self.settings, self.job, self.answer)
+        [complaint] = self.answer["complaints"]
+        return str(complaint)
 
     def run(self) -> dict[str, Any]:
         """Go through the stages; give the answer, with what was raised under `raised`."""
-        answer = Answer(os.open(self.answer, os.O_WRONLY | os.O_CREAT))
         try:
-            build(self.job, answer)
-        except (Objection, RuntimeError) as error:
-            answer["raised"] = str(error)
-        return answer
+            build(self.job, self.answer)
+        except (SettingsRefused, RuntimeError) as error:
+            self.answer["raised"] = str(error)
+        return self.answer
 
 
 def validate_host(host: str, allowed: list[str]) -> bool:
@@ -86,8 +139,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     played: dict[str, dict[str, Any]] = {
         "django": {"setup": lambda: site.calls.append("setup")},
         "django.conf": {"settings": site.settings},
-        "django.core": {},
+        "django.core": {"checks": SimpleNamespace(run_checks=lambda **_options: site.check_errors)},
         "django.core.management": {"call_command": site.call_command},
+        "django.core.management.base": {"SystemCheckError": SystemCheckError},
+        "django.urls": {
+            "NoReverseMatch": NoReverseMatch,
+            "Resolver404": Resolver404,
+            "resolve": site.resolve,
+            "reverse": site.reverse,
+        },
         "django.http": {},
         "django.http.request": {"validate_host": validate_host},
     }
@@ -97,7 +157,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         monkeypatch.setitem(sys.modules, name, module)
 
     def migrate(_job: dict[str, Any], answer: Answer) -> None:
-        answer.reach("migrate")
+        answer.enter("migrate")
         site.call_command("migrate")
 
     # Migrations of a real Django are in test_migrations.py.
@@ -135,7 +195,7 @@ def test_url_path(url: str | None, path: str | None) -> None:
 
 def test_shared_directories_and_files(site: Site) -> None:
     """A directory is made, a file is left to the site to write; both are links in the release."""
-    link_shared(site.project, site.state, ["data/", "var/cache/", "conf/local.ini"])
+    link_shared(site.project, site.state, ["data/", "var/cache/", "conf/local.ini"], site.answer)
     assert (site.project / "data").readlink() == site.state / "data"
     assert (site.state / "data").is_dir()
     assert (site.project / "var/cache").readlink() == site.state / "var/cache"
@@ -149,7 +209,7 @@ def test_what_is_shared_keeps_its_content(site: Site) -> None:
     """The next release finds what the one before wrote."""
     (site.state / "data").mkdir()
     (site.state / "data/kept").write_text("kept")
-    link_shared(site.project, site.state, ["data/"])
+    link_shared(site.project, site.state, ["data/"], site.answer)
     assert (site.project / "data/kept").read_text() == "kept"
 
 
@@ -163,50 +223,57 @@ def test_what_is_in_the_source_too(site: Site, name: str, kind: str) -> None:
         "file": lambda: path.write_text(""),
         "broken link": lambda: path.symlink_to("nowhere"),
     }[kind]()
-    with pytest.raises(Objection, match=f"site_shared_paths: '{name}' is in the source, too"):
-        link_shared(site.project, site.state, [name])
+    link_shared(site.project, site.state, [name, "other/"], site.answer)
+    assert site.answer["complaints"] == [
+        f"site_shared_paths: '{name}' is in the source, too; remove it from one of the two"
+    ]
+    assert (site.project / "other").is_symlink()
 
 
 def test_uploads_elsewhere_stay_there(site: Site, tmp_path: Path) -> None:
     """What lies outside of the release outlives it anyway."""
-    assert link_media(tmp_path / "media", site.release, site.state) == tmp_path / "media"
+    assert link_media(tmp_path / "media", site.release, site.state, site.answer) == tmp_path / "media"
     assert list(site.state.iterdir()) == []
 
 
 def test_uploads_inside_the_release_are_kept_beside_it(site: Site) -> None:
     """Two releases, one directory."""
-    assert link_media(site.project / "var/media", site.release, site.state) == site.state / "media"
+    assert link_media(site.project / "var/media", site.release, site.state, site.answer) == site.state / "media"
     (site.project / "var/media/photo").write_text("photo")
     following = site.release.with_name("r2")
-    assert link_media(following / "app/var/media", following, site.state) == site.state / "media"
+    assert link_media(following / "app/var/media", following, site.state, site.answer) == site.state / "media"
     assert (following / "app/var/media/photo").read_text() == "photo"
 
 
 def test_uploads_that_are_shared_by_name(site: Site) -> None:
     """Naming the directory that would be chosen anyway does no harm."""
-    link_shared(site.project, site.state, ["media/"])
-    assert link_media(site.project / "media", site.release, site.state) == site.state / "media"
+    link_shared(site.project, site.state, ["media/"], site.answer)
+    assert link_media(site.project / "media", site.release, site.state, site.answer) == site.state / "media"
 
 
 def test_uploads_that_are_shared_by_another_name(site: Site) -> None:
     """Whoever named MEDIA_ROOT in site_shared_paths has moved it out of the release already."""
-    link_shared(site.project, site.state, ["uploads/"])
-    found = link_media(site.project / "uploads", site.release, site.state)
+    link_shared(site.project, site.state, ["uploads/"], site.answer)
+    found = link_media(site.project / "uploads", site.release, site.state, site.answer)
     assert found.resolve() == site.state / "uploads"
 
 
 def test_uploads_beside_the_release_have_a_place(site: Site) -> None:
     """Before anybody uploads: nginx follows a link to it only if its owner is that of the directory."""
-    assert link_media(site.state / "uploads/2026", site.release, site.state) == site.state / "uploads/2026"
+    assert link_media(site.state / "uploads/2026", site.release, site.state, site.answer) == site.state / "uploads/2026"
     assert (site.state / "uploads/2026").is_dir()
 
 
 def test_uploads_that_the_source_brings_along(site: Site) -> None:
     """They would be out of sight behind the link: the sentence says where to."""
     (site.project / "media").mkdir()
-    with pytest.raises(Objection, match=r"MEDIA_ROOT is '.*/app/media', which the source brings along") as objection:
-        link_media(site.project / "media", site.release, site.state)
-    assert str(site.state / "media") in str(objection.value)
+    link_media(site.project / "media", site.release, site.state, site.answer)
+    kept = site.state / "media"
+    assert site.answer["complaints"] == [
+        f"MEDIA_ROOT is '{site.project / 'media'}', a directory that the source contains. Uploads cannot be kept "
+        f"inside a release: remove that directory from the source, or set site_settings: {{MEDIA_ROOT: {kept}}}"
+    ]
+    assert site.answer["inventory"] == {"site_settings": {"MEDIA_ROOT": str(kept)}}
 
 
 # What the settings say
@@ -226,8 +293,9 @@ def test_a_description(site: Site) -> None:
 def test_files_that_are_not_the_site_s(site: Site) -> None:
     """They cannot be served; said before anything is migrated."""
     site.settings.MEDIA_ROOT = "/var/uploads"
-    assert "'/var/uploads' cannot be served as /media/; keep it below " in site.run()["raised"]
-    assert site.calls == ["setup"]
+    [complaint] = site.run()["complaints"]
+    assert "'/var/uploads' cannot be served as /media/, since it is not the site's" in complaint
+    assert site.calls == ["setup", "check deploy=True"]
 
 
 @pytest.mark.parametrize(
@@ -293,37 +361,137 @@ def test_uploads_where_the_site_s_directory_is_a_link(site: Site, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("domains", "debug"),
+    ("domains", "allowed", "debug"),
     [
-        (["shop.example.com"], False),
-        (["example.org", "a.example.org", "*.example.org"], False),
-        (["shop.example.com", "localhost", "127.0.0.1"], True),
+        (["shop.example.com"], ["shop.example.com"], False),
+        (["example.org", "a.example.org", "*.example.org"], [".example.org"], False),
+        (["shop.localhost", "127.0.0.1"], [], True),
     ],
 )
-def test_domains_that_django_answers_to(site: Site, domains: list[str], debug: bool) -> None:
-    """A wildcard stands for any host below; with DEBUG Django allows its own host."""
-    site.job["domains"], site.settings.DEBUG = domains, debug
+def test_domains_that_django_answers_for(site: Site, domains: list[str], allowed: list[str], debug: bool) -> None:
+    """A wildcard stands for any host below; with DEBUG and no ALLOWED_HOSTS Django allows its own host."""
+    site.job |= {"domains": domains, "allow_insecure": debug}
+    site.settings.ALLOWED_HOSTS, site.settings.DEBUG = allowed, debug
     assert site.describe()["static"] == "static"
 
 
 @pytest.mark.parametrize("domain", ["other.example.com", "*.example.com", "localhost"])
 def test_a_domain_that_django_refuses(site: Site, domain: str) -> None:
-    """The sentence has the domain, the setting as it is, and the module it is set in."""
+    """The sentence has the domain, the setting as it is, the module it is in, and a value that works."""
     site.job["domains"] = ["shop.example.com", domain]
-    with pytest.raises(Objection) as objection:
-        site.describe()
-    message = str(objection.value)
-    assert message.startswith(f"site_domains: '{domain}' is not among the ALLOWED_HOSTS of shop.settings")
-    assert "['shop.example.com', '.example.org']" in message
+    wanted = ["shop.example.com", ".example.org", domain.lstrip("*")]
+    wanted = list(dict.fromkeys(wanted))
+    assert site.complaint() == (
+        "ALLOWED_HOSTS in shop.settings is ['shop.example.com', '.example.org'], so Django would answer 400 to "
+        f"visitors of {domain}. Set site_settings: {{ALLOWED_HOSTS: {json.dumps(wanted)}}}"
+    )
+    assert site.answer["inventory"] == {"site_settings": {"ALLOWED_HOSTS": wanted}}
+
+
+def test_all_domains_that_django_refuses(site: Site) -> None:
+    """They are in one sentence."""
+    site.job["domains"] = ["a.test", "shop.example.com", "b.test"]
+    assert "to visitors of a.test, b.test. Set" in site.complaint()
 
 
 def test_the_module_that_is_named_is_the_project_s(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the inventory's settings lie over it."""
+    """Also if the inventory overrides settings."""
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "site_overrides")
     monkeypatch.setenv("SITE_SETTINGS_MODULE", "shop.settings")
     site.settings.ALLOWED_HOSTS = []
-    with pytest.raises(Objection, match=r"ALLOWED_HOSTS of shop\.settings, which are \[\]"):
-        site.describe()
+    assert site.complaint().startswith("ALLOWED_HOSTS in shop.settings is [], so")
+
+
+# What nobody may see or guess
+
+
+def test_debug(site: Site) -> None:
+    """It is refused, with the line that turns it off; nothing but ALLOWED_HOSTS counts then."""
+    site.settings.DEBUG = True
+    assert site.complaint() == (
+        "DEBUG is True in shop.settings, which shows code and settings to visitors. Set site_settings: {DEBUG: false}"
+    )
+    assert site.answer["inventory"] == {"site_settings": {"DEBUG": False}}
+
+
+def test_debug_without_allowed_hosts(site: Site) -> None:
+    """What DEBUG allows is not allowed any more once it is off."""
+    site.settings.DEBUG, site.settings.ALLOWED_HOSTS, site.job["domains"] = True, [], ["localhost"]
+    describe(site.settings, site.job, site.answer)
+    assert [complaint.split()[0] for complaint in site.answer["complaints"]] == ["ALLOWED_HOSTS", "DEBUG"]
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        (
+            "django-insecure-horse",
+            "begins with django-insecure-: it is the one that startproject wrote into the source",
+        ),
+        ("", "is empty"),
+    ],
+)
+def test_a_key_that_is_no_secret(site: Site, key: str, what: str) -> None:
+    """It is refused without being shown, with the command that makes another one."""
+    site.settings.SECRET_KEY = key
+    complaint = site.complaint()
+    assert complaint.startswith(f"SECRET_KEY in shop.settings {what}, so others can forge sessions. Set ")
+    assert "site_secret_settings: {SECRET_KEY: ...}" in complaint
+    assert "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'" in complaint
+    assert "horse" not in json.dumps(site.answer)
+
+
+def test_a_key_that_django_does_not_give(site: Site) -> None:
+    """Its settings raise an exception for an empty one."""
+    del site.settings.SECRET_KEY
+    assert "SECRET_KEY in shop.settings is empty" in site.complaint()
+
+
+def test_insecure_settings_that_are_allowed(site: Site) -> None:
+    """By the operator."""
+    site.settings.DEBUG, site.settings.SECRET_KEY = True, "django-insecure-x"
+    site.job["allow_insecure"] = True
+    assert site.describe()["static"] == "static"
+
+
+@pytest.mark.parametrize(
+    ("line", "variable"),
+    [
+        ("SETTING = os.environ['THE_NAME']", "THE_NAME"),
+        ("SETTING = os.environ.get('THE_NAME', '').split(',')", "THE_NAME"),
+        ("SETTING = os.getenv('THE_NAME') == '1'", "THE_NAME"),
+        ("SETTING = env.bool('THE_NAME', default=True)", "THE_NAME"),
+        ("SETTING = config('THE_NAME', cast=bool)", "THE_NAME"),
+        ("if x:\n    SETTING = env('THE_NAME')", "THE_NAME"),
+        ("OTHER = env('THE_NAME')\nSETTING = True", None),
+        ("SETTING = env(name)", None),
+        ("SETTING = ['x']", None),
+        ("if", None),
+    ],
+)
+def test_the_variable_behind_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, variable: str | None
+) -> None:
+    """As the ways to read the environment that projects use show it; in any module of the settings' package."""
+    file = tmp_path / "base.py"
+    file.write_text(line)
+    module = ModuleType("shopping.conf.base")
+    module.__file__ = str(file)
+    monkeypatch.setitem(sys.modules, "shopping.conf.base", module)
+    assert variable_behind("SETTING", "shopping.conf.live") == variable
+    assert variable_behind("SETTING", "elsewhere.live") is None
+
+
+def test_a_variable_is_named_as_another_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the settings read it; a key then goes where the variable is."""
+    monkeypatch.setattr(django_runner, "variable_behind", lambda setting, _module: f"MY_{setting}")
+    site.settings.DEBUG, site.settings.SECRET_KEY, site.settings.ALLOWED_HOSTS = True, "", []
+    describe(site.settings, site.job, site.answer)
+    hosts, debug, key = site.answer["complaints"]
+    assert hosts.endswith(", or the environment variable MY_ALLOWED_HOSTS, which it is read from")
+    assert debug.endswith(", or the environment variable MY_DEBUG, which it is read from")
+    assert "Set site_secrets: {MY_SECRET_KEY: ...} to" in key
+    assert list(site.answer["inventory"]) == ["site_settings", "site_secrets"]
 
 
 def sqlite(name: Any) -> dict[str, Any]:
@@ -333,18 +501,33 @@ def sqlite(name: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["db.sqlite3", "{project}/db.sqlite3"])
 def test_a_database_inside_the_release(site: Site, name: str) -> None:
-    """The next deploy would begin with an empty one."""
-    site.settings.DATABASES = sqlite(name.format(project=site.project))
-    with pytest.raises(Objection, match=r"DATABASES\['default'\] is the file .* inside the release") as objection:
-        site.describe()
-    assert str(site.state) in str(objection.value)
-    assert "site_shared_paths" in str(objection.value)
+    """The next deploy would begin with an empty one; the cure is the file's name in the project."""
+    path = name.format(project=site.project)
+    site.settings.DATABASES = sqlite(path)
+    assert site.complaint() == (
+        f"DATABASES['default'] is the file {path!r} inside the release, which the next deploy leaves behind. "
+        "Set site_shared_paths: [db.sqlite3]"
+    )
+    assert site.answer["inventory"] == {"site_shared_paths": ["db.sqlite3"]}
+
+
+@pytest.mark.parametrize("where", ["app/db.sqlite3", "db.sqlite3"])
+def test_a_database_that_cannot_be_shared(site: Site, where: str) -> None:
+    """Since the source has it already, or it is not in the project: the cure is a path outside of the release."""
+    (site.project / "db.sqlite3").touch()
+    site.settings.DATABASES = sqlite(site.release / where)
+    assert f"Set its NAME to '{site.state / 'db.sqlite3'}'" in site.complaint()
+    assert site.answer["inventory"] == {
+        "site_settings": {
+            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.state / "db.sqlite3")}}
+        }
+    }
 
 
 @pytest.mark.parametrize("kept", ["by name", "by link"])
 def test_a_database_that_outlives_the_release(site: Site, kept: str) -> None:
     """In the site's own directory, or shared into the release."""
-    link_shared(site.project, site.state, ["db.sqlite3"])
+    link_shared(site.project, site.state, ["db.sqlite3"], site.answer)
     site.settings.DATABASES = sqlite((site.state if kept == "by name" else site.project) / "db.sqlite3")
     assert site.describe()["static"] == "static"
 
@@ -355,28 +538,107 @@ def test_a_database_in_memory(site: Site) -> None:
     assert site.describe()["static"] == "static"
 
 
-def test_static_files_without_a_place(site: Site) -> None:
-    """The sentence says what to set, and how to do without."""
+@pytest.mark.parametrize(("there", "name"), [("static", "staticfiles"), ("staticfiles", "static-root")])
+def test_static_files_without_a_place(site: Site, there: str, name: str) -> None:
+    """The sentence says what to set, a directory that the source does not have, and how to do without."""
+    (site.project / there).mkdir()
     site.settings.STATIC_ROOT = None
-    with pytest.raises(Objection, match=r"STATIC_ROOT is not set in shop\.settings") as objection:
-        site.describe()
-    assert "site_collectstatic: false" in str(objection.value)
+    assert site.complaint() == (
+        "STATIC_ROOT is not set in shop.settings, so static files cannot be collected. Set site_settings: "
+        f"{{STATIC_ROOT: {name}}}, a directory inside the release; or site_collectstatic: false"
+    )
+    assert site.answer["inventory"] == {"site_settings": {"STATIC_ROOT": name}}
 
 
 @pytest.mark.parametrize("directory", ["{project}", "{project}/../app"])
 def test_static_files_among_the_source(site: Site, directory: str) -> None:
     """Everybody could read the settings."""
     site.settings.STATIC_ROOT = directory.format(project=site.project)
-    with pytest.raises(Objection, match=r"is served to everybody, and the source is in it"):
-        site.describe()
+    assert "is served to everybody, and the source is in it; set a directory" in site.complaint()
 
 
 def test_a_database_among_the_uploads(site: Site) -> None:
     """Everybody could read it."""
     site.settings.DATABASES = sqlite(site.state / "media/db.sqlite3")
     site.settings.MEDIA_ROOT = site.state / "media"
-    with pytest.raises(Objection, match=r"is served to everybody, and DATABASES\['default'\] is in it"):
-        site.describe()
+    assert "is served to everybody, and DATABASES['default'] is in it; set a directory" in site.complaint()
+
+
+def test_everything_that_is_wrong_with_the_settings(site: Site) -> None:
+    """It is told at once, with what Django's own checks find, and what to set in one piece."""
+    (site.project / "data").mkdir()
+    site.job |= {"shared": ["data/"], "domains": ["a.test"]}
+    site.settings.ALLOWED_HOSTS, site.settings.DEBUG, site.settings.STATIC_ROOT = [], True, None
+    site.settings.DATABASES = sqlite("db.sqlite3")
+    site.check_errors = [CheckError("?: (x.E001) One\n\tHINT: Do."), CheckError("W001"), CheckError("silenced")]
+    answer = site.run()
+    assert [complaint.partition(" ")[0] for complaint in answer["complaints"]] == [
+        "site_shared_paths:",
+        "ALLOWED_HOSTS",
+        "DEBUG",
+        "DATABASES['default']",
+        "STATIC_ROOT",
+        "manage.py",
+    ]
+    assert answer["complaints"][-1] == "manage.py check --deploy: ?: (x.E001) One HINT: Do."
+    assert answer["inventory"] == {
+        "site_settings": {"ALLOWED_HOSTS": ["a.test"], "DEBUG": False, "STATIC_ROOT": "staticfiles"},
+        "site_shared_paths": ["db.sqlite3"],
+    }
+    assert site.calls == ["setup", "check deploy=True"]
+
+
+def test_checks_that_cannot_run(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their error is one of the complaints, if there are others, and its traceback is printed."""
+    site.settings.DEBUG, site.fails_at = True, "check"
+    assert site.run()["complaints"][1] == "manage.py check --deploy failed: RuntimeError: check failed"
+    assert "RuntimeError: check failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("urls", "advice", "inventory"),
+    [
+        ({"/admin/login/"}, "/admin/login/", {"site_health_path": "/admin/login/"}),
+        (set(), "a path that the site answers with 200", {}),
+    ],
+)
+def test_a_health_check_that_would_fail_next(
+    site: Site, urls: set[str], advice: str, inventory: dict[str, str]
+) -> None:
+    """A project as startproject makes it has no home page once DEBUG is off."""
+    site.urls, site.settings.DEBUG = urls, True
+    answer = site.run()
+    assert answer["complaints"][1] == (
+        "site_health_path: '/' is not among the URLs of shop.urls, so the health check would get 404. "
+        f"Set site_health_path: {advice}"
+    )
+    assert answer["inventory"] == {"site_settings": {"DEBUG": False}, **inventory}
+
+
+@pytest.mark.parametrize(
+    ("path", "middleware", "debug"),
+    [
+        ("/?x=1", [], True),
+        ("/admin/login", [], True),
+        ("/nowhere", ["django.middleware.locale.LocaleMiddleware"], True),
+        ("/nowhere", [], False),
+    ],
+    ids=["there", "with a slash", "by language", "nothing else is wrong"],
+)
+def test_a_health_check_that_may_pass(site: Site, path: str, middleware: list[str], debug: bool) -> None:
+    """Nothing is said about it."""
+    site.job["health_path"], site.settings.MIDDLEWARE, site.settings.DEBUG = path, middleware, debug
+    assert [complaint.split()[0] for complaint in site.run()["complaints"]] == ["DEBUG"] * debug
+
+
+def test_errors_of_the_check_alone(site: Site) -> None:
+    """All of them."""
+    site.check_errors = [CheckError("?: (x.E001) One"), CheckError("?: (x.E002) Two")]
+    answer = site.run()
+    assert answer["stage"] == "check"
+    assert answer["complaints"] == [
+        f"manage.py check --deploy: ?: (x.E00{n}) {text}" for n, text in ((1, "One"), (2, "Two"))
+    ]
 
 
 # The stages
@@ -422,10 +684,10 @@ def test_a_stage_that_fails_is_the_last(site: Site, stage: str, calls: list[str]
 
 
 def test_settings_that_would_not_work_end_it_first(site: Site) -> None:
-    """Before anything is checked, collected or migrated."""
+    """Before anything is collected or migrated."""
     site.job["domains"] = ["other.example.com"]
     assert site.run()["stage"] == "settings"
-    assert site.calls == ["setup"]
+    assert site.calls == ["setup", "check deploy=True"]
 
 
 def test_shared_files_are_there_when_the_settings_are_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

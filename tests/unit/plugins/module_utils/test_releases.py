@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import releases as module
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases
 
 
@@ -80,3 +82,85 @@ def test_a_history_that_was_cut_off(shop: Releases, torn: str) -> None:
     """By a full disk or a power cut: what is whole still counts."""
     shop.history_file.write_text(f'{{"release": "r1", "slot": "blue"}}\n{torn}\n{{"release": "r2", "slot": "green"}}\n')
     assert [entry["release"] for entry in shop.history()] == ["r1", "r2"]
+
+
+# Set aside
+
+
+def set_aside(shop: Releases, project: str = "", needs_secrets: bool = False, **environment: str) -> str:
+    """Refuse the release r1, and keep it."""
+    return shop.named("r1").set_aside("shop", project, environment, needs_secrets)
+
+
+def runnable(shop: Releases) -> Release:
+    """Finish a release that has a Python to run it with."""
+    return release(shop, sys.executable)
+
+
+def test_a_release_that_is_set_aside(shop: Releases) -> None:
+    """It is unfinished from then on; its environment is kept, for root to read, and the command reads it."""
+    found = runnable(shop)
+    path, root = found.path, shop.directory.parent
+    said = set_aside(shop, project="web/shop", PATH="/usr/bin", SITE_RELEASE="r1")
+    assert (found.complete, found.description, found.app.parent.exists()) == (False, None, True)
+    assert (path / "environment").read_text() == 'PATH="/usr/bin"\nSITE_RELEASE="r1"\n'
+    assert (path / "environment").stat().st_mode & 0o777 == 0o600
+    assert said == (
+        f"It is kept in {path} until a deploy succeeds (site_keep_refused). To run its manage.py there:\n"
+        "  sudo systemd-run --pty --collect --uid=shop \\\n"
+        f"    --working-directory={path}/app/web/shop \\\n"
+        f"    -p EnvironmentFile={path}/environment \\\n"
+        f"    {path}/venv/bin/python manage.py check"
+    )
+    assert str(root / "live") not in said
+
+
+def test_the_secrets_of_what_serves(shop: Releases) -> None:
+    """They are read by systemd; where nothing serves, there are none, and the reader is told."""
+    runnable(shop)
+    told = "The site's secrets are not on the host: add --setenv=NAME=VALUE for each that it needs."
+    assert set_aside(shop, needs_secrets=True).splitlines()[-1] == told
+    live = shop.directory.parent / "live"
+    live.mkdir()
+    (live / "secrets").write_text('SECRET_KEY="correct horse"\n')
+    said = set_aside(shop, needs_secrets=True)
+    assert f" -p EnvironmentFile={live}/secrets \\\n" in said
+    assert told not in said
+    assert "correct horse" not in said
+
+
+@pytest.mark.parametrize("built", [True, False], ids=["no Python", "nothing"])
+def test_a_release_that_could_not_be_run(shop: Releases, built: bool) -> None:
+    """There is nothing to look at: it is removed."""
+    found = release(shop, "/nowhere/python") if built else shop.named("r1")
+    assert set_aside(shop) == ""
+    assert not found.path.exists()
+
+
+def test_a_disk_that_is_full(shop: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal is told all the same, and nothing half kept is left."""
+
+    def full(*_said: Any) -> None:
+        raise OSError("No space left on device")
+
+    found = runnable(shop)
+    monkeypatch.setattr(module, "write_file", full)
+    assert set_aside(shop) == "It could not be kept (site_keep_refused): No space left on device."
+    assert not found.path.exists()
+
+
+def test_what_was_set_aside_is_pruned(shop: Releases) -> None:
+    """By the next switch that succeeds, with the packages that it alone had; what serves is kept."""
+    shared = shop.shared_venv("packages")
+    (shared.venv / "bin").mkdir(parents=True)
+    (shared.venv / "bin/python").symlink_to(sys.executable)
+    found = shop.named("r1")
+    found.app.mkdir(parents=True)
+    found.share(shared)
+    found.finish("{}")
+    set_aside(shop)
+    shop.named("r2").app.mkdir(parents=True)
+    shop.named("r2").finish("{}")
+    shop.prune("r2", ["r2", None], 5)
+    assert [left.id for left in shop] == ["r2"]
+    assert not shared.path.exists()

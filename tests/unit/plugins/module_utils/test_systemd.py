@@ -130,6 +130,30 @@ def test_an_order(answer: tuple[int, str, str], complaint: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ("Result=exit-code\nExecMainCode=1\nExecMainStatus=3\n", "status 3"),
+        ("Result=protocol\nExecMainCode=1\nExecMainStatus=0\n", "status 0"),
+        ("Result=signal\nExecMainCode=2\nExecMainStatus=9\n", "killed by signal 9"),
+        ("Result=core-dump\nExecMainCode=3\nExecMainStatus=11\n", "killed by signal 11"),
+        ("Result=oom-kill\nExecMainCode=2\nExecMainStatus=9\n", "killed for lack of memory"),
+        ("Result=timeout\nExecMainCode=2\nExecMainStatus=15\n", "timeout"),
+        ("Result=success\nExecMainCode=0\nExecMainStatus=0\n", ""),
+        ("Result=resources\nExecMainCode=0\nExecMainStatus=0\n", ""),
+        ("", ""),
+    ],
+)
+def test_how_a_unit_ended(found: str, words: str) -> None:
+    """By its exit status, unless that came from outside; nothing is said of a unit that runs."""
+    run = Commands({"systemctl": (0, found, "")})
+    assert Systemd(run).how_it_ended("shop@blue.service") == words
+    assert run.seen == [["systemctl", "show", "--property=Result,ExecMainCode,ExecMainStatus", "shop@blue.service"]]
+
+
+READ = ["--output=cat", "--no-pager", "--quiet"]
+
+
+@pytest.mark.parametrize(
     ("invocation", "which"),
     [("5f0c", "_SYSTEMD_INVOCATION_ID=5f0c"), ("", "--unit=shop@blue.service")],
 )
@@ -141,11 +165,23 @@ def test_the_journal(invocation: str, which: str) -> None:
             "journalctl": (0, "first\nImportError: no module\n\n", ""),
         }
     )
-    assert Systemd(run).journal("shop@blue.service", lines=7) == "first\nImportError: no module"
-    assert run.seen[1:] == [
-        ["journalctl", "--sync"],
-        ["journalctl", which, "--lines=7", "--output=cat", "--no-pager", "--quiet"],
-    ]
+    assert Systemd(run).journal("shop@blue.service") == "first\nImportError: no module"
+    assert ["journalctl", "--sync"] in run.seen[:2]
+    assert run.seen[2:] == [["journalctl", which, "--lines=2000", *READ]]
+
+
+@pytest.mark.parametrize(("since", "shown"), [("ImportError: once", "ImportError: once"), ("", "of the latest run")])
+def test_the_journal_since_a_moment(since: str, shown: str) -> None:
+    """All runs of the unit since then; of the latest alone if the clock was set meanwhile."""
+    run = Commands(
+        {
+            "systemctl": (0, "ActiveState=activating\nInvocationID=5f0c\n", ""),
+            "journalctl --unit=shop@blue.service": (0, since, ""),
+            "journalctl": (0, "of the latest run", ""),
+        }
+    )
+    assert Systemd(run).journal("shop@blue.service", since=1750000000.9) == shown
+    assert ["journalctl", "--unit=shop@blue.service", "--since=@1750000000", *READ] in run.seen
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ DJANGO = {
 import importlib, os, sys
 def migrate(job, answer):
     from django.core.management import call_command
-    answer.reach("migrate")
+    answer.enter("migrate")
     call_command("migrate")
 def setup():
     from django import conf
@@ -59,8 +59,16 @@ def setup():
     conf.settings = importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
 """,
     "django/conf.py": "settings = None\n",
+    "django/core/checks.py": "",
+    "django/core/management/base.py": "class SystemCheckError(Exception): pass\n",
+    "django/urls.py": """
+class NoReverseMatch(Exception): pass
+class Resolver404(Exception): pass
+def resolve(path): pass
+def reverse(name): pass
+""",
     "django/http/request.py": "def validate_host(host, allowed): return host in allowed\n",
-    "django/core/management.py": """
+    "django/core/management/__init__.py": """
 def call_command(name, **options):
     from django.conf import settings
     print("django:", name)
@@ -70,6 +78,8 @@ def call_command(name, **options):
 SETTINGS = """
 ALLOWED_HOSTS = ["shop.example.com"]
 DEBUG = False
+SECRET_KEY = "a key"
+ROOT_URLCONF = "urls"
 DATABASES = {}
 INSTALLED_APPS = ["django.contrib.staticfiles"]
 STATIC_URL, STATIC_ROOT = "/static/", __file__.replace("shop.py", "static")
@@ -200,13 +210,16 @@ def test_a_finished_release(site: Site) -> None:
         "media": None,
         "migrated": True,
         "server": "gunicorn",
+        "server_version": None,
     }
     assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
     assert sorted(answer["seconds"]) == ["django", "packages"]
     record = site.release / "release.json"
     assert json.loads(record.read_text()) == answer["description"]
     assert record.stat().st_mode & 0o777 == 0o644
-    assert (site.release / "app/django/core/management.py").read_text() == DJANGO["django/core/management.py"]
+    assert (site.release / "app/django/core/management/__init__.py").read_text() == DJANGO[
+        "django/core/management/__init__.py"
+    ]
 
 
 def test_what_the_inventory_says_over_the_settings(site: Site) -> None:
@@ -443,33 +456,39 @@ def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("import missing_package\n", "the settings cannot be used: ModuleNotFoundError: No module named 'missing_"),
-        ("raise SystemExit('no KEY')\n", "the settings cannot be used: SystemExit: no KEY"),
-        ("ALLOWED_HOSTS = []\n", "the settings cannot be used: site_domains: 'shop.example.com' is not among"),
-        ("def check(): raise ValueError('E1')\n", "manage.py check --deploy finds errors: ValueError: E1"),
-        ("def collectstatic(): raise OSError('full')\n", "manage.py collectstatic fails: OSError: full"),
-        ("STATIC_ROOT = '/etc'\n", "the settings cannot be used: '/etc' cannot be served as /static/; keep it below "),
-        ("import os; os._exit(3)\n", "the settings cannot be used: Python ended with 3"),
+        ("import missing_package\n", "the settings cannot be loaded: ModuleNotFoundError: No module named 'missing_"),
+        ("raise SystemExit('no KEY')\n", "the settings cannot be loaded: SystemExit: no KEY"),
+        ("ALLOWED_HOSTS = []\n", "the project is not ready for production.\nALLOWED_HOSTS in shop is [], so Django"),
+        ("def check(): raise ValueError('E1')\n", "manage.py check --deploy failed: ValueError: E1"),
+        ("def collectstatic(): raise OSError('full')\n", "manage.py collectstatic failed: OSError: full"),
+        (
+            "STATIC_ROOT = '/etc'\n",
+            "the project is not ready for production.\nSTATIC_ROOT, MEDIA_ROOT: '/etc' cannot be",
+        ),
+        ("import os; os._exit(3)\n", "the settings cannot be loaded: Python exited with status 3."),
         (
             "def check(): import os; os.kill(os.getpid(), 9)\n",
-            "manage.py check --deploy finds errors: Python ended",
+            "manage.py check --deploy failed: Python was killed by SIGKILL, perhaps because the host ran out of ",
         ),
     ],
 )
 def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> None:
-    """The sentence names the stage and the reason."""
+    """The sentence names the stage and the reason, and comes first."""
     site.settings(settings)
     answer = site.build()
     assert answer["failed"] is True
-    assert f"Release r1 is refused, the site is as it was: {words}" in answer["msg"]
+    assert answer["msg"].startswith(f"Release r1 is refused, the site is as it was: {words}")
     assert not site.release.exists()
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("def migrate(): raise ValueError('locked')\n", "manage.py migrate fails: ValueError: locked"),
-        ("def migrate(): import os; os.kill(os.getpid(), 9)\n", "manage.py migrate fails: Python ended with "),
+        ("def migrate(): raise ValueError('locked')\n", "manage.py migrate failed: ValueError: locked."),
+        (
+            "def migrate(): import os; os.kill(os.getpid(), 9)\n",
+            "manage.py migrate failed: Python was killed by SIGKILL, perhaps because the host ran out of memory.",
+        ),
     ],
     ids=["raises", "is killed"],
 )
@@ -477,9 +496,87 @@ def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     """The release is gone; nobody says that the database is as it was."""
     site.settings(settings)
     message = site.build()["msg"]
-    assert "Release r1 is refused, what serves goes on, with a database that may have been migrated: " in message
-    assert words in message
+    state = "The site keeps running as before; migrations may have been applied to the database."
+    assert message.startswith(f"Release r1 is refused: {words}\n{state}")
     assert not site.release.exists()
+
+
+def test_a_refused_release_can_be_kept(site: Site) -> None:
+    """With what it takes to run its manage.py; the next deploy of the same source builds it anew."""
+    site.settings("import os\nif 'FAIL' in os.environ:\n  def check(): raise ValueError('E1')\n")
+    environment = {"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"}
+    message = site.build(environment=environment, secrets={"KEY": "correct horse"}, keep_refused=True)["msg"]
+    kept = message.split("\n\n")[1]
+    assert kept.startswith(f"It is kept in {site.release} until a deploy succeeds (site_keep_refused).")
+    assert f"-p EnvironmentFile={site.release}/environment" in kept
+    assert "--uid=shop" in kept
+    assert (site.release / "environment").read_text() == 'DJANGO_SETTINGS_MODULE="shop"\nFAIL="1"\n'
+    assert (site.release / "app/shop.py").exists()
+    assert site.build()["changed"] is True
+    assert not (site.release / "environment").exists()
+
+
+def test_what_cannot_be_run_is_not_kept(site: Site) -> None:
+    """Packages without a Django are of no use to a person either."""
+    site.files = {"shop.py": SETTINGS}
+    message = site.build(keep_refused=True)["msg"]
+    assert "Django cannot be imported" in message
+    assert "site_keep_refused" not in message
+    assert not site.release.exists()
+
+
+def test_a_migration_that_tells_what_it_has_done(site: Site) -> None:
+    """Then it is not left open."""
+    site.settings(f"""
+def migrate():
+    import sys
+    raise sys.modules[{RUNNER!r}].MigrationRefused("locked", "nothing was applied")
+""")
+    words = "manage.py migrate failed: locked.\nThe site keeps running as before; nothing was applied."
+    assert f"Release r1 is refused: {words}\n\n" in site.build()["msg"]
+
+
+def test_everything_is_said_at_once(site: Site) -> None:
+    """One complaint per line, and all variables in one piece that can be pasted; warnings are left out."""
+    site.settings("ALLOWED_HOSTS, DEBUG, SECRET_KEY = [], True, 'django-insecure-horse'\n")
+    site.settings("def check(): print('WARNINGS: many')\n")
+    message = site.build()["msg"]
+    head, _empty, block = message.partition("\n\n")
+    assert [line.split()[0] for line in head.splitlines()] == ["Release", "ALLOWED_HOSTS", "DEBUG", "SECRET_KEY"]
+    assert (
+        block
+        == """To merge into the inventory:
+site_settings:
+  ALLOWED_HOSTS: ["shop.example.com"]
+  DEBUG: false
+site_secret_settings:
+  SECRET_KEY: "<the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'>\""""
+    )
+    assert "horse" not in message
+
+
+def test_insecure_settings_that_are_allowed(site: Site) -> None:
+    """By the operator."""
+    site.settings("DEBUG, SECRET_KEY = True, 'django-insecure-horse'\n")
+    assert site.build(allow_insecure=True)["changed"] is True
+
+
+def test_a_missing_variable_of_the_environment(site: Site) -> None:
+    """The cure is a line of its own, between the reason and the traceback."""
+    site.settings("import os\nos.environ['DATABASE_URL']\n")
+    lines = site.build()["msg"].splitlines()
+    assert lines[0].endswith("the settings cannot be loaded: KeyError: 'DATABASE_URL'.")
+    assert lines[1].startswith("The settings read the environment variable DATABASE_URL. Set it in site_environment")
+    assert lines[2:4] == ["", "Traceback (most recent call last):"]
+    assert lines[-1] == "KeyError: 'DATABASE_URL'"
+
+
+def test_the_version_of_the_server(site: Site) -> None:
+    """It is that of the package in the release, whatever was asked for."""
+    python = site.tmp / "python"
+    metadata = f"$venv/lib/python{VERSION}/site-packages/gunicorn-26.0.0.dist-info"
+    python.write_text(python.read_text() + f"mkdir {metadata}\n")
+    assert site.build(server="gunicorn", server_package="gunicorn")["description"]["server_version"] == "26.0.0"
 
 
 @pytest.mark.parametrize("end", ["import os; os._exit(3)", "import os; os.kill(os.getpid(), 9)"])
@@ -516,7 +613,7 @@ def test_directories_that_are_not_the_site_s(site: Site) -> None:
     """What a description wants served is judged again by root."""
     said = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
     site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {said!r}\n")
-    assert "'/etc' cannot be served as /x/; keep it below " in site.build()["msg"]
+    assert "'/etc' cannot be served as /x/, since it is not the site's" in site.build()["msg"]
 
 
 @pytest.mark.parametrize(
@@ -541,7 +638,7 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     site.settings("import os\nif 'FAIL' in os.environ:\n  def migrate(): raise ValueError('locked')\n")
     site.build(leads=False)
     answer = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
-    assert "manage.py migrate fails: ValueError: locked" in answer["msg"]
+    assert "manage.py migrate failed: ValueError: locked" in answer["msg"]
     assert (site.release / "release.json").exists()
 
 
@@ -571,7 +668,7 @@ def test_the_loader_obeys_nobody_but_the_site_s_user(site: Site) -> None:
 
 def test_the_traceback_is_shown(site: Site) -> None:
     """With the lines that were written before, as far as they are not too many."""
-    site.settings("print('long ago' + 40 * '.\\n')\nprint('just before')\ndef check(): raise ValueError('E1')\n")
+    site.settings("print('long ago' + 80 * '.\\n')\nprint('just before')\ndef check(): raise ValueError('E1')\n")
     message = site.build()["msg"]
     assert "just before\n" in message
     assert "Traceback" in message
@@ -585,12 +682,16 @@ def test_without_django(site: Site) -> None:
 
 
 def test_packages_that_cannot_be_installed(site: Site) -> None:
-    """The sentence has pip's own words."""
+    """The sentence has the cure; pip's own words follow it."""
     python = site.tmp / "python"
-    python.write_text(python.read_text().replace('echo "pip $*" >>', "echo No matching distribution; exit 1 #"))
+    python.write_text(python.read_text().replace('echo "pip $*" >>', "echo No matching distribution found; exit 1 #"))
     answer = site.build()
-    assert "Release r1 is refused, the site is as it was: its packages cannot be installed: pip" in answer["msg"]
-    assert "No matching distribution" in answer["msg"]
+    assert answer["msg"] == (
+        "Release r1 is refused, the site is as it was: installing packages failed: pip exited with status 1.\n"
+        "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each "
+        "other\n"
+        "\nNo matching distribution found"
+    )
     assert not site.release.exists()
     assert site.shared_venvs() == []
 
@@ -646,7 +747,7 @@ def alarm(tmp_path: Path) -> Iterator[None]:
 def test_a_long_answer(site: Site) -> None:
     """Check puts all it has found into one error."""
     site.settings("def check(): raise ValueError(100_000 * 'x')\n")
-    assert "manage.py check --deploy finds errors" in site.build()["msg"]
+    assert "manage.py check --deploy failed" in site.build()["msg"]
 
 
 @pytest.mark.parametrize("there", [False, True])

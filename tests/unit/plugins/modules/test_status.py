@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import health as health_module
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import nginx_log
-from ansible_collections.pitcrew.django.plugins.module_utils.ask import Answer, Question
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.module_utils.site_request import Request, Response
 from ansible_collections.pitcrew.django.plugins.modules import status as module
 
 BOOT = "[Service]\nType=oneshot\n"
@@ -41,8 +42,8 @@ class Site:
     unit: dict[str, str] = field(default_factory=lambda: dict(RUNS))
     workers: int = 3
     idle_is_stopped: bool = True
-    answers: dict[str, Answer | OSError] = field(default_factory=dict)
-    asked: list[Question] = field(default_factory=list)
+    responses: dict[str, Response | OSError] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
 
     def properties(self, unit: str, *names: str) -> dict[str, str]:
         """Tell of the live unit as Systemd.properties does."""
@@ -54,13 +55,15 @@ class Site:
         stopped = self.idle_is_stopped if unit == "shop@green.service" else self.unit["ActiveState"] != "active"
         return type("Unit", (), {"processes": list(range(self.workers)), "stopped": stopped})
 
-    def ask(self, question: Question) -> Answer:
-        """Answer as the test wants, by default well."""
-        self.asked.append(question)
-        answer = self.answers.get(question.address, Answer(200, "r2", None))
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+    def send(self, request: Request) -> Response:
+        """Respond as the test wants to the health path, by default well; there is no home page."""
+        self.requests.append(request)
+        response = self.responses.get(request.address, Response(200, "r2"))
+        if request.path == "/":
+            response = self.responses.get("/", Response(404, "r2"))
+        if isinstance(response, OSError):
+            raise response
+        return response
 
     def look(self, **said: Any) -> dict[str, Any]:
         """Run the module and give the status."""
@@ -68,7 +71,7 @@ class Site:
             "name": "shop",
             "root": str(self.hosted.root),
             "boot_unit": BOOT,
-            "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
+            "health": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "workers": 3,
             **said,
         }
@@ -90,7 +93,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(module, "CGROUPS", tmp_path / "cgroup")
     site = Site(HostedSite("shop", str(tmp_path / "shop")), capsys)
     monkeypatch.setattr(module, "Systemd", lambda _run: site)
-    monkeypatch.setattr(module, "ask", site.ask)
+    monkeypatch.setattr(health_module, "send", site.send)
     return site
 
 
@@ -121,7 +124,7 @@ def site(host: Site) -> Site:
 
 
 def test_a_site_that_is_well(site: Site) -> None:
-    """Who, since when, how many, how much; it was asked on its own socket and through the proxy."""
+    """Who, since when, how many, how much; requests went to its own socket and through the proxy."""
     status = site.look()
     took = status.pop("answers_ms")
     assert status == {
@@ -147,9 +150,9 @@ def test_a_site_that_is_well(site: Site) -> None:
         "releases": ["r1"],
     }
     assert all(took[name] >= 0 for name in ("socket", "proxy"))
-    assert [(question.address, question.protocol, question.release) for question in site.asked] == [
-        (f"unix:{host_module.RUN}/shop-blue/app.sock", "http", "r2"),
-        ("127.0.0.1:80", "http", "r2"),
+    socket = f"unix:{host_module.RUN}/shop-blue/app.sock"
+    assert [(request.address, request.protocol, request.path) for request in site.requests] == [
+        (address, "http", path) for address in (socket, "127.0.0.1:80") for path in ("/healthz/", "/")
     ]
 
 
@@ -157,7 +160,7 @@ def test_a_host_without_the_site(host: Site) -> None:
     status = host.look()
     assert status["complaints"] == ["shop is not on this host; deploy it"]
     assert (status["slot"], status["state"]) == (None, "absent")
-    assert host.asked == []
+    assert host.requests == []
 
 
 @pytest.mark.parametrize(
@@ -178,9 +181,9 @@ def test_a_unit_that_systemd_has_given_up(site: Site, result: str, ended: str) -
     status = site.look()
     assert status["state"] == "start-limit-hit"
     assert "systemctl reset-failed shop@blue.service" in status["complaints"][0]
-    assert "runs 0 worker processes, the plan has 3" in status["complaints"][1]
+    assert "runs 0 worker processes; the plan has 3" in status["complaints"][1]
     assert "has restarted shop@blue.service 20 times" in status["notes"][0]
-    assert site.asked == []
+    assert site.requests == []
 
 
 @pytest.mark.parametrize(
@@ -199,18 +202,18 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     site.unit["ExecMainExitTimestampMonotonic"] = "3044801658"
     status = site.look()
     assert status["state"] == state
-    assert f"shop@blue.service does not run ({state})" in status["complaints"][0]
+    assert f"shop@blue.service is not running ({state})" in status["complaints"][0]
 
 
 @pytest.mark.parametrize(
-    ("address", "answer", "complaint"),
+    ("address", "response", "complaint"),
     [
         (
             "unix:{run}/shop-blue/app.sock",
-            Answer(500, "r2", None),
-            "On {run}/shop-blue/app.sock, GET http://shop.example.com/healthz/ answers 500 instead of 200",
+            Response(500, "r2"),
+            "On {run}/shop-blue/app.sock, GET http://shop.example.com/healthz/ returned 500 instead of 200",
         ),
-        ("127.0.0.1:80", Answer(200, "r1", None), "is answered by release r1 instead of r2"),
+        ("127.0.0.1:80", Response(200, "r1"), "was answered by release r1 instead of r2"),
         (
             "127.0.0.1:80",
             ConnectionRefusedError("refused"),
@@ -218,20 +221,47 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
         ),
     ],
 )
-def test_an_answer_that_is_none(site: Site, address: str, answer: Answer | OSError, complaint: str) -> None:
-    """It is said on which side of the proxy, and the other side has its time all the same."""
-    site.answers[address.format(run=host_module.RUN)] = answer
+def test_a_wrong_response(site: Site, address: str, response: Response | OSError, complaint: str) -> None:
+    """The complaint names the side of the proxy, and the other side has its time all the same."""
+    site.responses[address.format(run=host_module.RUN)] = response
     status = site.look()
     (found,) = status["complaints"]
     assert complaint.format(run=host_module.RUN) in found
     assert [took is None for took in status["answers_ms"].values()].count(True) == 1
 
 
+def test_a_home_page_with_an_error_and_a_check_that_fails(site: Site) -> None:
+    """Both are told of both sides; the health path has its time."""
+    site.responses["/"] = Response(500, "r2")
+    checks = [{"path": "/api/", "status": 401}]
+    status = site.look(health={"host": "shop.example.com", "scheme": "http", "path": "/healthz/", "checks": checks})
+    told = [complaint.split(", ", 1) for complaint in status["complaints"]]
+    assert [where for where, _what in told] == 2 * [f"On {host_module.RUN}/shop-blue/app.sock"] + 2 * [
+        "On 127.0.0.1:80"
+    ]
+    assert [what.split("; ")[0] for _where, what in told] == 2 * [
+        "GET http://shop.example.com/api/ returned 200 instead of 401",
+        "GET http://shop.example.com/ returned 500",
+    ]
+    assert all(took >= 0 for took in status["answers_ms"].values())
+
+
+def test_a_static_file_on_both_sides_of_the_proxy(site: Site) -> None:
+    """Looked up on disk behind it, requested in front of it."""
+    site.hosted.releases.named("r2").record.write_text('{"static": "static"}')
+    (site.hosted.slots["blue"].path / "public/static").mkdir(parents=True)
+    (site.hosted.slots["blue"].path / "public/static/a.svg").touch()
+    site.responses["/"] = Response(200, "r2", content_type="text/html", body=b"<img src=/static/a.svg>")
+    assert site.look()["healthy"]
+    assert [(request.address, request.path) for request in site.requests][-1] == ("127.0.0.1:80", "/static/a.svg")
+    assert [request.path for request in site.requests].count("/static/a.svg") == 1
+
+
 def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
     blue = site.hosted.slots["blue"].path
     (blue / "http.sock").rename(blue / "uwsgi.sock")
     site.look(address="127.0.0.1:443", protocol="https")
-    assert [question.protocol for question in site.asked] == ["uwsgi", "https"]
+    assert [request.protocol for request in site.requests] == ["uwsgi", "uwsgi", "https", "https"]
 
 
 @pytest.mark.parametrize("name", ["unit", "gunicorn.conf.py", "secrets"])
@@ -242,7 +272,7 @@ def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
         change()
         status = site.look()
         assert status["edited"] == [str(path)]
-        assert status["complaints"] == [f"{path} is not what was deployed: deploy, or say it in the inventory"]
+        assert status["complaints"] == [f"{path} was edited by hand: redeploy, or move the change into the inventory"]
 
 
 def test_a_unit_that_is_overridden(site: Site) -> None:
@@ -251,7 +281,7 @@ def test_a_unit_that_is_overridden(site: Site) -> None:
     status = site.look()
     assert status["drop_ins"] == ["/etc/systemd/system/shop@.service.d/exports.conf"]
     assert status["complaints"] == [
-        "systemd has not read shop@blue.service as it is on disk: systemctl daemon-reload",
+        "shop@blue.service has changed on disk since systemd read it: systemctl daemon-reload",
     ]
     assert "exports.conf" in status["notes"][0]
 
@@ -259,7 +289,7 @@ def test_a_unit_that_is_overridden(site: Site) -> None:
 def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
     status = site.look(differences=["environment"], pending=["shop.0003_price"], unknown=["shop.0009_x"])
     assert status["complaints"] == ["The database lacks migrations of the release: shop.0003_price"]
-    assert "otherwise of environment: a deploy would switch" in status["notes"][0]
+    assert "differs from what is live in environment: a deploy would switch" in status["notes"][0]
     assert "ahead of the release by shop.0009_x" in status["notes"][1]
 
 
@@ -272,7 +302,7 @@ def test_a_deploy_under_way(site: Site) -> None:
     assert status["lock"] == "anna on laptop since 2025-06-15 15:06:40 UTC"
     assert [note.split(maxsplit=4)[:4] for note in status["notes"]] == [
         ["The", "site", "is", "being"],
-        ["shop@green.service", "runs", "beside", "it:"],
+        ["shop@green.service", "is", "running", "too:"],
     ]
 
 
@@ -290,14 +320,14 @@ def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path,
     path.write_text(text)
     status = site.look()
     assert status["oom_kills"] == 2
-    assert "2 processes of shop@blue.service were killed for their memory" in status["notes"][0]
+    assert "has killed 2 processes of shop@blue.service for lack of memory" in status["notes"][0]
     assert status["healthy"]
 
 
 def test_requests_that_wait(site: Site) -> None:
     """A switch is under way, or was cut off."""
     (host_module.UNITS / "shop-waiting.socket").write_text("")
-    assert "Requests wait for a slot to start" in site.look()["complaints"][0]
+    assert "Requests are waiting for a slot to start" in site.look()["complaints"][0]
 
 
 @pytest.mark.parametrize("act", ["disabled", "edited"])
@@ -307,7 +337,7 @@ def test_a_slot_that_does_not_start_at_boot(site: Site, act: str) -> None:
     else:
         site.hosted.boot_file.write_text("[Service]\nExecStart=/bin/true\n")
     assert site.look()["complaints"] == [
-        "shop@blue.service does not start at boot as it should, by shop-boot.service: deploy again"
+        "shop@blue.service may not start at boot: shop-boot.service is disabled or out of date; deploy again"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The site is asked over a real connection, and its processes are counted."""
+"""Requests go over a real connection, and processes are counted."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ class Site:
     capsys: pytest.CaptureFixture[str]
     address: str = ""
     # The answer and the number of workers, by the time that has passed.
-    response: Callable[[float], bytes] = lambda _s: b"HTTP/1.1 200 OK\r\nX-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    response: Callable[[float], bytes] = lambda _s: (
+        b"HTTP/1.1 200 OK\r\nX-Pitcrew-Release: r2\r\nContent-Length: 0\r\n\r\n"
+    )
     workers: Callable[[float], int] = lambda _s: 3
     # Whether the slot before has stopped.
     stopped: Callable[[float], bool] = lambda _s: True
-    asked: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
 
     def show(self, unit: str) -> Any:
@@ -52,17 +54,21 @@ class Site:
         processes = list(range(self.workers(self.clock.now - 1000.0)))
         return type("Unit", (), {"processes": processes, "stopped": self.stopped(self.clock.now - 1000.0)})
 
-    def verify(self, check: bool = False, **said: Any) -> dict[str, Any]:
-        """Run the module and give its answer."""
+    def journal(self, unit: str) -> str:
+        """Tell what a unit wrote as Systemd.journal does."""
+        return f"Traceback of {unit}"
+
+    def verify(self, check: bool = False, **options: Any) -> dict[str, Any]:
+        """Run the module and return its result."""
         arguments = {
             "name": "shop",
             "root": str(self.root),
             "release": "r2",
             "workers": 3,
             "address": self.address,
-            "question": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
+            "health": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "_ansible_check_mode": check,
-            **said,
+            **options,
         }
         arguments = {name: value for name, value in arguments.items() if value is not None}
         with patch_module_args(arguments), pytest.raises(SystemExit):
@@ -78,10 +84,10 @@ class Site:
             except OSError:
                 return
             with connection:
-                asked = b""
-                while not asked.endswith(b"\r\n\r\n"):
-                    asked += connection.recv(4096)
-                self.asked.append(asked)
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += connection.recv(4096)
+                self.requests.append(request)
                 connection.sendall(self.response(self.clock.now - 1000.0))
 
 
@@ -104,41 +110,44 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def answer(status: int, release: str) -> Callable[[float], bytes]:
     """Give the same answer always."""
-    return lambda _s: f"HTTP/1.1 {status} So\r\nX-Release: {release}\r\nContent-Length: 0\r\n\r\n".encode()
+    return lambda _s: f"HTTP/1.1 {status} So\r\nX-Pitcrew-Release: {release}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 def test_a_site_as_planned(site: Site) -> None:
-    """Asked by its own name; the live slot's workers are counted; nothing changes."""
+    """Requested by its own name; the live slot's workers are counted; nothing changes."""
     found = site.verify()
     assert (found["changed"], found["workers"], "failed" in found) == (False, 3, False)
     assert site.shown == ["shop@green.service", "shop@blue.service"]
-    assert len(site.asked) == 1
-    assert site.asked[0].startswith(b"GET /healthz/ HTTP/1.1\r\nHost: shop.example.com\r\nX-Forwarded-Proto: http\r\n")
+    assert len(site.requests) == 2
+    assert site.requests[0].startswith(
+        b"GET /healthz/ HTTP/1.1\r\nHost: shop.example.com\r\nX-Forwarded-Proto: http\r\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("response", "words"),
     [
-        (answer(502, ""), "GET http://shop.example.com/healthz/ answers 502 instead of 200"),
-        (answer(200, "r1"), "GET http://shop.example.com/healthz/ is answered by release r1 instead of r2"),
+        (answer(502, ""), "GET http://shop.example.com/healthz/ returned 502 instead of 200"),
+        (answer(200, "r1"), "GET http://shop.example.com/healthz/ was answered by release r1 instead of r2"),
         (lambda _s: b"", "no answer for shop.example.com on 127.0.0.1:"),
         (lambda _s: b"nonsense\r\n\r\n", "no answer for shop.example.com on 127.0.0.1:"),
     ],
     ids=["status", "release", "silence", "nonsense"],
 )
 def test_a_wrong_answer(site: Site, response: Callable[[float], bytes], words: str) -> None:
-    """Told in a sentence, after ten seconds of hope."""
+    """Reported in a sentence, after ten seconds of patience."""
     site.response = response
     found = site.verify()
     assert found["failed"] is True
     assert found["msg"].startswith("The site is live, but not as planned: ")
     assert words in found["msg"]
+    assert found["msg"].endswith(".\n\nThe journal of shop@green:\nTraceback of shop@green.service")
     assert site.clock.now - 1000.0 == pytest.approx(10, abs=0.5)
 
 
 @pytest.mark.parametrize("workers", [0, 2, 4])
 def test_another_number_of_workers(site: Site, workers: int) -> None:
-    """Fewer or more than the plan has."""
+    """Fewer or more than planned."""
     site.workers = lambda _s: workers
     message = site.verify()["msg"]
     assert f"shop@green.service runs {workers} worker processes, the plan has 3" in message
@@ -169,21 +178,50 @@ def test_a_host_that_balances_over_others(site: Site) -> None:
     (site.root / "live").unlink()
     site.response = answer(200, "any")
     assert "failed" not in site.verify(release=None, workers=None)
+    assert len(site.requests) == 1
     assert site.shown == []
     site.response = answer(503, "any")
-    assert "answers 503 instead of 200" in site.verify(release=None, workers=None)["msg"]
+    message = site.verify(release=None, workers=None)["msg"]
+    assert "returned 503 instead of 200" in message
+    assert "journal" not in message
 
 
-def test_check_mode_asks_nothing(site: Site) -> None:
-    """What it would ask may not be there yet."""
+def page(html: str) -> Callable[[float], bytes]:
+    """Give the same page always."""
+    headers = f"X-Pitcrew-Release: r2\r\nContent-Type: text/html\r\nContent-Length: {len(html)}"
+    return lambda _s: f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{html}".encode()
+
+
+def test_one_file_that_the_home_page_names(site: Site) -> None:
+    """It shows that nginx reaches those of the release, and costs visitors one request."""
+    slot, release = site.root / "slots/green", site.root / "releases/r2"
+    for directory in (slot, release):
+        directory.mkdir(parents=True)
+    (slot / "release").symlink_to(release)
+    (release / "release.json").write_text('{"static": "static"}')
+    site.response = page('<img src="/static/a.svg"><img src="/static/b.svg">')
+    assert "failed" not in site.verify()
+    assert [request.split()[1] for request in site.requests] == [b"/healthz/", b"/", b"/static/a.svg"]
+
+
+def test_further_checks_are_those_of_the_switch(site: Site) -> None:
+    site.verify(health={"host": "shop.example.com", "path": "/healthz/", "checks": [{"path": "/api/"}]})
+    assert [request.split()[1] for request in site.requests] == [b"/healthz/", b"/"]
+
+
+def test_check_mode_requests_nothing(site: Site) -> None:
+    """The site may not exist yet."""
     assert site.verify(check=True)["changed"] is False
-    assert (site.asked, site.shown) == ([], [])
+    assert (site.requests, site.shown) == ([], [])
 
 
 def test_the_slot_before(site: Site) -> None:
-    """It may answer what it was asked, for as long as the plan gives it; one generation remains."""
+    """It may finish its requests, for as long as the plan allows; then one generation remains."""
     site.stopped = lambda seconds: seconds >= 20
     assert "failed" not in site.verify()
     site.stopped = lambda _s: False
     message = site.verify(stop_timeout=5)["msg"]
-    assert message == "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves."
+    assert message == (
+        "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves.\n\n"
+        "The journal of shop@blue:\nTraceback of shop@blue.service"
+    )

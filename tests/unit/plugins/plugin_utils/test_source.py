@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Unusable, pack
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
 
 PROJECT = {
     "manage.py": "#!/usr/bin/env python3\n",
@@ -76,11 +76,18 @@ class Packer:
 
     def __call__(self, **said: Any) -> dict[str, Any]:
         """Pack, and give what came of it; under `msg` why nothing did."""
-        nothing = {"git_url": None, "git_ref": "HEAD", "directory": None, "requirements": None, "installer": "uv"}
-        arguments = {**nothing, "project": "", "modules": {}, "cache": str(self.cache), **said}
+        nothing: dict[str, Any] = {
+            "git_url": None,
+            "git_ref": "HEAD",
+            "directory": None,
+            "requirements": None,
+            "installer": "uv",
+        }
+        nothing |= {"project": "", "modules": {}, "guessed": [], "python_packages": [], "servers": {}}
+        arguments = {**nothing, "cache": str(self.cache), **said}
         try:
             return asdict(pack(**arguments))
-        except Unusable as error:
+        except SourceError as error:
             return {"msg": str(error)}
 
 
@@ -144,7 +151,7 @@ def test_the_repository_is_asked_anew(pack: Packer, repository: Path) -> None:
     git(repository, "reset", "--quiet", "--hard", "HEAD~1")
     assert pack(git_url=str(repository), git_ref="main") == first
     git(repository, "branch", "--move", "trunk")
-    assert "no branch, tag or commit" in pack(git_url=str(repository), git_ref="main")["msg"]
+    assert "not a branch, tag or commit" in pack(git_url=str(repository), git_ref="main")["msg"]
 
 
 def test_the_default_branch_is_asked_anew(pack: Packer, repository: Path) -> None:
@@ -247,7 +254,7 @@ def test_a_wrong_password(pack: Packer, guarded: str) -> None:
 def test_a_reference_to_nothing(pack: Packer, repository: Path, ref: str) -> None:
     """The sentence has both names; what looks like an option is none."""
     message = pack(git_url=str(repository), git_ref=ref)["msg"]
-    assert message.startswith(f"site_git_ref: {ref!r} is no branch, tag or commit of {str(repository)!r}")
+    assert message.startswith(f"site_git_ref: {ref!r} is not a branch, tag or commit in {str(repository)!r}")
 
 
 def test_git_does_not_ask_for_a_password(
@@ -463,7 +470,7 @@ def test_modules_that_will_be_asked_for(pack: Packer, directory: Path, modules: 
     assert ("msg" not in answer) is fine
     if not fine:
         path = name.partition(":")[0].replace(".", "/")
-        assert answer["msg"].startswith(f"{variable}: {name!r} cannot be imported")
+        assert answer["msg"].startswith(f"{variable}: {name!r} does not exist: ")
         assert f"neither {path}.py nor {path}/__init__.py" in answer["msg"]
 
 
@@ -474,22 +481,80 @@ def test_a_project_below_the_source(pack: Packer, tmp_path: Path) -> None:
     assert pack(**said, project="web")["requirements"] == "requirements.txt"
     assert pack(**said, project="web/")["requirements"] == "requirements.txt"
     message = pack(**said)["msg"]
-    assert message.startswith("site_project_directory: '' has no manage.py in the source")
-    assert "there is one in 'web'" in message
+    assert message == "site_project_directory: '' has no manage.py in the source; set site_project_directory: web"
 
 
 def test_no_project_at_all(pack: Packer, tmp_path: Path) -> None:
-    """The sentence says what to name."""
+    """The sentence says that no directory has one."""
     write(tmp_path / "source", {"README": ""})
     message = pack(directory=str(tmp_path / "source"))["msg"]
-    assert "has no manage.py in the source" in message
-    assert "name the directory that has it" in message
+    assert "site_project_directory: '' has no manage.py, nor has any other directory in the source" in message
 
 
-def test_a_project_at_the_top(pack: Packer, directory: Path) -> None:
-    """The directory that is offered can be given as it stands."""
+@pytest.mark.parametrize(
+    ("more", "cure"),
+    [({}, 'set site_project_directory: ""'), ({"api/manage.py": ""}, "set it to one of '', 'api'")],
+)
+def test_a_project_elsewhere(pack: Packer, directory: Path, more: dict[str, str], cure: str) -> None:
+    """The directories that are offered can be set as they stand."""
+    write(directory, more)
     message = pack(directory=str(directory), project="web")["msg"]
-    assert "there is one in ''" in message
+    assert message == f"site_project_directory: 'web' has no manage.py in the source; {cure}"
+
+
+def test_everything_that_is_wrong_with_a_source(pack: Packer, tmp_path: Path) -> None:
+    """It is told at once, one line each, as far as the project that must be meant goes."""
+    files = {
+        "src/manage.py": "",
+        "src/config/settings/production.py": "",
+        "src/web/wsgi.py": "application = 1",
+        "requirements/base.txt": "",
+    }
+    write(tmp_path / "source", files)
+    modules = {"site_settings_module": "config.settings.live", "site_wsgi_application": "config.wsgi:application"}
+    message = pack(directory=str(tmp_path / "source"), modules=modules, guessed=["site_wsgi_application"])["msg"]
+    assert message.splitlines() == [
+        "site_project_directory: '' has no manage.py in the source; set site_project_directory: src",
+        "site_settings_module: 'config.settings.live' does not exist: the source has neither "
+        "src/config/settings/live.py nor src/config/settings/live/__init__.py. "
+        "Set site_settings_module: config.settings.production",
+        "site_wsgi_application is not set, and the guess from site_settings_module, 'config.wsgi:application', is "
+        "wrong: the source has neither src/config/wsgi.py nor src/config/wsgi/__init__.py. "
+        "Set site_wsgi_application: web.wsgi:application",
+        "site_requirements: the source has no uv.lock or requirements.txt or pyproject.toml beside manage.py; "
+        "set site_requirements: ../requirements/base.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("application = get_wsgi_application()", "Set site_wsgi_application: site.run.wsgi:application"),
+        ("application: object = get()", "Set site_wsgi_application: site.run.wsgi:application"),
+        ("app = get_wsgi_application()", "Set site_wsgi_application: site.run.wsgi:app"),
+        ("from x import app, application", "Set site_wsgi_application: site.run.wsgi:application"),
+        ("def application(environ, start): ...", "Set site_wsgi_application: site.run.wsgi:application"),
+        ("if False:", "Set site_wsgi_application to a module of the project"),
+        ("handler = 1", "Set site_wsgi_application to a module of the project"),
+    ],
+)
+def test_the_application_that_is_offered(pack: Packer, directory: Path, text: str, found: str) -> None:
+    """It is one that its module defines."""
+    (directory / "shop/wsgi.py").unlink()
+    write(directory, {"site/run/wsgi.py": text})
+    assert found in pack(directory=str(directory), modules={"site_wsgi_application": "shop.wsgi:application"})["msg"]
+
+
+def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
+    """Modules and packages, in the project's own notation; no more than five."""
+    write(
+        directory, {f"conf/settings/s{n}.py": "" for n in range(9)} | {"conf/settings/__init__.py": "", "x/a-b.py": ""}
+    )
+    message = pack(directory=str(directory), modules={"site_settings_module": "shop.setings"})["msg"]
+    assert message.endswith(
+        "Set site_settings_module to one of conf.settings, conf.settings.s0, conf.settings.s1, conf.settings.s2, "
+        "conf.settings.s3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -515,22 +580,68 @@ def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
     write(directory, {"uv.lock": "version = 1"})
     assert pack(directory=str(directory), installer="pip")["requirements"] == "requirements.txt"
     message = pack(directory=str(directory), installer="pip", requirements="uv.lock")["msg"]
-    assert message.startswith("site_requirements: 'uv.lock' is no list that pip can read; ")
+    assert message == "site_requirements: pip cannot read 'uv.lock'; set another list, or site_installer: uv"
 
 
 @pytest.mark.parametrize(
     ("said", "missing"),
     [
-        ({}, "uv.lock or requirements.txt or pyproject.toml"),
-        ({"installer": "pip"}, "requirements.txt or pyproject.toml"),
-        ({"requirements": "base.txt"}, "base.txt"),
+        ({}, "the source has no uv.lock or requirements.txt or pyproject.toml beside manage.py"),
+        ({"installer": "pip"}, "the source has no requirements.txt or pyproject.toml beside manage.py"),
+        ({"requirements": "base.txt"}, "'base.txt' is not in the source"),
     ],
 )
 def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, str], missing: str) -> None:
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
     message = pack(directory=str(directory), **said)["msg"]
-    assert message.startswith(f"site_requirements: the source has no {missing}")
+    assert message == f"site_requirements: {missing}; add one to the project, and name it if it is called otherwise"
+
+
+def test_a_list_above_the_project(pack: Packer, tmp_path: Path) -> None:
+    """It may be named from there: repositories often have their list at the top."""
+    write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()} | {"requirements.txt": "flask"})
+    answer = pack(directory=str(tmp_path / "source"), project="web", requirements="../requirements.txt")
+    assert answer["requirements"] == "../requirements.txt"
+    assert answer["requirements_digest"]
+
+
+GUNICORN = {
+    "package": "gunicorn",
+    "variable": "gunicorn_version",
+    "wanted": "",
+    "tested": "27.0.1",
+    "oldest": "24.1.0",
+    "reason": "they lose requests",
+}
+
+
+def test_the_server_that_the_project_pins(pack: Packer, directory: Path) -> None:
+    """It is what will be installed."""
+    write(directory, {"requirements.txt": "-r more.txt\n", "more.txt": "django\ngunicorn==26.0.0\n"})
+    assert pack(directory=str(directory), servers={"gunicorn": GUNICORN})["servers"] == {
+        "gunicorn": {
+            "requirement": "gunicorn==26.0.0",
+            "version": "26.0.0",
+            "explanation": "Server: gunicorn 26.0.0, pinned in more.txt, line 2",
+        }
+    }
+
+
+def test_a_pin_of_the_inventory_comes_first(pack: Packer, directory: Path) -> None:
+    """It is the operator's."""
+    write(directory, {"requirements.txt": "gunicorn==26.0.0\n"})
+    answer = pack(directory=str(directory), servers={"gunicorn": GUNICORN}, python_packages=["gunicorn==25.3.0"])
+    assert answer["servers"]["gunicorn"]["requirement"] == "gunicorn==25.3.0"
+
+
+def test_a_pin_that_is_too_old_is_one_of_the_complaints(pack: Packer, directory: Path) -> None:
+    """Nothing has happened on a host yet."""
+    write(directory, {"requirements.txt": "gunicorn==20.1.0\n"})
+    modules = {"site_settings_module": "nowhere"}
+    lines = pack(directory=str(directory), servers={"gunicorn": GUNICORN}, modules=modules)["msg"].splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["site_settings_module", "gunicorn_version"]
+    assert "requirements.txt, line 1 asks for gunicorn==20.1.0" in lines[1]
 
 
 # Which packages it asks for

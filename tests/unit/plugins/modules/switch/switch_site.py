@@ -90,12 +90,14 @@ class Behaviour(Process):
     listens: bool = True
     # From the seconds since its start to status and release, or to None: the connection ends without an answer.
     answer: Callable[[float], tuple[int, str | None] | None] = healthy
+    # The home page, unless it is the health path; the story does not tell of requests for it.
+    home_page: tuple[int, str] = (404, "")
 
 
 class Server:
     """One slot's application server, on its real socket."""
 
-    def __init__(self, path: Path, respond: Callable[[], bytes]) -> None:
+    def __init__(self, path: Path, respond: Callable[[bytes], bytes]) -> None:
         self.path, self.respond = path, respond
         path.parent.mkdir(exist_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -115,7 +117,7 @@ class Server:
                 asked = b""
                 while not asked.endswith(b"\r\n\r\n"):
                     asked += connection.recv(4096)
-                connection.sendall(self.respond())
+                connection.sendall(self.respond(asked))
 
     def close(self) -> None:
         """End as a stopped process does, its runtime directory removed by systemd."""
@@ -173,10 +175,10 @@ class Host(FakeSystemd):
         self.note(" ".join([verb, *slots]))
         return super().order(*words)
 
-    def journal(self, unit: str, lines: int = 25) -> str:
+    def journal(self, unit: str, since: float | None = None) -> str:
         """Tell the last words of a unit."""
         self.note(f"journal {self.slot(unit).name}")
-        return f"the last {lines} lines of {unit}"
+        return f"Traceback of {unit} {'in its latest run' if since is None else 'since it was started'}"
 
     def under_way(self, path: Path) -> int:
         """Tell how many requests there are, one number a question."""
@@ -195,15 +197,19 @@ class Host(FakeSystemd):
         slot, behaviour, started = self.slot(unit), self.process(unit), self.clock.now
         release = slot.release
 
-        def respond() -> bytes:
+        def respond(request: bytes) -> bytes:
+            if request.startswith(b"GET / "):
+                status, html = behaviour.home_page
+                headers = f"X-Pitcrew-Release: {release}\r\nContent-Type: text/html\r\nContent-Length: {len(html)}"
+                return f"HTTP/1.1 {status} So\r\n{headers}\r\n\r\n{html}".encode()
             answer = behaviour.answer(self.clock.now - started)
             if answer is None:
                 return b""
             status, named = answer
             named = release if named == "" else named
             self.log.append(f"{status} by {named} in {slot.name}")
-            header = f"X-Release: {named}\r\n" if named else ""
-            return f"HTTP/1.1 {status} So\r\n{header}Location: /login/\r\nContent-Length: 0\r\n\r\n".encode()
+            header = f"X-Pitcrew-Release: {named}\r\n" if named else ""
+            return f"HTTP/1.1 {status} So\r\n{header}Content-Length: 0\r\n\r\n".encode()
 
         if complaint is None and behaviour.listens:
             self.servers[unit] = Server(slot.socket, respond)
@@ -234,11 +240,11 @@ class Site:
         """Where it lies."""
         return self.host.hosted
 
-    def build(self, release: str, public: dict[str, str] | None = None) -> Path:
+    def build(self, release: str, public: dict[str, str] | None = None, static: str | None = None) -> Path:
         """Put a finished release on disk."""
         path = self.root / "releases" / release
         (path / "app").mkdir(parents=True, exist_ok=True)
-        (path / "release.json").write_text(json.dumps({"public": public or {}}))
+        (path / "release.json").write_text(json.dumps({"public": public or {}, "static": static}))
         return path
 
     def run(self, release: str, check: bool = False, **said: Any) -> dict[str, Any]:
@@ -253,7 +259,7 @@ class Site:
             "waiting_room": self.waiting_room,
             "environment": {"DEBUG": False, "SITE_RELEASE": "fixed"},
             "secrets": {"SECRET_KEY": SECRET},
-            "question": {"host": "shop.example.com", "path": "/healthz/"},
+            "health": {"host": "shop.example.com", "path": "/healthz/"},
             **said,
         }
         umask = os.umask(0o022)
@@ -269,9 +275,11 @@ class Site:
         answer: dict[str, Any] = json.loads(self.capsys.readouterr().out)
         return answer
 
-    def deploy(self, release: str, public: dict[str, str] | None = None, **said: Any) -> dict[str, Any]:
+    def deploy(
+        self, release: str, public: dict[str, str] | None = None, static: str | None = None, **said: Any
+    ) -> dict[str, Any]:
         """Build and run, and forget what happened before."""
-        self.build(release, public)
+        self.build(release, public, static)
         self.host.log.clear()
         return self.run(release, **said)
 

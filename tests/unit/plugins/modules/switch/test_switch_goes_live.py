@@ -74,10 +74,10 @@ def test_who_may_enter_a_slot(site: Site, name: str) -> None:
 
 
 def test_nothing_differs_and_nothing_is_done(site: Site) -> None:
-    """No order, no file, no change: also where the question or the patience are others than before."""
+    """No order, no file, no change: also where the health check or the patience are others than before."""
     site.deploy("r1")
     before = site.tree()
-    answer = site.deploy("r1", question={"host": "other.example.com", "status": 204}, patience=9, boot_timeout=9)
+    answer = site.deploy("r1", health={"host": "other.example.com", "status": 204}, patience=9, boot_timeout=9)
     assert (answer["changed"], answer["differences"], answer["slot"]) == (False, [], "blue")
     assert "diff" not in answer
     assert site.host.log == []

@@ -8,42 +8,64 @@ import os
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
-from switch_site import Behaviour, Site
+from switch_site import SECRET, Behaviour, Site
+
+ESSENTIAL = {"domains": [], "scheme": "http", "path": "/healthz/", "status": 200, "checks": [], "home_page": False}
 
 # A candidate that does not pass
 
 REFUSALS = [
     pytest.param(
-        Behaviour(complaint="Job for shop@green.service failed."),
-        "it does not start: Job for shop@green.service failed.",
+        Behaviour(complaint="Unit shop@green.service is masked."),
+        "it does not start: Unit shop@green.service is masked.",
         id="systemd",
     ),
     pytest.param(
-        Behaviour(active="failed", listens=False),
-        "its processes end as soon as they have started",
-        id="ends",
+        Behaviour(complaint="Job for shop@green.service failed.", ended="status 1"),
+        "its processes exited right after their start (status 1).",
+        id="exits before it is ready",
     ),
     pytest.param(
-        Behaviour(active="activating", restarts=1, listens=False),
-        "its processes end as soon as they have started",
+        Behaviour(complaint="Job for shop@green.service failed.", ended="timeout"),
+        "it is not ready 60 s after its start (site_boot_timeout).",
+        id="never ready",
+    ),
+    pytest.param(
+        Behaviour(active="failed", listens=False),
+        "its processes exited right after their start.",
+        id="exits",
+    ),
+    pytest.param(
+        Behaviour(active="activating", listens=False, ended="status 3"),
+        "its processes exited right after their start (status 3).",
+        id="exits, and will be restarted",
+    ),
+    pytest.param(
+        Behaviour(restarts=1, listens=False, ended="killed for lack of memory"),
+        "its processes exited right after their start (killed for lack of memory).",
         id="restarts",
     ),
     pytest.param(Behaviour(listens=False), "it does not answer on ", id="no socket"),
     pytest.param(Behaviour(answer=lambda _s: None), "it does not answer on ", id="no answer"),
     pytest.param(
         Behaviour(answer=lambda _s: (500, "")),
-        "GET https://shop.example.com/healthz/ answers 500, a redirect to /login/ instead of 200",
+        "GET https://shop.example.com/healthz/ returned 500 instead of 200",
         id="wrong status",
     ),
     pytest.param(
         Behaviour(answer=lambda _s: (200, "r1")),
-        "GET https://shop.example.com/healthz/ is answered by release r1 instead of r2",
+        "GET https://shop.example.com/healthz/ was answered by release r1 instead of r2",
         id="wrong release",
     ),
     pytest.param(
         Behaviour(answer=lambda _s: (200, None)),
-        "is answered by release None instead of r2",
+        "was answered without the header X-Pitcrew-Release, not by release r2",
         id="unnamed release",
+    ),
+    pytest.param(
+        Behaviour(home_page=(500, "")),
+        "GET https://shop.example.com/ returned 500; correct the home page, or set site_health_home_page: false",
+        id="home page",
     ),
 ]
 
@@ -56,9 +78,11 @@ def test_a_refused_candidate_leaves_everything_as_it_was(site: Site, behaviour: 
     site.host.behaviours["r2"] = behaviour
     answer = site.deploy("r2")
     assert answer["failed"] is True
-    assert "Release r2 is refused, release r1 keeps serving: " in answer["msg"]
+    assert answer["msg"].startswith("Release r2 is refused, release r1 keeps serving: ")
     assert reason in answer["msg"]
-    assert "The end of its journal:\nthe last 25 lines of shop@green.service" in answer["msg"]
+    assert answer["msg"].endswith(
+        ".\n\nThe journal of shop@green:\nTraceback of shop@green.service since it was started"
+    )
     assert site.tree() == before
     assert site.serves() == ("blue", "r1")
     assert site.at_rest()
@@ -114,6 +138,40 @@ def test_the_release_that_serves_is_kept_when_its_environment_is_refused(site: S
     assert site.at_rest()
 
 
+def test_a_refused_release_can_be_kept(site: Site) -> None:
+    """Its slot goes as always; where the release is comes before its journal. The next one that serves removes it."""
+    site.deploy("r1")
+    before = site.tree()
+    site.host.behaviours["r2"] = Behaviour(active="failed", listens=False)
+    python = site.build("r2") / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    message = site.deploy("r2", keep_refused=True, project="web")["msg"]
+    kept = str(site.root / "releases/r2")
+    refused, where, journal = message.split("\n\n")
+    assert refused.startswith("Release r2 is refused, release r1 keeps serving: ")
+    assert where.startswith(f"It is kept in {kept} until a deploy succeeds (site_keep_refused).")
+    assert f"{kept}/app/web" in where
+    assert f"EnvironmentFile={site.root}/live/secrets" in where
+    assert journal.startswith("The journal of shop@green:\n")
+    assert SECRET not in message
+    assert {path: text for path, text in site.tree().items() if not path.startswith(kept)} == before
+    assert (site.root / "releases/r2/environment").read_text() == (site.root / "live/environment").read_text()
+    assert SECRET not in "".join(text for path, text in site.tree().items() if path.startswith(kept))
+    assert "site_release: 'r2' is not on this host, which has r1" in site.run("r2")["msg"]
+    site.deploy("r3")
+    assert not (site.root / "releases/r2").exists()
+
+
+def test_a_release_that_served_is_not_set_aside(site: Site) -> None:
+    """It is kept for a rollback as it is."""
+    site.deploy("r1")
+    site.deploy("r2")
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (500, ""))
+    assert "site_keep_refused" not in site.deploy("r1", keep_refused=True)["msg"]
+    assert (site.root / "releases/r1/release.json").exists()
+
+
 def test_a_slot_that_cannot_be_written_is_refused(site: Site) -> None:
     """Whatever the reason: a sentence, and everything as it was."""
     site.deploy("r1")
@@ -121,6 +179,7 @@ def test_a_slot_that_cannot_be_written_is_refused(site: Site) -> None:
     answer = site.deploy("r2", public={"files/static": "/static", "files": "/media"})
     assert "Release r2 is refused, release r1 keeps serving: " in answer["msg"]
     assert "public/files" in answer["msg"]
+    assert "The journal of" not in answer["msg"]
     assert site.tree() == before
     assert site.at_rest()
 
@@ -132,6 +191,57 @@ def test_the_deploy_after_a_refused_one(site: Site) -> None:
     site.deploy("r2")
     assert site.deploy("r3")["slot"] == "green"
     assert site.serves() == ("green", "r3")
+    assert site.at_rest()
+
+
+# The home page
+
+PAGE = '<link rel="stylesheet" href="/static/app.css"><script src="/static/app.js"></script>'
+
+
+def test_a_home_page_that_names_a_missing_file(site: Site) -> None:
+    """The files are looked up where nginx will serve them from; the cure is a file, or not to care."""
+    static = site.root / "static"
+    static.mkdir()
+    (static / "app.css").touch()
+    public = {"public": {"static": str(static)}, "static": "static"}
+    site.deploy("r1")
+    site.host.behaviours |= dict.fromkeys(("r2", "r3", "r4"), Behaviour(home_page=(200, PAGE)))
+    assert (
+        "Release r2 is refused, release r1 keeps serving: GET https://shop.example.com/ names /static/app.js, which "
+        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false."
+    ) in site.deploy("r2", **public)["msg"]
+    assert site.deploy("r3", **public, health={"host": "shop.example.com", "home_page": False})["slot"] == "green"
+    (static / "app.js").touch()
+    assert site.deploy("r4", **public)["slot"] == "blue"
+
+
+def test_all_that_is_wrong_with_a_candidate(site: Site) -> None:
+    """Health path, further checks and home page, in one refusal."""
+    site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (404, ""), home_page=(500, ""))
+    health = {
+        "host": "shop.example.com",
+        "path": "/healthz/",
+        "checks": [{"path": "/api/"}, {"path": "/x/", "status": 404}],
+    }
+    assert (
+        "GET https://shop.example.com/healthz/ returned 404 instead of 200; set site_health_path to a path that "
+        "returns 200, or site_health_status to 404.\n"
+        "GET https://shop.example.com/api/ returned 404 instead of 200; correct its path or status in "
+        "site_health_checks.\n"
+        "GET https://shop.example.com/ returned 500; correct the home page, or set site_health_home_page: false."
+    ) in site.deploy("r1", health=health)["msg"]
+
+
+def test_a_slot_that_served_is_not_judged_by_its_home_page(site: Site) -> None:
+    """Visitors wait for it; what they get was good enough when it went live."""
+    site.host.behaviours["r1"] = Behaviour(home_page=(500, ""))
+    essential = {"host": "shop.example.com", "path": "/healthz/", "home_page": False}
+    site.deploy("r1", health=essential)
+    site.host.stop("shop@blue.service")
+    assert "failed" not in site.run("r1")
+    site.host.behaviours["r2"] = Behaviour(complaint="no")
+    assert "r1 keeps serving" in site.deploy("r2", overlap=False)["msg"]
     assert site.at_rest()
 
 
@@ -177,7 +287,7 @@ def test_a_silent_release_is_given_its_boot_time_and_no_more(site: Site) -> None
 def test_the_healthy_status_is_the_site_s(site: Site) -> None:
     """A site may say that its healthy answer is a redirect."""
     site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (302, ""))
-    assert site.deploy("r1", question={"host": "shop.example.com", "status": 302})["slot"] == "blue"
+    assert site.deploy("r1", health={"host": "shop.example.com", "path": "/old/", "status": 302})["slot"] == "blue"
 
 
 # What is refused before anything happens
@@ -255,10 +365,11 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "patience": 5,
                 "drain_timeout": 9,
                 "keep": 5,
+                "keep_refused": False,
                 "overlap": True,
             }
             | site.said
-            | {"release": "r2", "question": {"host": "shop", "scheme": "http", "path": "/", "status": 200}},
+            | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},
             site.host,
         ).switch()
         lock(handle, operation)

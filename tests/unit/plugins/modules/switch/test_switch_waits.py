@@ -137,7 +137,7 @@ def test_a_refused_release_without_memory_for_both(site: Site) -> None:
     before = site.tree()
     site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
     answer = site.deploy("r2", overlap=False)
-    assert "answers 500" in answer["msg"]
+    assert "returned 500" in answer["msg"]
     assert "release r1 keeps serving" in answer["msg"]
     assert site.tree() == before
     assert site.at_rest()

@@ -138,45 +138,45 @@ def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
     [
         (
             {"workers": 40},
-            "workers: (2048 MB - 205 MB reserve) = 1843 MB can not hold 40 MB master + 40 MB shared + "
-            "40 workers x 150 MB (120 unique + 30 growth) = 6080 MB; pin less than workers=40, give the site more "
-            "memory, or say what its workers really take (worker_unique_mb, growth_mb)",
+            "workers: (2048 MB - 205 MB reserve) = 1843 MB cannot hold 40 MB master + 40 MB shared + "
+            "40 workers x 150 MB (120 unique + 30 growth) = 6080 MB; lower workers=40, give the site more "
+            "memory, or set what its workers really take (worker_unique_mb, growth_mb)",
         ),
         (
             {"workers": 12, "threads": 8},
-            "workers: (2048 MB - 205 MB reserve) = 1843 MB can not hold 40 MB master + 40 MB shared + "
-            "12 workers x 164 MB (120 unique + 30 growth + 7 x 2 for threads) = 2048 MB; pin less than workers=12 "
-            "and threads=8, give the site more memory, or say what its workers really take "
+            "workers: (2048 MB - 205 MB reserve) = 1843 MB cannot hold 40 MB master + 40 MB shared + "
+            "12 workers x 164 MB (120 unique + 30 growth + 7 x 2 for threads) = 2048 MB; lower workers=12 "
+            "and threads=8, give the site more memory, or set what its workers really take "
             "(worker_unique_mb, growth_mb)",
         ),
         (
             {"threads": 1000},
-            "threads: (2048 MB - 205 MB reserve) = 1843 MB can not hold 40 MB master + 40 MB shared + "
-            "1 worker x 2148 MB (120 unique + 30 growth + 999 x 2 for threads) = 2228 MB; pin less than "
-            "threads=1000, give the site more memory, or say what its workers really take "
+            "threads: (2048 MB - 205 MB reserve) = 1843 MB cannot hold 40 MB master + 40 MB shared + "
+            "1 worker x 2148 MB (120 unique + 30 growth + 999 x 2 for threads) = 2228 MB; lower "
+            "threads=1000, give the site more memory, or set what its workers really take "
             "(worker_unique_mb, growth_mb)",
         ),
         (
             {"worker_unique_mb": 2000, "preload": False, "capacity_share": 0.5},
-            "memory_mb: (2048 MB - 205 MB reserve) x share 0.5 = 922 MB can not hold 40 MB master + "
+            "memory_mb: (2048 MB - 205 MB reserve) x share 0.5 = 922 MB cannot hold 40 MB master + "
             "1 worker x 2070 MB (2000 unique + 40 not shared without preload + 30 growth) = 2110 MB; give the site "
-            "more memory, or say what its workers really take (worker_unique_mb, growth_mb)",
+            "more memory, or set what its workers really take (worker_unique_mb, growth_mb)",
         ),
         (
             {"memory_reserve_mb": 4000},
-            "memory_mb: (2048 MB - 4000 MB reserve) = 0 MB can not hold 40 MB master + 40 MB shared + "
-            "1 worker x 150 MB (120 unique + 30 growth) = 230 MB; give the site more memory, or say what its "
+            "memory_mb: (2048 MB - 4000 MB reserve) = 0 MB cannot hold 40 MB master + 40 MB shared + "
+            "1 worker x 150 MB (120 unique + 30 growth) = 230 MB; give the site more memory, or set what its "
             "workers really take (worker_unique_mb, growth_mb)",
         ),
         (
             {"db_connections": 3, "db_hosts": 4},
             "db_connections: 3 connections / 4 hosts / overlap 2 / 1 alias leave 0 for one generation and not one; "
-            "give more connections, or say reload_overlap=1 if a deploy may stop the old slot first",
+            "give more connections, or set reload_overlap=1 if a deploy may stop the old slot first",
         ),
         (
             {"db_connections": 12, "workers": 4, "threads": 2},
             "db_connections: 12 connections / 1 host / overlap 2 / 1 alias leave 6 for one generation, and workers=4 "
-            "and threads=2 take 8; pin less, give more connections, or say reload_overlap=1 if a deploy may stop "
+            "and threads=2 take 8; lower them, give more connections, or set reload_overlap=1 if a deploy may stop "
             "the old slot first",
         ),
     ],
@@ -416,7 +416,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
     assert grave.gunicorn["max_requests"] == 308
     assert grave.warnings == [
         "A leak of 100 kB per request fills growth_mb=30 after 308 requests: starting workers takes 8.6 % of their "
-        "time. Give more growth_mb, or mend the leak."
+        "time. Raise growth_mb, or fix the leak."
     ]
 
 
@@ -440,7 +440,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             (64, 262144),
             {},
             "A deploy opens 418 database connections from this host; PostgreSQL offers 97 unless configured. "
-            "Say db_connections, or put a pooler in between.",
+            "Set db_connections, or put a pooler in between.",
         ),
         (
             (2, 8192),

@@ -85,9 +85,9 @@ def test_memory_for_less_than_one_worker_is_refused_with_all_terms() -> None:
     with pytest.raises(SizingError) as refused:
         planned(1, 256)
     assert str(refused.value) == (
-        "memory_mb: (256 MB - 128 MB reserve) = 128 MB can not hold 40 MB master + 40 MB shared + 1 worker x 150 MB "
+        "memory_mb: (256 MB - 128 MB reserve) = 128 MB cannot hold 40 MB master + 40 MB shared + 1 worker x 150 MB "
         "(120 unique + 30 growth) = 230 MB; give the site more memory, "
-        "or say what its workers really take (worker_unique_mb, growth_mb)"
+        "or set what its workers really take (worker_unique_mb, growth_mb)"
     )
 
 

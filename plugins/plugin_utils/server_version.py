@@ -1,0 +1,236 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which version of the application server a release gets: the user's, else the project's pin, else the tested one.
+
+A project that pins its server has usually run with that version for a while, so its pin wins where the collection
+supports it. A version in the inventory wins over the project's list, which is also for other hosts and for developers.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import PurePosixPath
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+__all__ = [
+    "INCLUDE",
+    "Listed",
+    "Server",
+    "ServerVersion",
+    "UnsupportedVersionError",
+    "choose_version",
+    "listed_in",
+    "listed_in_inventory",
+]
+
+INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
+"""A line of a list of requirements that includes another list."""
+INVENTORY = "site_python_packages"
+# What a marker may ask about the host; its Python may differ from the control node's, and is not known here.
+HOST = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "extra": ""}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A package that serves the site.
+
+    `wanted` is the version that the user has set in `variable`, or empty; `reason` tells what is wrong with versions
+    before `oldest`.
+    """
+
+    package: str
+    variable: str
+    wanted: str
+    tested: str
+    oldest: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list asks of a package, such as `==26.0.0`; empty if any version will do."""
+
+    specifier: str
+    place: str
+
+
+@dataclass(frozen=True)
+class ServerVersion:
+    """What to install; the version if it is known before; where it comes from, unless it is simply the tested one."""
+
+    requirement: str
+    version: str
+    explanation: str
+
+
+class UnsupportedVersionError(Exception):
+    """The version that the project or the inventory asks for cannot be used; the message has the cure."""
+
+
+def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
+    """Choose the version, with what lists ask for in the order of their precedence.
+
+    Raises UnsupportedVersionError.
+    """
+    pin = next((one for one in listed if one.specifier), None)
+    if server.wanted:
+        return _wanted(server, pin)
+    if pin is None or _allows(pin.specifier, server.tested):
+        return ServerVersion(f"{server.package}=={server.tested}", server.tested, "")
+    asked = f"{server.package}{pin.specifier}"
+    exact = re.fullmatch(r"={2,3}\s*([^,*\s]+)", pin.specifier)
+    if exact and _is_version(exact[1]) and Version(exact[1]) >= Version(server.oldest):
+        version = exact[1]
+        return ServerVersion(
+            f"{server.package}=={version}", version, f"Server: {server.package} {version}, pinned in {pin.place}"
+        )
+    if not exact and any(_allows(pin.specifier, version) for version in _supported(server)):
+        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} asks")
+    raise UnsupportedVersionError(
+        f"{server.variable}: {pin.place} asks for {asked}, and versions before {server.oldest} are not supported: "
+        f"{server.reason}. Set {server.variable}: {server.tested}, which is then installed instead, or change that line"
+    )
+
+
+def _wanted(server: Server, pin: Listed | None) -> ServerVersion:
+    """Take the user's version: the server is installed last, and so replaces what the project's list asks for."""
+    if not _is_version(server.wanted):
+        raise UnsupportedVersionError(
+            f"{server.variable}: {server.wanted!r} is not a version; write it as in {server.tested}"
+        )
+    explanation = ""
+    if pin and not _allows(pin.specifier, server.wanted):
+        asked = f"{server.package}{pin.specifier}"
+        if pin.place == INVENTORY:
+            raise UnsupportedVersionError(
+                f"{server.variable} is {server.wanted!r}, and {INVENTORY} has {asked!r}; remove one of the two"
+            )
+        explanation = (
+            f"Server: {server.package} {server.wanted}, set by {server.variable}, instead of {asked} in {pin.place}"
+        )
+    return ServerVersion(f"{server.package}=={server.wanted}", server.wanted, explanation)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _allows(specifier: str, version: str) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return False
+
+
+def _supported(server: Server) -> Iterator[str]:
+    """Name versions from the oldest to the tested one, whether or not they were ever released."""
+    oldest, tested = Version(server.oldest), Version(server.tested)
+    for parts in product(range(oldest.major, tested.major + 1), range(10), range(41)):
+        version = Version(".".join(map(str, parts)))
+        if oldest <= version <= tested:
+            yield str(version)
+
+
+# What the lists say
+
+
+def listed_in_inventory(requirements: Sequence[str], package: str) -> list[Listed]:
+    """Find the package among the requirements that the inventory adds."""
+    return [Listed(str(found), INVENTORY) for text in requirements if (found := _asked(text, package)) is not None]
+
+
+def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, package: str) -> list[Listed]:
+    """Find the package in a list, `read` from the source, and in the lists that this one includes."""
+    text = read(path) or ""
+    if path.name == "uv.lock":
+        return _in_lock(text, path, package)
+    if path.name == "pyproject.toml":
+        return _in_pyproject(text, path, package)
+    found, waiting, seen = [], [path], set()
+    while waiting:
+        path = waiting.pop(0)
+        if path in seen or (text := read(path) or "") == "":
+            continue
+        seen.add(path)
+        for number, line in _lines(text):
+            if included := INCLUDE.match(line):
+                waiting.append(path.parent / included[1])
+            elif (asked := _asked(line, package)) is not None:
+                found.append(Listed(str(asked), f"{path}, line {number}"))
+    return found
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Give the logical lines with the number of the first physical one, without comments and options."""
+    begun, number = "", 1
+    for index, line in enumerate(text.splitlines(), 1):
+        number = number if begun else index
+        begun += line
+        if line.endswith("\\"):
+            begun = begun[:-1] + " "
+            continue
+        yield number, re.sub(r"(^|\s)#.*", "", begun).partition(" --")[0].strip()
+        begun = ""
+
+
+def _asked(text: str, package: str) -> SpecifierSet | None:
+    """Return which versions a requirement asks for, None if it is one of another package or for other hosts."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return None
+    if canonicalize_name(requirement.name) != package:
+        return None
+    if requirement.marker and not requirement.marker.evaluate(HOST):
+        return None
+    return requirement.specifier
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # The installer will say so.
+        return {}
+
+
+def _place(text: str, path: PurePosixPath, pattern: str) -> str:
+    numbers = [number for number, line in enumerate(text.splitlines(), 1) if re.search(pattern, line, re.IGNORECASE)]
+    return f"{path}, line {numbers[0]}" if numbers else str(path)
+
+
+def _in_lock(text: str, path: PurePosixPath, package: str) -> list[Listed]:
+    versions = [one["version"] for one in _toml(text).get("package", []) if one.get("name") == package]
+    return [Listed(f"=={version}", _place(text, path, rf'^name = "{package}"')) for version in versions]
+
+
+def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
+    project = _toml(text)
+    place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
+    asked = [_asked(one, package) for one in project.get("project", {}).get("dependencies", [])]
+    found = [Listed(str(one), place) for one in asked if one is not None]
+    for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
+        if canonicalize_name(name) == package:
+            found.append(Listed(_from_poetry(said.get("version", "") if isinstance(said, dict) else str(said)), place))
+    return found
+
+
+def _from_poetry(said: str) -> str:
+    """Translate a version as Poetry writes it: `^24.1` has an upper bound, `24.1.0` is exact, `*` is any."""
+    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", said):
+        return f">={caret[1]},<{int(caret[2]) + 1}"
+    if re.fullmatch(r"\d[\w.]*", said):
+        return f"=={said}"
+    return "" if said == "*" else said

@@ -1,0 +1,143 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only the host can tell: each rule compares the site's variables with what is known of the host.
+
+Another rule is another function in RULES. It is given a SiteOnHost: the variables, as usable values; the fact
+C(pitcrew_site) of the host; the server that will run; and the plan, None if there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..sizing.planning import Plan
+from .complaints import Complaint, shown
+from .hostnames import DomainError, hostname
+
+__all__ = ["RULES", "SiteOnHost", "check_host"]
+
+
+@dataclass(frozen=True)
+class SiteOnHost:
+    """A site that is to run on a host."""
+
+    values: Mapping[str, Any]
+    host: Mapping[str, Any]
+    server: str
+    home: str
+    plan: Plan | None
+
+    @property
+    def nginx(self) -> Mapping[str, Any]:
+        """What the host has of nginx."""
+        return self.host.get("nginx") or {}
+
+
+def check_host(site: SiteOnHost) -> Iterator[Complaint]:
+    """Ask every rule."""
+    for rule in RULES:
+        yield from rule(site)
+
+
+def certificate_is_there(site: SiteOnHost) -> Iterator[Complaint]:
+    """Compare the certificate's files with those that the host lacks."""
+    for variable in ("site_tls_certificate", "site_tls_key"):
+        path = site.values.get(variable)
+        if path and path in site.host.get("absent", ()):
+            yield Complaint(
+                variable, f"{shown(path)} is not on the host", "get the certificate first, or deploy without it"
+            )
+
+
+def account_is_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """Leave the accounts of others alone. A host that only balances has no account of the site."""
+    found = site.host.get("home")
+    if not site.values.get("site_backends") and found not in (None, site.home):
+        name = site.values.get("site_name")
+        yield Complaint(
+            "site_name",
+            f"{shown(name)} is an account of this host that is not the site's, its home is {found}",
+            "choose another name",
+        )
+
+
+def uwsgi_can_listen(site: SiteOnHost) -> Iterator[Complaint]:
+    """uWSGI does not start with a longer listen queue than the kernel allows."""
+    if site.server != "uwsgi" or site.plan is None:
+        return
+    options = {**site.plan.uwsgi, **(site.values.get("uwsgi_settings") or {})}
+    try:
+        listen = int(options.get("listen") or 100)
+    except (TypeError, ValueError):
+        yield Complaint("uwsgi_settings", f"listen: {shown(options['listen'])} is not a whole number", "leave it out")
+        return
+    allowed = site.plan.host.somaxconn
+    if listen > allowed:
+        yield Complaint(
+            "uwsgi_settings",
+            f"listen: {listen} is above {allowed}, the host's net.core.somaxconn, and uWSGI would not start",
+            "raise that with sysctl, or leave listen to the plan",
+        )
+
+
+def distribution_has_its_python(site: SiteOnHost) -> Iterator[Complaint]:
+    """The distribution's uWSGI is linked to the distribution's Python."""
+    python = site.values.get("site_python")
+    if (
+        site.server == "uwsgi"
+        and site.values.get("uwsgi_package") == "distribution"
+        and python not in (None, "/usr/bin/python3")
+    ):
+        yield Complaint(
+            "uwsgi_package",
+            f'"distribution" runs the distribution\'s Python, but site_python is {shown(python)}',
+            "leave out site_python, or set uwsgi_package: pyuwsgi",
+        )
+
+
+def ports_are_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """Name the programs on the ports that nginx needs: 443 only with a certificate."""
+    for holder in site.nginx.get("other_listeners", ()):
+        if holder["port"] == 80 or site.values.get("site_tls_certificate"):
+            program = f"{holder['program']} (pid {holder['pid']})" if holder["program"] else "another program"
+            yield Complaint(
+                f"port {holder['port']}", f"{program} listens on it, and nginx needs it", _how_to_stop(holder)
+            )
+
+
+def _how_to_stop(holder: Mapping[str, Any]) -> str:
+    if holder["program"] == "docker-proxy":
+        return f"stop the container that publishes it: sudo docker ps --filter publish={holder['port']}"
+    if holder["pid"] == 1:
+        return "stop and disable the socket unit that it belongs to: sudo systemctl list-sockets"
+    if holder["unit"]:
+        return f"stop and disable it: sudo systemctl disable --now {holder['unit'].removesuffix('.service')}"
+    if holder["pid"]:
+        return f"stop it: sudo kill {holder['pid']}"
+    return f"find it and stop it: sudo ss -ltnp 'sport = :{holder['port']}'"
+
+
+def names_are_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """nginx would serve a name by the file that it reads first."""
+    others = site.nginx.get("names_before", {})
+    for domain in site.values.get("site_domains") or ():
+        with suppress(DomainError):
+            if place := others.get(hostname(domain)):
+                yield Complaint(
+                    "site_domains",
+                    f"{shown(domain)} is served by {place}, which nginx reads before the site's own file",
+                    "remove it there, or from site_domains",
+                )
+
+
+RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
+    account_is_free,
+    certificate_is_there,
+    ports_are_free,
+    names_are_free,
+    uwsgi_can_listen,
+    distribution_has_its_python,
+)

@@ -1,0 +1,109 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of variables: which are ours, which are misspelt, and which follow from others and cannot be set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from .complaints import Complaint, listed
+from .specification import Roles
+
+__all__ = ["COMPUTED", "PREFIXES", "check_names", "distance", "nearest", "unknown_names"]
+
+PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_")
+"""Variables that begin with one of these belong to this collection."""
+
+COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
+    "site_user": ("the site's user has the site's name", "set site_name"),
+    "site_root": ("a site is in /srv, in a directory of its name", "set site_name"),
+    "site_state": ("a site writes to /var/lib, to a directory of its name", "set site_name"),
+    "site_application": ("it follows from the settings module", "set site_wsgi_application"),
+    "site_hostnames": ("it follows from the domains", "set site_domains"),
+    "site_visitor_scheme": ("it follows from the certificate", "set site_scheme"),
+    "site_candidate": ("it follows from the source", "to run a release that is kept, set site_release"),
+    "site_process_environment": ("it is put together from several variables", "set site_environment"),
+    "site_process_secrets": ("it is put together from several variables", "set site_secrets"),
+    "gunicorn_requirement": ("it follows from the version", "set gunicorn_version"),
+    "gunicorn_backlog": ("it follows from the plan", "set backlog in gunicorn_settings"),
+    "gunicorn_processes": ("it follows from the plan", "set site_workers"),
+    "uwsgi_requirement": ("it follows from the version", "set uwsgi_version"),
+    "uwsgi_backlog": ("it follows from the plan", "set listen in uwsgi_settings"),
+    "uwsgi_processes": ("it follows from the plan", "set site_workers"),
+    "site_plan": ("it is the plan", "set site_workers, site_threads or site_plan_inputs"),
+    "site_status": ("it is what a look at the site finds", "leave it out"),
+    "site_switch_is_last": ("it belongs to the playbooks", "leave it out"),
+    "gunicorn_files": ("they follow from the plan", "set gunicorn_settings"),
+    "uwsgi_files": ("they follow from the plan", "set uwsgi_settings"),
+    "release_source": ("it is the source once it is packed", "set site_git_url or site_source_directory"),
+    "release_finished": ("it is the result of a build", "leave it out"),
+    "release_id": ("a release is named after its source", "to run one that is kept, set site_release"),
+}
+"""Why a computed variable cannot be set, and what can be set instead. Those that tasks set are all here."""
+
+SHORT: Final = 5
+"""Up to so many letters after its prefix, only one may be wrong in a name: shorter ones are alike by chance."""
+
+
+def distance(one: str, other: str) -> int:
+    """Count the letters to change, insert, remove or swap with their neighbour to get from one word to the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, counterpart in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != counterpart))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == counterpart:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that differs from this one by a letter or two, if there is one."""
+    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+    found = min(((distance(name, other), other) for other in known if other.startswith(prefix)), default=None)
+    if found is None:
+        return None
+    letters = min(len(name), len(found[1])) - len(prefix)
+    return found[1] if found[0] <= (1 if letters <= SHORT else 2) else None
+
+
+def check_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
+    """Refuse what a user has set in vain: misspelt names, and names of variables that are computed."""
+    for name in sorted(names):
+        if _is_computed(name, roles):
+            reason, cure = COMPUTED.get(name, ("it follows from other variables", "leave it out"))
+            yield Complaint(name, f"cannot be set: {reason}", cure)
+        elif _is_unknown(name, roles, own) and (near := nearest(name, roles.options)):
+            yield Complaint(
+                name,
+                "there is no such variable",
+                f"did you mean {near}? If it is a variable of your own, list it in site_custom_variables",
+            )
+
+
+def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> str:
+    """Give the warning of variables that begin like those of a site and are none; empty if there are none."""
+    unknown = [
+        name
+        for name in sorted(names)
+        if name.startswith("site_") and _is_unknown(name, roles, own) and not nearest(name, roles.options)
+    ]
+    if not unknown:
+        return ""
+    these, are = ("this", "is") if len(unknown) == 1 else ("these", "are")
+    return (
+        f"{listed(unknown)}: pitcrew.django has no such variable{'s' if len(unknown) > 1 else ''}. "
+        f"If {these} {are} your own, list {'it' if len(unknown) == 1 else 'them'} in site_custom_variables."
+    )
+
+
+def _is_unknown(name: str, roles: Roles, own: Collection[str]) -> bool:
+    is_known = name in roles.options or _is_computed(name, roles) or name in own
+    return name.startswith(PREFIXES) and not is_known
+
+
+def _is_computed(name: str, roles: Roles) -> bool:
+    return name in roles.computed or name in COMPUTED

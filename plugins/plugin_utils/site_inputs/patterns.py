@@ -1,0 +1,157 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What single values have to look like; a default is right as it is.
+
+Names, addresses and paths end up in unit files and in nginx files: they have only characters that mean nothing there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .complaints import Complaint, shown
+from .specification import Option
+
+__all__ = ["PATTERNS", "RANGES", "check_values"]
+
+MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
+VERSION: Final = r"[0-9][A-Za-z0-9.]*"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a text, or each text of a list, matches as a whole; else what is wrong with it, and the cure."""
+
+    pattern: str
+    problem: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Range:
+    """Between which numbers a number is, and what to set instead of one that is not."""
+
+    low: int
+    high: int
+    cure: str
+
+
+LINE: Final = r"[^\x00-\x1f\x7f]+"
+
+
+def _path(example: str) -> Pattern:
+    return Pattern(PATH, "is not an absolute path on the host", f"write it as in {example}")
+
+
+PATTERNS: Final[Mapping[str, Pattern]] = {
+    "site_name": Pattern(
+        "[a-z][a-z0-9_-]{0,23}",
+        "cannot name a user and a unit",
+        "begin with a lower-case letter and use at most 24 lower-case letters, digits, - and _",
+    ),
+    "site_hosts": Pattern(LINE, "is not a pattern of hosts", "name a group of the inventory"),
+    "site_balancers": Pattern(LINE, "is not a pattern of hosts", "name a group of the inventory"),
+    # git would take what begins with a dash for an option.
+    "site_git_url": Pattern(
+        f"(?!-){LINE}", "is not the address of a repository", "write it as in https://git.example.com/shop.git"
+    ),
+    "site_git_ref": Pattern(
+        r"(?!-)[^\s\x00-\x1f\x7f]+", "is not a branch, tag or commit", "write it as in main, v1.4 or 3f2a9c1d04ab"
+    ),
+    "site_source_directory": Pattern(LINE, "is not a directory", "write it as in ../shop"),
+    "site_requirements": Pattern(LINE, "is not a file", "write it as in requirements/production.txt"),
+    "site_settings_module": Pattern(MODULE, "is not the name of a Python module", "write it as in shop.settings"),
+    "site_wsgi_application": Pattern(
+        MODULE + "(:[A-Za-z_][A-Za-z0-9_]*)?",
+        "is not a module and a name in it",
+        "write it as in shop.wsgi:application",
+    ),
+    "site_project_directory": Pattern(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*",
+        "is not a directory inside the source",
+        "write it as in web/shop, without / at either end",
+    ),
+    "site_shared_paths": Pattern(
+        r"(?!(.*/)?\.\.?(/|\Z))[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*/?",
+        "is not a path inside the project",
+        "write it as in data/ or shop/local.ini",
+    ),
+    "site_python": _path("/usr/bin/python3"),
+    "site_python_packages": Pattern(
+        r"[A-Za-z0-9][\x20-\x7e]*", "is not a package for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
+    ),
+    "site_system_packages": Pattern(
+        r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?",
+        "is not a package of the distribution",
+        "write it as in libpq5",
+    ),
+    "site_package_index": Pattern(
+        r"(https?|file)://[^\s\x00-\x1f\x7f\"']+",
+        "is not the URL of a package index",
+        "write it as in https://pypi.example.com/simple/",
+    ),
+    "site_ca_bundle": _path("/etc/ssl/certs/ca-certificates.crt"),
+    "site_health_path": Pattern("/[A-Za-z0-9._~/?&=%+-]*", "is not a path on the site", "write it as in /healthz/"),
+    "site_upload_limit": Pattern("[1-9][0-9]{0,8}[kKmMgG]?", "is not a size in nginx's notation", "write it as in 10m"),
+    "site_tls_certificate": _path("/etc/ssl/shop/fullchain.pem"),
+    "site_tls_key": _path("/etc/ssl/shop/privkey.pem"),
+    "site_release": Pattern(
+        "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "is not the name of a release", "write it as in 3f2a9c1d04ab-1f3e2c"
+    ),
+    "site_operator": Pattern(
+        r"[^\x00-\x1f\x7f]{1,100}",
+        "is not one line of at most 100 characters",
+        "write a name, or the URL of a pipeline",
+    ),
+    "site_backends": Pattern("[A-Za-z0-9.:/_-]{1,255}", "is not an address", "write it as in 10.0.0.11:80"),
+    # nginx would resolve their names when it starts, and never again.
+    "site_trusted_proxies": Pattern(
+        "[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?",
+        "is not an IP address or a network",
+        "write it as in 10.0.0.11 or 10.0.0.0/24",
+    ),
+    "site_cache_directory": Pattern(LINE, "is not a directory", "write it as in ~/.cache/pitcrew.django"),
+    "site_status_file": Pattern(LINE, "is not a file", "write it as in status.json"),
+    "site_custom_variables": Pattern(
+        "[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "write it as in site_motto"
+    ),
+    "release_uv_version": Pattern(VERSION, "is not a version", "write it as in 0.13.9"),
+    "gunicorn_version": Pattern(VERSION, "is not a version", "write it as in 27.0.1"),
+    "uwsgi_version": Pattern(VERSION, "is not a version", "write it as in 2.0.31"),
+    "nginx_acme_webroot": _path("/var/www/html"),
+}
+
+_LONG: Final = 10**9
+
+RANGES: Final[Mapping[str, Range]] = {
+    "site_request_timeout": Range(1, 3600, "set the longest that a request may take, in seconds"),
+    "site_boot_timeout": Range(1, 3600, "set the longest that a release may take to start, in seconds"),
+    "site_health_patience": Range(0, 3600, "set for how many seconds wrong answers are forgiven"),
+    "site_health_status": Range(100, 599, "the usual status is 200"),
+    "site_releases_kept": Range(1, 1000, "the live release is always kept"),
+    "site_backups_kept": Range(1, 1000, "for no backups, set site_backup: false"),
+    "site_migrations_lock_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
+    "site_migrations_statement_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
+    "site_lock_expires": Range(
+        1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
+    ),
+}
+
+
+def check_values(values: Mapping[str, Any], options: Mapping[str, Option]) -> Iterator[Complaint]:
+    """Compare each value that is set with its pattern or its range."""
+    for name, value in values.items():
+        option = options[name]
+        if value is None or value == option.default:
+            continue
+        if pattern := PATTERNS.get(name):
+            for one in value if isinstance(value, list) else [value]:
+                if not re.fullmatch(pattern.pattern, one, re.ASCII):
+                    yield Complaint(name, f"{shown(one, option.secret)} {pattern.problem}", pattern.cure)
+        elif (allowed := RANGES.get(name)) and not allowed.low <= value <= allowed.high:
+            limit = f"above {allowed.high}" if value > allowed.high else f"below {allowed.low}"
+            yield Complaint(name, f"{value} is {limit}", allowed.cure)

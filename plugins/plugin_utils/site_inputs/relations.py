@@ -1,0 +1,268 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What values have to be to each other, and what no pattern can express.
+
+Each rule is a function whose parameters are the variables that it compares. It is asked where all of them are usable.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from .complaints import Complaint, listed, shown, written
+from .hostnames import DomainError, hostname, is_address
+from .patterns import PATTERNS, RANGES
+from .plan import PLAN_INPUTS
+
+__all__ = ["SOURCE_VARIABLES", "check_relations", "check_sources"]
+
+Rule = Callable[..., Iterator[Complaint]]
+
+RULES: Final[list[Rule]] = []
+
+SOURCE_VARIABLES: Final = (
+    "site_git_url",
+    "site_git_ref",
+    "site_source_directory",
+    "site_project_directory",
+    "site_requirements",
+)
+"""What decides on the source, which is packed once for all hosts of a play."""
+
+TAKEN_NAMES: Final = ("default", "pitcrew", "root", "www-data")
+OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "DJANGO_SETTINGS_MODULE": "set site_settings_module",
+    "SITE_RELEASE": "it is the name of the release; leave it out",
+    "SITE_OVERRIDES": "set site_settings",
+    "SITE_SETTINGS_MODULE": "set site_settings_module",
+}
+# fmt: off
+GUNICORN_SETTINGS_OF_THE_SLOT: Final = (
+    "bind", "chdir", "control_socket", "daemon", "group", "pidfile", "reload", "umask", "user",
+    "wsgi_app",
+)
+UWSGI_OPTIONS_OF_THE_SLOT: Final = (
+    "chdir", "daemonize", "daemonize2", "emperor", "fallback-config", "file", "fs-brutal-reload",
+    "fs-reload", "home", "http-socket", "master", "master-fifo", "module", "py-auto-reload",
+    "py-autoreload", "pyhome", "python-auto-reload", "python-autoreload", "socket",
+    "touch-chain-reload", "touch-mules-reload", "touch-reload", "touch-spoolers-reload",
+    "touch-workers-reload", "uwsgi-socket", "venv", "virtualenv", "wsgi", "wsgi-file", "zerg",
+    "zerg-pool", "zerg-server", "zergpool",
+)
+# fmt: on
+
+
+def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Ask every rule whose variables are all usable."""
+    for rule in RULES:
+        names = list(inspect.signature(rule).parameters)
+        if all(values.get(name) is not None for name in names):
+            yield from rule(*(values[name] for name in names))
+
+
+def check_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
+    """Compare what decides on the source between the hosts of a play, which get one."""
+    for name in SOURCE_VARIABLES:
+        first, *others = [(host, given.get(name) or "") for host, given in by_host.items()] or [("", "")]
+        other = next((other for other in others if written(other[1]) != written(first[1])), None)
+        if other:
+            yield Complaint(
+                name,
+                f"is {shown(first[1])} on {first[0]} and {shown(other[1])} on {other[0]}, but the hosts of a play get "
+                "one source",
+                "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
+            )
+
+
+def rule(function: Rule) -> Rule:
+    """Make a function one of the rules."""
+    RULES.append(function)
+    return function
+
+
+@rule
+def _name_is_free(site_name: str) -> Iterator[Complaint]:
+    if site_name in TAKEN_NAMES:
+        yield Complaint("site_name", f"{shown(site_name)} is a name that hosts already use", "choose another")
+
+
+@rule
+def _domains(site_domains: list[str]) -> Iterator[Complaint]:
+    usable = []
+    for domain in site_domains:
+        try:
+            usable.append(hostname(domain))
+        except DomainError as error:
+            yield Complaint("site_domains", f"{shown(domain)} {error.problem}", error.cure)
+    if len(usable) == len(site_domains) and all(host.startswith("*") for host in usable):
+        yield Complaint(
+            "site_domains",
+            f"{shown(site_domains)} has no full host name, which health checks need",
+            "add one, such as shop.example.com",
+        )
+
+
+@rule
+def _addresses_have_no_certificate(site_domains: list[str], site_tls_certificate: str) -> Iterator[Complaint]:
+    if not site_tls_certificate:
+        return
+    for domain in site_domains:
+        if is_address(domain):
+            yield Complaint(
+                "site_domains",
+                f"{shown(domain)} cannot be served over TLS: browsers do not send an address as the server name (SNI)",
+                "leave it out, or leave out site_tls_certificate and site_tls_key",
+            )
+
+
+@rule
+def _one_source(site_git_url: str, site_source_directory: str) -> Iterator[Complaint]:
+    if bool(site_git_url) == bool(site_source_directory):
+        found = "both are set" if site_git_url else "neither is set"
+        values = f"({shown(site_git_url)} and {shown(site_source_directory)}) " if site_git_url else ""
+        yield Complaint("site_git_url, site_source_directory", f"{found} {values}".strip(), "set exactly one of them")
+
+
+@rule
+def _whole_certificate(site_tls_certificate: str, site_tls_key: str) -> Iterator[Complaint]:
+    if bool(site_tls_certificate) != bool(site_tls_key):
+        has, lacks = "site_tls_certificate", "site_tls_key"
+        if site_tls_key:
+            has, lacks = lacks, has
+        yield Complaint(lacks, f"is not set, but {has} is", "set both, or neither for a site without TLS on this host")
+
+
+@rule
+def _health_checks(site_health_checks: list[dict[str, Any]]) -> Iterator[Complaint]:
+    path, status = PATTERNS["site_health_path"], RANGES["site_health_status"]
+    for number, check in enumerate(site_health_checks):
+        name = f"site_health_checks[{number}]"
+        if not re.fullmatch(path.pattern, check["path"], re.ASCII):
+            yield Complaint(f"{name}.path", f"{shown(check['path'])} {path.problem}", path.cure)
+        if not status.low <= check["status"] <= status.high:
+            yield Complaint(f"{name}.status", f"{check['status']} is not an HTTP status", status.cure)
+
+
+@rule
+def _environment(site_environment: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _environment_variables("site_environment", site_environment, secret=False)
+
+
+@rule
+def _secrets(site_secrets: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _environment_variables("site_secrets", site_secrets, secret=True)
+
+
+def _environment_variables(source: str, variables: Mapping[Any, Any], secret: bool) -> Iterator[Complaint]:
+    for name, value in variables.items():
+        if cure := OWN_ENVIRONMENT.get(name):
+            yield Complaint(source, f"{name} is set by the collection", cure)
+        elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+            yield Complaint(
+                source,
+                f"{shown(name)} is not the name of an environment variable",
+                "use letters, digits and _, and begin with a letter",
+            )
+        elif value is None or isinstance(value, (list, dict)):
+            yield Complaint(
+                source,
+                f"{name}: {shown(value, secret)} is not text",
+                "write it in quotes, or a structure as {{ value | to_json }}",
+            )
+        elif re.search(r"[\x00-\x08\x0b-\x1f\x7f]", str(value)):
+            yield Complaint(
+                source, f"{name}: {shown(value, secret)} has control characters, which systemd drops", "remove them"
+            )
+
+
+@rule
+def _settings_overridden(site_settings: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _overrides("site_settings", site_settings)
+
+
+@rule
+def _secret_settings_overridden(site_secret_settings: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _overrides("site_secret_settings", site_secret_settings)
+
+
+def _overrides(source: str, settings: Mapping[Any, Any]) -> Iterator[Complaint]:
+    for name, value in settings.items():
+        if not re.fullmatch(r"[A-Z_][A-Z0-9_]*\+?", str(name)):
+            yield Complaint(
+                source, f"{shown(name)} is not the name of a setting", "write it in upper-case letters, as in DEBUG"
+            )
+        elif str(name).endswith("+") and not isinstance(value, list):
+            yield Complaint(source, f"{name} extends a list, but its value is not a list", "write it as in [value]")
+
+
+@rule
+def _overrides_are_seen(
+    site_settings: dict[str, Any], site_secret_settings: dict[str, Any], site_secrets: dict[str, Any]
+) -> Iterator[Complaint]:
+    if (site_settings or site_secret_settings) and "PYTHONPATH" in site_secrets:
+        yield Complaint(
+            "site_secrets",
+            "PYTHONPATH would hide site_settings and site_secret_settings from the process",
+            "set it in site_environment",
+        )
+
+
+@rule
+def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
+    if site_plan_inputs.get("interface", "wsgi") == "asgi":
+        yield Complaint(
+            "site_plan_inputs", 'interface: "asgi" is not supported, the roles run WSGI only', "leave it out"
+        )
+    # More than the plan depends on these variables, such as which server is installed.
+    variables = {name: variable for variable, name in PLAN_INPUTS.items()}
+    alone = [name for name in site_plan_inputs if name in variables]
+    if alone:
+        verb = "is" if len(alone) == 1 else "are"
+        yield Complaint(
+            "site_plan_inputs",
+            f"{listed(alone)} {verb} not for the plan alone",
+            f"set {listed([variables[name] for name in alone])} instead",
+        )
+
+
+@rule
+def _gunicorn_settings(gunicorn_settings: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _settings("gunicorn_settings", gunicorn_settings, "[a-z][a-z0-9_]*", "setting", "max_requests")
+    if own := [name for name in gunicorn_settings if name in GUNICORN_SETTINGS_OF_THE_SLOT]:
+        yield Complaint("gunicorn_settings", _of_the_slot(own), _leave_out(own))
+
+
+@rule
+def _uwsgi_settings(uwsgi_settings: dict[str, Any]) -> Iterator[Complaint]:
+    yield from _settings("uwsgi_settings", uwsgi_settings, "[a-z][a-z0-9-]*", "option", "max-requests")
+    if own := [name for name in uwsgi_settings if name in UWSGI_OPTIONS_OF_THE_SLOT]:
+        yield Complaint("uwsgi_settings", _of_the_slot(own), f"{_leave_out(own)}; docs/servers.md says why")
+    for name, value in uwsgi_settings.items():
+        for one in value if isinstance(value, list) else [value]:
+            if re.search(r"[\x00-\x1f\x7f]", str(one)):
+                yield Complaint(
+                    "uwsgi_settings",
+                    f"{name}: {shown(one)} has a line break or another control character",
+                    "remove it: what follows would be an option of its own",
+                )
+
+
+def _settings(variable: str, settings: Mapping[Any, Any], pattern: str, kind: str, example: str) -> Iterator[Complaint]:
+    for name in settings:
+        if not re.fullmatch(pattern, str(name)):
+            yield Complaint(
+                variable,
+                f"{shown(name)} is not the name of a{'n' if kind == 'option' else ''} {kind}",
+                f"write it as in {example}",
+            )
+
+
+def _of_the_slot(names: list[str]) -> str:
+    return f"{listed(names)} {'belongs' if len(names) == 1 else 'belong'} to the slot, which the collection configures"
+
+
+def _leave_out(names: list[str]) -> str:
+    return "leave it out" if len(names) == 1 else "leave them out"

@@ -1,0 +1,142 @@
+"""What a person sees of a playbook on a screen of 80 columns, and which part of it is a message to be read."""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploys import Play
+
+__all__ = ["MESSAGES", "masked", "message", "objection", "play_on_a_screen", "too_wide"]
+
+MESSAGES = Path(__file__).parent / "messages"
+COLUMNS = 80
+
+# Where a part of the screen begins.
+PART = re.compile(r"^(PLAY|TASK|RUNNING HANDLER) \[(?P<name>.*)\] \**$|^(PLAY RECAP|NO MORE HOSTS LEFT) \**$")
+FAILED = re.compile(r"^(\[ERROR\]: |fatal: |failed: )")
+# It ends with an empty line, or with what begins a line of Ansible's own.
+WARNING = re.compile(
+    r"^\[(DEPRECATION )?WARNING\]: .*\n?(?:(?!\[|ok: |changed: |skipping: |included: ).+\n?)*", re.MULTILINE
+)
+# What differs from run to run, or from machine to machine.
+MASKS = (
+    (r"\b[0-9a-f]{12}-[0-9a-f]{6}(-\d+)?\b", "RELEASE"),
+    (r"/venvs/[0-9a-f]{12}\b", "/venvs/PACKAGES"),
+    (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?( ?[+-]\d{4}|Z)?", "TIME"),
+    (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b", "TIME"),
+    (r"(\[|\bpid:? ?)\d+\b", r"\1PID"),
+    (r"\bline \d+\b", "line N"),
+    (r"\b0x[0-9a-f]+\b", "0xADDRESS"),
+    (r"\bpython3\.\d+\b", "python3.N"),
+)
+
+
+def play_on_a_screen(
+    playbook: str | Path, *options: str, variables: Mapping[str, Any] | None = None, **environment: str
+) -> Play:
+    """Run a playbook as a user does who looks at a terminal of 80 columns."""
+    start = time.monotonic()
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    extra = ["--extra-vars", json.dumps(dict(variables))] if variables else []
+    with subprocess.Popen(
+        ["timeout", "600", "ansible-playbook", str(playbook), *extra, *options],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "dumb", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **environment},
+    ) as process:
+        os.close(terminal)
+        shown = bytearray()
+        try:
+            while part := os.read(screen, 65536):
+                shown += part
+        except OSError:  # The end of a terminal.
+            pass
+        os.close(screen)
+    return Play(process.returncode, shown.decode(errors="replace").replace("\r\n", "\n"), time.monotonic() - start)
+
+
+def parts(output: str) -> list[tuple[str, str]]:
+    """Divide what was shown into the parts of plays and tasks: a heading without its stars, and the text below it."""
+    found: list[tuple[str, list[str]]] = [("", [])]
+    for line in output.splitlines():
+        if PART.match(line):
+            found.append((line.rstrip(" *"), []))
+        else:
+            found[-1][1].append(line.rstrip())
+    return [(heading, "\n".join(lines).strip("\n")) for heading, lines in found]
+
+
+def message(output: str) -> str:
+    """Return what a person has to read: all warnings, and everything in the parts that tell of a failure."""
+    read: list[str] = []
+    for heading, text in parts(output):
+        if heading.startswith(("PLAY RECAP", "NO MORE HOSTS")):
+            continue
+        if any(FAILED.match(line) for line in text.splitlines()):
+            read.append(f"{heading}\n{text}")
+        else:
+            read += warnings(text)
+    return "\n\n".join(read) + "\n"
+
+
+def warnings(text: str) -> list[str]:
+    """Return the warnings among what a part shows, as Ansible folds them."""
+    return [found.group().rstrip() for found in WARNING.finditer(text)]
+
+
+def masked(text: str, places: Mapping[str, str]) -> str:
+    """Replace what differs from run to run; `places` are paths of this machine and the words that stand for them."""
+    for path in sorted(places, key=len, reverse=True):
+        text = text.replace(path, places[path])
+    # In which file of the collection a task stands, with an excerpt: that changes with each edit.
+    text = re.sub(r"^Origin: .*\n\n(.*\n)*?\n", "", text, flags=re.MULTILINE)
+    for pattern, word in MASKS:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def objection(name: str, text: str) -> str:
+    """Compare a message with the one that is kept; return the difference, or an empty text. MESSAGES=write keeps it."""
+    file = MESSAGES / f"{name}.txt"
+    if os.environ.get("MESSAGES") == "write":
+        file.write_text(text, encoding="utf-8")
+    kept = file.read_text(encoding="utf-8") if file.exists() else ""
+    if kept == text:
+        return ""
+    difference = difflib.unified_diff(kept.splitlines(), text.splitlines(), str(file), "now", lineterm="")
+    return "\n".join([*difference, "", f"If the new message reads well: make messages KIND={name}"])
+
+
+def too_wide(text: str) -> list[str]:
+    """Return the lines of a message that do not fit the screen, though they could be folded.
+
+    Not meant are what follows a blank line, which is the output of a program, and a result as Ansible prints it.
+    """
+    prose = [paragraph for paragraph in text.split("\n\n") if paragraph.startswith(("TASK [", "[WARNING]"))]
+    lines = [line for paragraph in prose for line in paragraph.splitlines() if not line.startswith("fatal: ")]
+    return [line for line in lines if len(line) > COLUMNS and " " in line[:COLUMNS]]
+
+
+def twice(text: str) -> list[str]:
+    """Return the lines that a message has twice, in whatever quotes, and what only repeats it in Ansible's words.
+
+    The result of the task is not meant, which has the message's first sentence.
+    """
+    lines = [line for line in text.replace("\\n", "\n").splitlines() if not line.startswith("fatal: ")]
+    sentences = [line for line in map(str.strip, lines) if len(line) > 40 and line.count(" ") > 5]
+    repeated = [sentence for sentence in sentences if sum(sentence in line for line in lines) > 1]
+    return repeated + [line for line in lines if line.startswith("[ERROR]: ")]

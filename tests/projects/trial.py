@@ -1,0 +1,146 @@
+"""Deploy kinds to the hosts of a lab, one after the other on each host, and note what became of each."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import testinfra
+import yaml
+from deploys import Play
+from kind import Case
+from kinds import KINDS
+from screen import masked, message, play_on_a_screen
+from startproject import write_project
+from testinfra.host import Host
+
+__all__ = ["Outcome", "Trials"]
+
+# What a refused deploy leaves as it was: what runs, what starts at boot, what nginx serves, which releases are kept.
+SERVES = {
+    "sites": "ls -d /srv/*/live /srv/*/releases/* /srv/*/slots/*; readlink /srv/*/live",
+    "units": "cd /etc/systemd/system && find . -name '*@*' -o -name '*-boot*' | sort | xargs --no-run-if-empty ls -d",
+    "nginx": "systemctl is-active nginx; find /etc/nginx -type f | sort | xargs --no-run-if-empty sha256sum",
+    "failed": "systemctl list-units --failed --no-legend --plain",
+}
+# One that is refused before anything is changed leaves all of this, too.
+TOUCHES = {
+    "accounts": "cat /etc/passwd /etc/group",
+    "directories": "ls -d /srv/* /opt/* /var/lib/* /etc/nginx /etc/systemd/system/*",
+    "locks": "ls -d /run/pitcrew*",
+    "packages": "dpkg --get-selections",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case."""
+
+    play: Play
+    # The message for a person, without what differs from run to run.
+    message: str
+    # What the deploy changed of what a refusal leaves as it was.
+    serves: dict[str, tuple[str, str]]
+    touched: dict[str, tuple[str, str]]
+    # What is wrong with the answers to visitors, with the journal, and with ports.
+    complaints: list[str]
+
+
+class Trials:
+    """The deploys of some cases, begun at once."""
+
+    def __init__(self, inventory: Path, directory: Path, cases: Iterable[Case]) -> None:
+        self.inventory = inventory
+        self.directory = directory
+        self.outcomes: dict[str, Future[Outcome]] = {}
+        self.seconds: dict[str, float] = {}
+        self.pools: dict[str, ThreadPoolExecutor] = {}
+        for case in with_needs(cases):
+            name = case.kind.host
+            pool = self.pools.setdefault(name, ThreadPoolExecutor(1, thread_name_prefix=name))
+            self.outcomes[case.name] = pool.submit(self.attempt, case)
+
+    def stop(self) -> None:
+        """Forget the deploys that have not begun."""
+        for pool in self.pools.values():
+            pool.shutdown(cancel_futures=True)
+
+    def attempt(self, case: Case) -> Outcome:
+        """Deploy a case, and look at what came of it."""
+        host = testinfra.get_host(f"ansible://{case.kind.host}?ansible_inventory={self.inventory}")
+        start = time.monotonic()
+        inventory, source = self.write(case)
+        if case.kind.before:
+            host.check_output(case.kind.before)
+        try:
+            before = look(host)
+            began = time.time()
+            play = play_on_a_screen(
+                f"pitcrew.django.{case.kind.playbook}", f"--inventory={self.inventory}", f"--inventory={inventory}"
+            )
+            after = look(host)
+            complaints = list(self.complaints(case, host, began))
+        finally:
+            if case.kind.after:
+                host.check_output(case.kind.after)
+        self.seconds[case.name] = time.monotonic() - start
+        changed = {what: (before[what], after[what]) for what in before if before[what] != after[what]}
+        places = {str(source): "/home/you/mysite", str(Path(__file__).parents[2]): "/home/you/pitcrew.django"}
+        return Outcome(
+            play=play,
+            message=masked(message(play.output), places),
+            serves={what: changed[what] for what in changed if what in SERVES},
+            touched=changed,
+            complaints=complaints,
+        )
+
+    def write(self, case: Case) -> tuple[Path, Path]:
+        """Write the project and the inventory as the user has them; return their places."""
+        home = self.directory / case.name
+        source = home / "mysite"
+        write_project(case.kind, source)
+        variables = {"site_source_directory": str(source), **case.variables}
+        group = {"django": {"hosts": {case.kind.host: None}, "vars": variables}}
+        (home / "hosts.yml").write_text(yaml.safe_dump(group, allow_unicode=True), encoding="utf-8")
+        return home / "hosts.yml", source
+
+    def complaints(self, case: Case, host: Host, began: float) -> Iterator[str]:
+        """Visit the site, then read its journal and look at the host's ports; yield what is not as expected."""
+        address = host.ansible.get_variables()["lab_address"]
+        domain = case.variables["site_domains"][0]
+        for visit in case.kind.expect.visits:
+            if complaint := visit.objection(address, domain):
+                yield complaint
+        unit = shlex.quote(f"{case.kind.site_name}@*")
+        for words in getattr(case.kind.expect, "journal", ()):
+            journal = host.check_output(
+                f"journalctl --sync; journalctl --unit={unit} --since=@{int(began)} --output=cat --quiet"
+            )
+            if words not in journal:
+                yield f"{words!r} is missing in the journal:\n{journal[-3000:]}"
+        for port in getattr(case.kind.expect, "closed", ()):
+            if host.run(f"ss --listening --tcp --numeric | grep -q ':{port} '").rc == 0:
+                yield f"something listens on port {port}"
+
+
+def with_needs(cases: Iterable[Case]) -> list[Case]:
+    """Put before each case the one that its site has to have been deployed as; each once."""
+    found: dict[str, Case] = {}
+    for case in cases:
+        if case.kind.upon:
+            need = Case(KINDS[case.kind.upon], KINDS[case.kind.upon].servers[0])
+            found.setdefault(need.name, need)
+        found.setdefault(case.name, case)
+    return list(found.values())
+
+
+def look(host: Host) -> dict[str, str]:
+    """What is on the host that a refusal leaves as it was."""
+    commands = {**SERVES, **TOUCHES}
+    script = "\n".join(f"echo '== {name}'; ({command}) 2>/dev/null" for name, command in commands.items())
+    found = host.run(script).stdout.split("== ")[1:]
+    return dict(part.split("\n", 1) for part in found)

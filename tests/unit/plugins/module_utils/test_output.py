@@ -1,0 +1,113 @@
+"""What is shown of a command that failed: how it ended, and never a traceback that ends before its exception."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
+
+DIRECT = "The above exception was the direct cause of the following exception:"
+DURING = "During handling of the above exception, another exception occurred:"
+
+
+def traceback(frames: int, error: str = "ImportError: no wheels") -> list[str]:
+    """Give a traceback as Python writes it."""
+    lines = ["Traceback (most recent call last):"]
+    for number in range(frames):
+        lines += [f'  File "/srv/shop/app/{number}.py", line {number}, in call', f"    call_{number}()"]
+    return [*lines, error]
+
+
+def log(count: int, text: str = "INFO request") -> list[str]:
+    """Give lines of a log."""
+    return [f"{text} {number}" for number in range(count)]
+
+
+def shown(*lines: str, limit: int = 20) -> list[str]:
+    """Give the excerpt of these lines."""
+    return excerpt("\n".join(lines) + "\n\n", limit).splitlines()
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_a_short_journal_is_shown_as_it_is(count: int) -> None:
+    lines = [*log(count)[:-1], "    ^^^^"][:count]
+    assert shown(*lines) == lines
+
+
+def test_a_journal_without_a_traceback() -> None:
+    """Its last lines, and how many came before."""
+    assert shown(*log(25)) == ["[5 lines left out]", *log(25)[5:]]
+
+
+def test_what_says_nothing_is_left_out_first() -> None:
+    """Marks below the code, and the frames of Python's own import."""
+    frame = ['  File "/srv/shop/a.py", line 1, in a', "    a.b(c)", "    ~~~^^^"]
+    frozen = ['  File "<frozen importlib._bootstrap>", line 1027, in _find_and_load']
+    lines = ["Traceback (most recent call last):", *(frame + frozen) * 5, "KeyError: 1"]
+    assert shown(*lines) == ["Traceback (most recent call last):", *frame[:2] * 5, "KeyError: 1"]
+
+
+@pytest.mark.parametrize("after", range(0, 40))
+@pytest.mark.parametrize("frames", [1, 6, 9, 10, 30])
+def test_the_last_traceback_is_shown_down_to_its_exception(frames: int, after: int) -> None:
+    """Whatever is written after it; whole, with its first line, if there is room for it; and the very last lines."""
+    last = traceback(frames)
+    lines = [*log(30, "DEBUG"), *traceback(8, "KeyError: first"), *last, *log(after)]
+    found = shown(*lines)
+    assert found[-1] == lines[-1]
+    assert len([line for line in found if "left out" not in line]) <= 20
+    assert last[0] in found
+    assert last[-1] in found
+    if len(last) <= 15:
+        place = found.index(last[-1])
+        assert found[place + 1 - len(last) : place + 1] == last
+
+
+@pytest.mark.parametrize("frames", range(1, 9))
+def test_an_earlier_traceback_is_not_shown_in_part(frames: int) -> None:
+    """It would be one without a beginning."""
+    lines = [*traceback(8, "KeyError: first"), *log(2), *traceback(frames)]
+    found = shown(*lines)
+    assert found[-2 * frames - 2 :] == traceback(frames)
+    assert [line for line in found if "KeyError" in line or line.startswith("  ")] == traceback(frames)[1:-1]
+
+
+@pytest.mark.parametrize("link", [DIRECT, DURING])
+@pytest.mark.parametrize("blank", [[""], []], ids=["as Python writes it", "as journald keeps it"])
+def test_causes_belong_to_the_traceback(link: str, blank: list[str]) -> None:
+    """The first exception is the one that matters, where there is room for both."""
+    chain = [*traceback(2, "KeyError: first"), *blank, link, *blank, *traceback(2)]
+    assert shown(*log(30), *chain, *log(9))[1 : 1 + len(chain)] == chain
+    assert shown(*log(30), *chain)[-len(chain) :] == chain
+
+
+def test_a_traceback_that_is_too_long() -> None:
+    """Its first line, and its end, where the project's own frames are."""
+    lines = [*log(3), *traceback(40)]
+    assert shown(*lines) == ["[3 lines left out]", lines[3], "[62 lines left out]", *lines[-19:]]
+
+
+def test_a_message_of_several_lines() -> None:
+    """The exception's own lines are its last."""
+    lines = [*traceback(2, "OperationalError: connection failed"), "\tIs the server running?", *log(30)]
+    assert shown(*lines)[:7] == lines[:7]
+
+
+def test_a_traceback_behind_a_prefix() -> None:
+    """Such as that of a logger's formatter."""
+    lines = ["ERROR Traceback (most recent call last):", *traceback(3)[1:], *log(30)]
+    assert shown(*lines)[:8] == lines[:8]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (0, "exited with status 0"),
+        (3, "exited with status 3"),
+        (-9, "was killed by SIGKILL, perhaps because the host ran out of memory"),
+        (-11, "was killed by SIGSEGV"),
+        (-250, "was killed by signal 250"),
+    ],
+)
+def test_how_a_process_ended(status: int, text: str) -> None:
+    """By itself, or by a signal."""
+    assert ending(status) == text

@@ -1,0 +1,142 @@
+"""What is said of a project that is as startproject made it, by a real Django: everything, and after that nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import NEW_KEY
+
+RUNNER = "from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import main; main()"
+
+
+class Site:
+    """A new project in a release, and the inventory that it is deployed with."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.release, self.state = tmp_path / "releases/r1", tmp_path / "state"
+        self.project = self.release / "app"
+        self.project.mkdir(parents=True)
+        self.state.mkdir()
+        django = [sys.executable, "-m", "django", "startproject", "mysite", str(self.project)]
+        subprocess.run(django, check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        overrides = self.release / "overrides"
+        overrides.mkdir()
+        shutil.copy(site_overrides.__file__, overrides / "site_overrides.py")
+
+    def build(self, inventory: dict[str, Any]) -> dict[str, Any]:
+        """Run the release's Django as a deploy does, and give its answer."""
+        settings = {**inventory.get("site_settings", {}), **inventory.get("site_secret_settings", {})}
+        job = {
+            "do": "build",
+            "release": str(self.release),
+            "state": str(self.state),
+            "domains": ["shop.example.com", "www.shop.example.com"],
+            "shared": inventory.get("site_shared_paths", []),
+            "collectstatic": True,
+            "migrate": True,
+            "leads": True,
+            "allow_destructive": False,
+            "lock_timeout": 10,
+            "statement_timeout": 10,
+            "backup": False,
+            "backups_kept": 5,
+            "allow_insecure": False,
+            "health_path": inventory.get("site_health_path", "/"),
+        }
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "site_overrides",
+            "SITE_SETTINGS_MODULE": "mysite.settings",
+            "SITE_OVERRIDES": json.dumps(settings),
+            "PYTHONPATH": os.pathsep.join([str(self.release / "overrides"), os.environ.get("PYTHONPATH", "")]),
+        }
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            subprocess.run(
+                [sys.executable, "-c", RUNNER],
+                input=json.dumps({**job, "answer": file.fileno()}),
+                text=True,
+                pass_fds=[file.fileno()],
+                cwd=self.project,
+                env=environment,
+                check=True,
+                capture_output=True,
+            )
+            file.seek(0)
+            answer: dict[str, Any] = json.loads(file.readlines()[-1])
+        return answer
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Give a new project."""
+    return Site(tmp_path)
+
+
+def test_a_new_project_is_told_everything_and_then_passes(site: Site) -> None:
+    """What is to be set is in one piece; with it, and a key, the next attempt gets through to its migrations."""
+    refused = site.build({})
+    assert [complaint.split()[0] for complaint in refused["complaints"]] == [
+        "ALLOWED_HOSTS",
+        "DEBUG",
+        "SECRET_KEY",
+        "DATABASES['default']",
+        "STATIC_ROOT",
+        "site_health_path:",
+    ]
+    assert refused["stage"] == "refused"
+    assert refused["inventory"] == {
+        "site_settings": {
+            "ALLOWED_HOSTS": ["shop.example.com", "www.shop.example.com"],
+            "DEBUG": False,
+            "STATIC_ROOT": "staticfiles",
+        },
+        "site_secret_settings": {"SECRET_KEY": f"<the output of {NEW_KEY}>"},
+        "site_shared_paths": ["db.sqlite3"],
+        "site_health_path": "/admin/login/",
+    }
+    made = subprocess.run(["sh", "-c", NEW_KEY], check=True, capture_output=True, text=True).stdout.strip()
+    passed = site.build({**refused["inventory"], "site_secret_settings": {"SECRET_KEY": made}})
+    assert (passed["error"], passed["complaints"], passed["stage"]) == (None, [], "done")
+    assert "auth.0001_initial" in passed["migrations"]
+    assert (site.project / "staticfiles/admin/css/base.css").exists()
+    assert (site.state / "db.sqlite3").stat().st_size > 0
+
+
+def test_errors_of_real_checks_come_along(site: Site) -> None:
+    """All of them, beside the complaints about the settings."""
+    with (site.project / "mysite/settings.py").open("a") as file:
+        file.write("MIDDLEWARE = []\nALLOWED_HOSTS = ['*']\nSTATIC_ROOT = BASE_DIR / 'static'\n")
+    complaints = site.build({"site_settings": {"DEBUG": False}})["complaints"]
+    errors = [complaint for complaint in complaints if complaint.startswith("manage.py check --deploy: ")]
+    assert [number for number in ("E408", "E409", "E410") if any(number in error for error in errors)] == [
+        "E408",
+        "E409",
+        "E410",
+    ]
+    assert complaints[0].startswith("SECRET_KEY in mysite.settings begins with django-insecure-")
+
+
+def test_settings_that_read_the_environment(site: Site) -> None:
+    """The variable is named, as another way."""
+    settings = site.project / "mysite/settings.py"
+    lines = {
+        "ALLOWED_HOSTS = []": "import os\nALLOWED_HOSTS = os.environ.get('MY_HOSTS', '').split()",
+        "DEBUG = True": "import os\nDEBUG = os.getenv('MY_DEBUG', 'on') == 'on'",
+    }
+    text = settings.read_text()
+    for old, new in lines.items():
+        assert old in text
+        text = text.replace(old, new)
+    settings.write_text(text)
+    hosts, debug, *_others = site.build({})["complaints"]
+    assert hosts.endswith(", or the environment variable MY_HOSTS, which it is read from")
+    assert debug.endswith(", or the environment variable MY_DEBUG, which it is read from")

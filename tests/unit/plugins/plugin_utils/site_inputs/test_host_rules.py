@@ -1,0 +1,162 @@
+"""A site's variables against a host: its accounts, its files, its limits, and the plan for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.plan import plan_site
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
+    PlayVariables,
+    validate_on_host,
+)
+from test_site_variables import ROLES, SITE, TLS
+
+HOST = {"home": None, "absent": []}
+CAPACITY = {"cpus": 2, "memory_mb": 4096, "somaxconn": 4096}
+
+
+def checked(
+    host: dict[str, Any] | None = None,
+    capacity: dict[str, Any] | None = None,
+    server: str = "gunicorn",
+    hosts: int = 1,
+    **said: Any,
+) -> list[str]:
+    facts = {"pitcrew_site": {**HOST, **(host or {})}, "pitcrew_capacity": {**CAPACITY, **(capacity or {})}}
+    found, plan = validate_on_host(ROLES, PlayVariables({**SITE, **said}), facts, server, "/var/lib/shop", hosts)
+    assert plan is not None or found
+    return [str(complaint) for complaint in found]
+
+
+def test_a_host_that_will_do() -> None:
+    assert checked() == []
+    assert checked(host={"home": "/var/lib/shop"}, server="uwsgi", **TLS) == []
+
+
+def test_an_account_of_somebody_else() -> None:
+    assert checked(host={"home": "/home/shop"}) == [
+        'site_name: "shop" is an account of this host that is not the site\'s, its home is /home/shop; '
+        "choose another name"
+    ]
+
+
+def test_a_host_that_only_balances_has_no_account() -> None:
+    assert checked(host={"home": "/home/shop"}, site_backends=["10.0.0.11:80"]) == []
+
+
+def test_a_certificate_that_is_not_there() -> None:
+    (sentence,) = checked(host={"absent": ["/etc/ssl/shop.key"]}, **TLS)
+    assert sentence == (
+        'site_tls_key: "/etc/ssl/shop.key" is not on the host; get the certificate first, or deploy without it'
+    )
+
+
+@pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
+def test_a_listen_queue_that_the_kernel_does_not_allow(server: str, refused: bool) -> None:
+    sentences = checked(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": 256})
+    assert sentences == refused * [
+        "uwsgi_settings: listen: 256 is above 128, the host's net.core.somaxconn, and uWSGI would not start; "
+        "raise that with sysctl, or leave listen to the plan"
+    ]
+    assert checked(capacity={"somaxconn": 128}, server=server, uwsgi_settings={"listen": None}) == []
+
+
+def test_a_listen_queue_that_is_no_number() -> None:
+    (sentence,) = checked(server="uwsgi", uwsgi_settings={"listen": "many"})
+    assert sentence == 'uwsgi_settings: listen: "many" is not a whole number; leave it out'
+
+
+@pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
+def test_the_distribution_s_uwsgi_has_the_distribution_s_python(server: str, refused: bool) -> None:
+    said = {"uwsgi_package": "distribution", "site_python": "/usr/local/bin/python3"}
+    assert checked(server=server, **said) == refused * [
+        'uwsgi_package: "distribution" runs the distribution\'s Python, but site_python is "/usr/local/bin/python3"; '
+        "leave out site_python, or set uwsgi_package: pyuwsgi"
+    ]
+
+
+def test_what_the_plan_refuses_has_the_name_that_the_user_knows() -> None:
+    (sentence,) = checked(capacity={"memory_mb": 1024}, site_workers="40")
+    assert sentence.startswith("site_workers: (1024 MB - 128 MB reserve) = 896 MB cannot hold 65 MB master")
+    (sentence,) = checked(hosts=9, site_database_connections=4)
+    assert sentence.startswith("site_database_connections: 4 connections / 9 hosts")
+    (sentence,) = checked(capacity={"memory_mb": 128})
+    assert sentence.startswith("site_plan_inputs: memory_mb: (128 MB - ")
+    (sentence,) = checked(server="uwsgi", site_plan_inputs={"free_threaded": True})
+    assert sentence.startswith("site_plan_inputs: free_threaded: uWSGI needs the interpreter lock")
+
+
+def test_everything_is_said_at_once() -> None:
+    sentences = checked(
+        host={"absent": ["/etc/ssl/shop.key"], "home": "/home/shop"},
+        capacity={"memory_mb": 1024},
+        site_workers=40,
+        **TLS,
+    )
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["site_name", "site_workers", "site_tls_key"]
+
+
+def test_the_plan_is_that_of_the_server_that_will_run() -> None:
+    """A release that is kept may run under another one than the inventory's; the inventory's own inputs come last."""
+    facts = {"pitcrew_capacity": CAPACITY}
+    plan = plan_site({**SITE, "site_threads": 3}, facts, "uwsgi", 2)
+    assert not isinstance(plan, Complaint)
+    assert (plan.server, plan.threads, plan.inputs["db_hosts"]) == ("uwsgi", 3, 2)
+    plan = plan_site({**SITE, "site_plan_inputs": {"db_hosts": 5}}, facts, "gunicorn", 2)
+    assert not isinstance(plan, Complaint)
+    assert plan.inputs["db_hosts"] == 5
+
+
+APACHE = {"program": "apache2", "pid": 123, "unit": "apache2.service"}
+
+
+@pytest.mark.parametrize(
+    ("holder", "sentence"),
+    [
+        (
+            APACHE,
+            "port 80: apache2 (pid 123) listens on it, and nginx needs it; "
+            "stop and disable it: sudo systemctl disable --now apache2",
+        ),
+        (
+            {"program": "python3", "pid": 4711, "unit": None},
+            "port 80: python3 (pid 4711) listens on it, and nginx needs it; stop it: sudo kill 4711",
+        ),
+        (
+            {"program": "docker-proxy", "pid": 9, "unit": "docker.service"},
+            "port 80: docker-proxy (pid 9) listens on it, and nginx needs it; "
+            "stop the container that publishes it: sudo docker ps --filter publish=80",
+        ),
+        (
+            {"program": "systemd", "pid": 1, "unit": None},
+            "port 80: systemd (pid 1) listens on it, and nginx needs it; "
+            "stop and disable the socket unit that it belongs to: sudo systemctl list-sockets",
+        ),
+        (
+            {"program": None, "pid": None, "unit": None},
+            "port 80: another program listens on it, and nginx needs it; "
+            "find it and stop it: sudo ss -ltnp 'sport = :80'",
+        ),
+    ],
+)
+def test_a_port_that_another_program_has(holder: dict[str, Any], sentence: str) -> None:
+    """It is named, with the command that frees the port."""
+    assert checked(host={"nginx": {"other_listeners": [{"port": 80, **holder}]}}) == [sentence]
+
+
+def test_the_port_of_tls() -> None:
+    """It is needed by a site with a certificate only."""
+    nginx = {"other_listeners": [{"port": 80, **APACHE}, {"port": 443, **APACHE}]}
+    assert [sentence.split(":")[0] for sentence in checked(host={"nginx": nginx}, **TLS)] == ["port 80", "port 443"]
+    assert [sentence.split(":")[0] for sentence in checked(host={"nginx": nginx})] == ["port 80"]
+
+
+def test_a_name_that_another_file_has() -> None:
+    """Its requests would not reach the site."""
+    nginx = {"names_before": {"shop.test": "/etc/nginx/conf.d/app.conf:3", "x": "/y:1"}}
+    assert checked(host={"nginx": nginx}, site_domains=["www.shop.test", "Shop.test"]) == [
+        'site_domains: "Shop.test" is served by /etc/nginx/conf.d/app.conf:3, which nginx reads before the site\'s own '
+        "file; remove it there, or from site_domains"
+    ]

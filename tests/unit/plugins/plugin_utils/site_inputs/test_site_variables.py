@@ -1,0 +1,322 @@
+"""What the validation makes of whole sites: patterns, ranges, relations, order, and what one call says at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import RULES, check_sources
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
+    PlayVariables,
+    old_ansible,
+    validate,
+)
+
+ROOT = Path(__file__).resolve().parents[5]
+ROLES = read_roles(ROOT / "roles")
+SITE: dict[str, Any] = {
+    **{name: option.default for name, option in ROLES.options.items() if not option.required},
+    "site_name": "shop",
+    "site_domains": ["shop.example.com"],
+    "site_settings_module": "shop.settings",
+    "site_git_url": "https://git.example.com/shop.git",
+}
+TLS = {"site_tls_certificate": "/etc/ssl/shop.pem", "site_tls_key": "/etc/ssl/shop.key"}
+
+# What uWSGI 2.0.30 knows for starting uWSGI, for new code in a running process, and for what the slot has.
+OPTIONS_OF_THE_SLOT = [
+    *("emperor", "fallback-config", "zerg", "zerg-pool", "zerg-server", "zergpool"),
+    *("fs-brutal-reload", "fs-reload", "master-fifo", "touch-chain-reload", "touch-mules-reload", "touch-reload"),
+    *("touch-spoolers-reload", "touch-workers-reload"),
+    *("py-auto-reload", "py-autoreload", "python-auto-reload", "python-autoreload"),
+    *("file", "module", "wsgi", "wsgi-file", "http-socket", "socket", "uwsgi-socket"),
+    *("chdir", "daemonize", "daemonize2", "home", "master", "pyhome", "venv", "virtualenv"),
+]
+
+
+def complaints(**said: Any) -> list[str]:
+    found, _warning = validate(ROLES, PlayVariables({**SITE, **said}))
+    return [str(complaint) for complaint in found]
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"site_name": "Shop"},
+        'site_name: "Shop" cannot name a user and a unit; begin with a lower-case letter and use at most 24 lower-case '
+        "letters, digits, - and _",
+    ),
+    ({"site_name": "root"}, 'site_name: "root" is a name that hosts already use; choose another'),
+    (
+        {"site_settings_module": None},
+        "site_settings_module: is not set, and has no default; set it, as in site_settings_module: shop.settings",
+    ),
+    (
+        {"site_wsgi_application": "shop.wsgi:app()"},
+        'site_wsgi_application: "shop.wsgi:app()" is not a module and a name in it; write it as in '
+        "shop.wsgi:application",
+    ),
+    (
+        {"site_python": "python3"},
+        'site_python: "python3" is not an absolute path on the host; write it as in /usr/bin/python3',
+    ),
+    (
+        {"site_project_directory": "/web"},
+        'site_project_directory: "/web" is not a directory inside the source; write it as in web/shop, without / at '
+        "either end",
+    ),
+    (
+        {"site_shared_paths": ["data/", "../etc", "a/../b"]},
+        'site_shared_paths: "../etc" is not a path inside the project; write it as in data/ or shop/local.ini\n'
+        'site_shared_paths: "a/../b" is not a path inside the project; write it as in data/ or shop/local.ini',
+    ),
+    (
+        {"site_git_ref": "--upload-pack=x"},
+        'site_git_ref: "--upload-pack=x" is not a branch, tag or commit; write it as in main, v1.4 or 3f2a9c1d04ab',
+    ),
+    (
+        {"site_trusted_proxies": ["10.0.0.0/24", "proxy.example.com"]},
+        'site_trusted_proxies: "proxy.example.com" is not an IP address or a network; write it as in 10.0.0.11 or '
+        "10.0.0.0/24",
+    ),
+    (
+        {"site_request_timeout": 0},
+        "site_request_timeout: 0 is below 1; set the longest that a request may take, in seconds",
+    ),
+    (
+        {"site_request_timeout": "3601"},
+        "site_request_timeout: 3601 is above 3600; set the longest that a request may take, in seconds",
+    ),
+    ({"site_backups_kept": 0}, "site_backups_kept: 0 is below 1; for no backups, set site_backup: false"),
+    ({"site_health_status": 20}, "site_health_status: 20 is below 100; the usual status is 200"),
+    (
+        {"site_domains": []},
+        "site_domains: [] has no full host name, which health checks need; add one, such as shop.example.com",
+    ),
+    (
+        {"site_domains": ["*.example.com"]},
+        'site_domains: ["*.example.com"] has no full host name, which health checks need; add one, such as '
+        "shop.example.com",
+    ),
+    (
+        {"site_domains": ["shop example", "straße.example"]},
+        'site_domains: "shop example" is not a host name; write it as in shop.example.com or *.example.com, without '
+        "scheme, port, path or white space\n"
+        'site_domains: "straße.example" is an international name that has more than one ASCII form, or none; write the '
+        "one that you have registered, which begins with xn--",
+    ),
+    (
+        {"site_domains": ["shop.example.com", "192.0.2.1", "::1"], **TLS},
+        'site_domains: "192.0.2.1" cannot be served over TLS: browsers do not send an address as the server name '
+        "(SNI); leave it out, or leave out site_tls_certificate and site_tls_key\n"
+        'site_domains: "::1" cannot be served over TLS: browsers do not send an address as the server name '
+        "(SNI); leave it out, or leave out site_tls_certificate and site_tls_key",
+    ),
+    (
+        {"site_git_url": ""},
+        "site_git_url, site_source_directory: neither is set; set exactly one of them",
+    ),
+    (
+        {"site_git_url": "https://anna:hunter2@git.example.com/shop.git", "site_source_directory": "../shop"},
+        "site_git_url, site_source_directory: both are set "
+        '("https://git.example.com/shop.git" and "../shop"); set exactly one of them',
+    ),
+    (
+        {"site_tls_certificate": "/etc/ssl/shop.pem"},
+        "site_tls_key: is not set, but site_tls_certificate is; set both, or neither for a site without TLS on this "
+        "host",
+    ),
+    (
+        {"site_tls_key": "/etc/ssl/shop.key"},
+        "site_tls_certificate: is not set, but site_tls_key is; set both, or neither for a site without TLS on this "
+        "host",
+    ),
+    (
+        {
+            "site_environment": {
+                "SITE_RELEASE": "x",
+                "A-B": "x",
+                "C": None,
+                "D": "a\x00b",
+                "E": ["x"],
+                "F": 7,
+                "G": True,
+            }
+        },
+        "site_environment: SITE_RELEASE is set by the collection; it is the name of the release; leave it out\n"
+        'site_environment: "A-B" is not the name of an environment variable; use letters, digits and _, and begin with '
+        "a letter\n"
+        "site_environment: C: null is not text; write it in quotes, or a structure as {{ value | to_json }}\n"
+        r'site_environment: D: "a\u0000b" has control characters, which systemd drops; remove them'
+        "\n"
+        'site_environment: E: ["x"] is not text; write it in quotes, or a structure as {{ value | to_json }}',
+    ),
+    (
+        {"site_secrets": {"DJANGO_SETTINGS_MODULE": "x", "KEY": {"hunter2": "hunter2"}}},
+        "site_secrets: DJANGO_SETTINGS_MODULE is set by the collection; set site_settings_module\n"
+        "site_secrets: KEY: the value (not shown) is not text; write it in quotes, or a structure as "
+        "{{ value | to_json }}",
+    ),
+    (
+        {"site_settings": {"debug": False, "INSTALLED_APPS+": "x"}},
+        'site_settings: "debug" is not the name of a setting; write it in upper-case letters, as in DEBUG\n'
+        "site_settings: INSTALLED_APPS+ extends a list, but its value is not a list; write it as in [value]",
+    ),
+    (
+        {"site_settings": {"DEBUG": False}, "site_secrets": {"PYTHONPATH": "/opt/lib"}},
+        "site_secrets: PYTHONPATH would hide site_settings and site_secret_settings from the process; "
+        "set it in site_environment",
+    ),
+    (
+        {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
+        'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
+        "site_plan_inputs: server and max_request_s are not for the plan alone; set site_server and "
+        "site_request_timeout instead\n"
+        "site_plan_inputs: cpu_mss: there is no such input; did you mean cpu_ms?",
+    ),
+    ({"site_workers": 0}, "site_workers: expected a whole number from 1 to 100000, got 0"),
+    ({"site_capacity_share": "1.5"}, "site_capacity_share: expected a number above 0 and at most 1, got 1.5"),
+    (
+        {"gunicorn_version": "27; reboot"},
+        'gunicorn_version: "27; reboot" is not a version; write it as in 27.0.1',
+    ),
+    (
+        {"gunicorn_settings": {"bind": "0.0.0.0:80", "two words": 1}},
+        'gunicorn_settings: "two words" is not the name of a setting; write it as in max_requests\n'
+        "gunicorn_settings: bind belongs to the slot, which the collection configures; leave it out",
+    ),
+    (
+        {"uwsgi_settings": {"env": ["A=1", "B=2\nuid = root"]}},
+        r'uwsgi_settings: env: "B=2\nuid = root" has a line break or another control character; remove it: what '
+        "follows would be an option of its own",
+    ),
+    (
+        {"uwsgi_settings": dict.fromkeys(OPTIONS_OF_THE_SLOT, "x")},
+        f"uwsgi_settings: {', '.join(OPTIONS_OF_THE_SLOT[:-1])} and virtualenv belong to the slot, which the "
+        "collection configures; leave them out; docs/servers.md says why",
+    ),
+    (
+        {"site_health_checks": [{"path": "/shop/"}, {"path": "shop", "status": 42}]},
+        'site_health_checks[1].path: "shop" is not a path on the site; write it as in /healthz/\n'
+        "site_health_checks[1].status: 42 is not an HTTP status; the usual status is 200",
+    ),
+    (
+        {"site_health_checks": [{"status": 200}, {"path": "/", "code": 200}]},
+        "site_health_checks[0].path: is not set, and has no default; set it\n"
+        'site_health_checks[1]: "code" is unknown here; it has path, status',
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "sentences"), REFUSED, ids=[" ".join(said)[:60] for said, _sentences in REFUSED])
+def test_what_is_refused(said: dict[str, Any], sentences: str) -> None:
+    """These sentences are all there is."""
+    assert complaints(**said) == sentences.splitlines()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        TLS,
+        {"site_domains": ["Shop.Example.com.", "*.example.com", "münchen.example", "localhost", "192.0.2.1", "[::1]"]},
+        {"site_git_url": "", "site_source_directory": "../shop"},
+        {"site_workers": "4", "site_capacity_share": "0.5", "site_request_timeout": "20", "site_migrate": "no"},
+        {"site_plan_inputs": {"cpu_ms": 9, "db_hosts": 3}},
+        {"site_secrets": {"PYTHONPATH": "/opt/lib"}, "site_environment": {"_X": 1.5, "Y": "two\nlines"}},
+        {"site_settings": {"INSTALLED_APPS+": ["x"], "DATABASES": {"default": {}}}},
+        {"uwsgi_settings": {"touch-logreopen": "/run/x", "max-requests": None, "mule": ["a.py", "b.py"]}},
+        {"site_shared_paths": ["data/", "..data", "shop/local.ini", ".env"]},
+        {"site_python_packages": ["psycopg[binary]==3.2.1", "x @ https://example.com/x.whl ; python_version > '3'"]},
+        {"site_system_packages": ["libpq5", "g++", "gir1.2-gtk-3.0", "nginx=1.22.1-9"]},
+        {"site_git_ref": "feature/x#7", "site_release": "3f2a9c1d04ab-1f3e2c-2"},
+    ],
+    ids=str,
+)
+def test_what_is_not_refused(said: dict[str, Any]) -> None:
+    assert complaints(**said) == []
+
+
+def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
+    """Types, patterns, relations, templates, names: each variable has its line."""
+    said = PlayVariables(
+        {**SITE, "site_name": "Shop", "site_workers": "many", "site_domains": ["a b"], **TLS, "site_tls_key": "key"},
+        errors={"site_git_ref": "'branch' is undefined"},
+        names=["site_name", "site_heath_path", "site_motto", "site_user"],
+    )
+    found, warning = validate(ROLES, said)
+    assert [complaint.variable for complaint in found] == [
+        "site_name",
+        "site_domains",
+        "site_git_ref",
+        "site_workers",
+        "site_tls_key",
+        "site_heath_path",
+        "site_user",
+    ]
+    assert (
+        str(found[2])
+        == "site_git_ref: cannot be evaluated: 'branch' is undefined; correct the template, or define what it needs"
+    )
+    assert "site_motto" in warning
+
+
+def test_a_variable_that_no_role_of_the_play_has() -> None:
+    """A host that only balances does not load the servers' roles."""
+    said = {name: value for name, value in SITE.items() if name.startswith("site_")}
+    assert validate(ROLES, PlayVariables(said)) == ([], "")
+
+
+def test_names_of_one_s_own_are_read_from_the_variable() -> None:
+    names = ["site_worker", "site_motto"]
+    assert validate(ROLES, PlayVariables({**SITE, "site_custom_variables": names}, names=names)) == ([], "")
+
+
+def test_hosts_that_differ_in_their_source() -> None:
+    """They would all get the one of the first."""
+    hosts = {
+        "web1": {"site_git_ref": "main", "site_git_url": "https://a:b@git.example.com/x"},
+        "web2": {"site_git_ref": "main", "site_git_url": "https://c:d@git.example.com/x"},
+        "web3": {"site_git_ref": "next", "site_requirements": None},
+    }
+    found = [str(complaint) for complaint in check_sources(hosts)]
+    assert found == [
+        'site_git_url: is "https://git.example.com/x" on web1 and "" on web3, but the hosts of a play get one source; '
+        "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
+        'site_git_ref: is "main" on web1 and "next" on web3, but the hosts of a play get one source; '
+        "make them equal, or run the playbook for some of the hosts at a time, with -e site_hosts=GROUP",
+    ]
+    long = "/srv/" + 70 * "x"
+    assert list(check_sources({"web1": {"site_source_directory": long}, "web2": {"site_source_directory": long + "x"}}))
+    assert list(check_sources({})) == []
+    assert validate(ROLES, PlayVariables(SITE, sources=hosts))[0] == list(check_sources(hosts))
+
+
+def test_every_rule_asks_for_documented_variables() -> None:
+    """One that asked for another would never be asked."""
+    for rule in RULES:
+        asked = set(rule.__code__.co_varnames[: rule.__code__.co_argcount])
+        assert asked
+        assert asked <= ROLES.options.keys()
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [("2.17.14", True), ("2.18.0rc1", True), ("2.19.0", False), ("2.21.5", False), ("3.0.0", False)],
+)
+def test_the_oldest_ansible(version: str, refused: bool) -> None:
+    assert bool(old_ansible(version)) is refused
+    if refused:
+        assert old_ansible(version) == (
+            f"pitcrew.django needs ansible-core 2.19 or later, and this is {version}: upgrade it on the control node, "
+            "for example with pipx install --force 'ansible-core>=2.19'."
+        )
+
+
+def test_all_that_promise_a_version_promise_the_same() -> None:
+    assert yaml.safe_load((ROOT / "meta/runtime.yml").read_text()) == {"requires_ansible": ">=2.19.0"}
+    for path in ROOT.glob("roles/*/meta/main.yml"):
+        assert yaml.safe_load(path.read_text())["galaxy_info"]["min_ansible_version"] == "2.19"
+    assert "ansible-core 2.19 or later" in (ROOT / "README.md").read_text()
