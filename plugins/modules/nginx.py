@@ -154,9 +154,10 @@ class Configuration:
                 replace(copy / path, text)
             directives = list(read(copy))
             for name, least in {**self.said["limits"], BUCKET: bucket_size(directives)}.items():
-                # Where it is, or else nginx.conf.
-                file = next((found.file for found in directives if found.name == name), str(HOME / "nginx.conf"))
-                self._raise(copy, file.removeprefix(f"{HOME}/"), name, int(least))
+                file = next((Path(found.file) for found in directives if found.name == name), HOME / "nginx.conf")
+                # Another place than nginx's directory is not ours to write to; then nginx says what it lacks.
+                if file.is_relative_to(HOME):
+                    self._raise(copy, str(file.relative_to(HOME)), name, int(least))
             rc, out, err = self.run(["unshare", "--mount", "sh", "-c", TEST, directory, str(NGINX), str(NGINX_PROGRAM)])
         if rc != 0:
             raise NginxError(self._refusal(out + err))

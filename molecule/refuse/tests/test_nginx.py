@@ -44,9 +44,9 @@ def listener(host: Host, port: int) -> Iterator[None]:
         host.check_output("systemctl stop apache2")
 
 
-def ask(host: Host, name: str, path: str = "/healthz/") -> str:
+def ask(host: Host, name: str, address: str = "127.0.0.1") -> str:
     """Give the body that a visitor gets, or nothing."""
-    return host.run("curl --silent --header 'Host: %s' http://127.0.0.1%s", name, path).stdout
+    return host.run("curl --silent --header %s http://%s/healthz/", f"Host: {name}", address).stdout
 
 
 def test_a_directive_that_nginx_does_not_accept(
@@ -58,8 +58,8 @@ def test_a_directive_that_nginx_does_not_accept(
     source.commit()
     play = deploy(**said, nginx_extra_directives="server_tokns off;").refused()
     print(play.end)
-    assert 'unknown directive "server_tokns" in /etc/nginx/conf.d/shop.conf:' in play.end
-    assert "nginx_extra_directives: correct the directive" in play.end
+    assert 'unknown directive "server_tokns" in /etc/nginx/conf.d/shop.conf:' in play.words
+    assert "nginx_extra_directives: correct the directive" in play.words
     assert (answering(), host.check_output(state)) == before
 
 
@@ -73,7 +73,7 @@ def test_a_port_that_another_program_takes(
     with listener(host, 8081):
         play = deploy(**said, nginx_extra_directives="listen 8081;").refused()
     print(play.end)
-    assert "nginx does not run with its new configuration: bind() to 0.0.0.0:8081 failed" in play.end
+    assert "nginx does not run with its new configuration: bind() to 0.0.0.0:8081 failed" in play.words
     assert host.check_output(state) == before
     assert answering().startswith(commit[:12])
     assert set(deploy(**said).succeeded().changed.values()) == {0}
@@ -88,8 +88,8 @@ def test_another_program_has_the_port(
         pid = host.check_output("systemctl show --property=MainPID --value apache2")
         play = deploy(**said).refused()
         print(play.end)
-        assert f"port 80: python3 (pid {pid}) listens on it" in " ".join(play.end.split())
-        assert "sudo systemctl disable --now apache2" in " ".join(play.end.split())
+        assert f"port 80: python3 (pid {pid}) listens on it" in play.words
+        assert "sudo systemctl disable --now apache2" in play.words
         assert set(play.changed.values()) == {0}
     deploy(**said).succeeded()
     answering()
@@ -100,9 +100,10 @@ def test_servers_of_somebody_else_s(deploy: Deploy, said: dict[str, Any], host: 
     host.check_output("printf %%s %s > /etc/nginx/sites-enabled/default", OTHERS)
     play = deploy(**said).succeeded()
     assert "/etc/nginx/sites-enabled/default:2 is the default server of 80" in play.words
-    assert (ask(host, "shop.test"), ask(host, "intranet.test"), ask(host, "elsewhere.test")) == ("ok", "here", "here")
     address = host.check_output("hostname --all-ip-addresses").split()[0]
-    assert host.check_output("curl --silent --header 'Host: elsewhere.test' http://%s/", address) == "intranet"
+    for where, answers in (("127.0.0.1", ("here", "")), (address, ("intranet", "intranet"))):
+        assert "ok" in ask(host, "shop.test", where)
+        assert (ask(host, "intranet.test", where), ask(host, "elsewhere.test", where)) == answers
     assert set(deploy(**said).succeeded().changed.values()) == {0}
     host.check_output("rm /etc/nginx/sites-enabled/default")
     deploy(**said).succeeded()
@@ -114,7 +115,7 @@ def test_a_name_that_another_file_has(deploy: Deploy, said: dict[str, Any], host
     host.check_output("echo 'server { listen 80; server_name shop.test; }' > /etc/nginx/conf.d/app.conf")
     play = deploy(**said).refused()
     host.check_output("rm /etc/nginx/conf.d/app.conf")
-    assert "site_domains: shop.test is served by /etc/nginx/conf.d/app.conf:1" in " ".join(play.end.split())
+    assert 'site_domains: "shop.test" is served by /etc/nginx/conf.d/app.conf:1' in play.words
 
 
 def test_a_long_domain(deploy: Deploy, said: dict[str, Any], host: Host) -> None:
@@ -122,7 +123,7 @@ def test_a_long_domain(deploy: Deploy, said: dict[str, Any], host: Host) -> None
     assert len(LONG) == 78
     environment = {**host.ansible.get_variables()["site_environment"], "ALLOWED_HOSTS": f"shop.test,{LONG}"}
     deploy(**said, site_domains=["shop.test", LONG], site_environment=environment).succeeded()
-    assert ask(host, LONG) == "ok"
+    assert "ok" in ask(host, LONG)
     deploy(**said).succeeded()
     assert host.file("/etc/nginx/nginx.conf").contains("server_names_hash_bucket_size 128;")
 
@@ -136,13 +137,13 @@ def test_tls_comes_and_goes(deploy: Deploy, said: dict[str, Any], host: Host) ->
     tls = {"site_tls_certificate": "/root/chain.pem", "site_tls_key": "/root/key.pem"}
     deploy(**said, **tls).succeeded()
     tried = "curl --silent --insecure --resolve shop.test:443:127.0.0.1 https://shop.test/healthz/"
-    assert host.check_output(tried) == "ok"
+    assert "ok" in host.check_output(tried)
     host.check_output("cp /root/chain.pem /root/key.pem")
     play = deploy(**said, **tls).refused()
-    assert "site_tls_certificate, site_tls_key: name a certificate chain and the private key" in play.end
+    assert "site_tls_certificate, site_tls_key: name a certificate chain and the private key" in play.words
     deploy(**said).succeeded()
     assert host.run(tried).rc == 7
-    assert ask(host, "shop.test") == "ok"
+    assert "ok" in ask(host, "shop.test")
 
 
 def test_a_host_without_ipv6(deploy: Deploy, said: dict[str, Any], host: Host, answering: Callable[[], str]) -> None:

@@ -535,7 +535,9 @@ def test_a_host_that_has_a_default_server(render: Render) -> None:
     text = render("beside_others", "host")
     assert [line for line in lines(text) if line.startswith("listen")] == [
         "listen [::]:80 default_server;",
+        "listen 10.0.0.1:80 default_server;",
         "listen 443 ssl default_server;",
+        "listen [::1]:443 ssl default_server;",
     ]
     assert servers(render("beside_others", "site"))[0][:3] == ["listen 80;", "listen [::]:80;", "listen 10.0.0.1:80;"]
     assert servers(render("beside_others", "site"))[1][2] == "listen [::1]:443 ssl;"

@@ -251,6 +251,16 @@ def test_a_long_domain_where_another_file_has_the_limit(host: Host) -> None:
     assert (host.home / "nginx.conf").read_text() == MAIN
 
 
+def test_a_limit_outside_of_nginx_s_directory(host: Host, tmp_path: Path) -> None:
+    """Not even the copy that is tested has that file."""
+    limits = tmp_path / "limits.conf"
+    limits.write_text("server_names_hash_bucket_size 64;\n")
+    (host.home / "conf.d/include.conf").write_text(f"include {limits};\n")
+    assert host.play(files={"conf.d/shop.conf": SITE.replace("shop.example.com", LONG)})["changed"] is True
+    assert limits.read_text() == "server_names_hash_bucket_size 64;\n"
+    assert (host.home / "nginx.conf").read_text() == MAIN
+
+
 @pytest.mark.parametrize(
     ("length", "size"),
     [(1, 0), (46, 0), (47, 128), (78, 128), (110, 128), (111, 256), (238, 256), (239, 512), (253, 512)],
