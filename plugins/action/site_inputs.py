@@ -58,7 +58,8 @@ class ActionModule(RefusingAction):
         self, result: dict[str, Any], complaints: list[Complaint], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
         if complaints:
-            raise self.refused("\n".join(map(str, complaints)), task_vars)
+            headline = f"{len(complaints)} problems with the site's variables" if len(complaints) > 1 else ""
+            raise self.refused("\n".join(map(str, complaints)), task_vars, headline)
         return {**result, "changed": False}
 
     def _play_variables(self, roles: Roles, variables: dict[str, Any]) -> PlayVariables:

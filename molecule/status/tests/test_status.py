@@ -168,6 +168,18 @@ def test_a_unit_that_systemd_gives_up(
     assert status()[0]["healthy"]
 
 
+def test_a_command_of_manage_py_that_fails(host: Host) -> None:
+    """The recipe of the documentation tells by its exit status, and leaves no failed unit."""
+    text = (Path(__file__).parents[3] / "docs/operations.md").read_text().partition("## Running manage.py")[2]
+    recipe = text.partition("sudo systemd-run")[2].partition("```")[0]
+    before = host.check_output("systemctl list-units --failed --no-legend --plain")
+    for command, status in (("check", 0), ("no-such-command", 1)):
+        # Nobody is at a terminal here.
+        words = recipe.replace("--pty", "--pipe --wait").replace("createsuperuser", command)
+        assert host.run(f"systemd-run {words}").rc == status
+    assert host.check_output("systemctl list-units --failed --no-legend --plain") == before
+
+
 def test_a_migration_that_is_not_applied(status: Status, host: Host) -> None:
     """Somebody took it back by hand."""
     forget = "import sqlite3; c = sqlite3.connect('/var/lib/shop/shop.sqlite3'); {}; c.commit()"
