@@ -12,8 +12,8 @@ from typing import Any
 
 __all__ = ["Case", "Kind", "Live", "Refused", "Visit"]
 
-# What a connection ends with that is closed instead of answered.
-NO_ANSWER = (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# How a connection ends that is closed instead of answered, or whose handshake is rejected.
+NO_ANSWER = (http.client.RemoteDisconnected, ConnectionResetError, ssl.SSLError)
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Visit:
             body = answer.read().decode(errors="replace")
         except NO_ANSWER as error:
             return "" if self.status is None else f"{request}: no answer ({error!r})"
+        except (OSError, http.client.HTTPException) as error:
+            return f"{request}: {error!r}"
         finally:
             connection.close()
         if answer.status != self.status:
@@ -86,6 +88,8 @@ class Refused:
     never: tuple[str, ...] = ()
     # Whether that happens before anything is changed: no package, account, directory or lock.
     untouched: bool = False
+    # Whether the release itself is good and stays on disk, since what was refused is around it.
+    leaves_release: bool = False
     # Visits afterwards to what was live before.
     visits: tuple[Visit, ...] = ()
 
@@ -112,8 +116,10 @@ class Kind:
     # The servers under which it is tried, and those of them that only the long form tries.
     servers: tuple[str, ...] = ("gunicorn",)
     long: tuple[str, ...] = ()
-    # A kind whose deploy comes before this one, to the same site.
+    # A kind whose deploy comes before this one, to the same site; and whether the lines that its refusal proposes are
+    # merged into the inventory.
     upon: str = ""
+    heeds: bool = False
     # The site. By default all live ones are releases of one site, all refused ones of another one, and those that
     # leave a host untouched of a third.
     site: str = ""

@@ -36,11 +36,16 @@ MASKS = (
     (r"/venvs/[0-9a-f]{12}\b", "/venvs/PACKAGES"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?( ?[+-]\d{4}|Z)?", "TIME"),
     (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b", "TIME"),
-    (r"(\[|\bpid:? ?)\d+\b", r"\1PID"),
+    (r"\[\d+\]|(?<=app\.sock )\(\d+\)", "[PID]"),
+    (r"\b(pid:? )\d+\b", r"\1PID"),
     (r"\bline \d+\b", "line N"),
     (r"\b0x[0-9a-f]+\b", "0xADDRESS"),
     (r"\bpython3\.\d+\b", "python3.N"),
 )
+
+# The end of a message, and in it what Django's handlers write of an exception.
+JOURNAL = re.compile(r"(^The journal of .*:\n)((?:(?!^fatal: ).*\n)*?)(?=\nfatal: |\Z)", re.MULTILINE)
+ERROR = "Internal Server Error"
 
 
 def play_on_a_screen(
@@ -80,15 +85,13 @@ def parts(output: str) -> list[tuple[str, str]]:
     return [(heading, "\n".join(lines).strip("\n")) for heading, lines in found]
 
 
-def message(output: str) -> str:
-    """Return what a person has to read: all warnings, and everything in the parts that tell of a failure."""
+def message(output: str, *, with_warnings: bool = False) -> str:
+    """Return what a person has to read: everything in the parts that tell of a failure, and perhaps the warnings."""
     read: list[str] = []
     for heading, text in parts(output):
-        if heading.startswith(("PLAY RECAP", "NO MORE HOSTS")):
-            continue
         if any(FAILED.match(line) for line in text.splitlines()):
             read.append(f"{heading}\n{text}")
-        else:
+        elif with_warnings:
             read += warnings(text)
     return "\n\n".join(read) + "\n"
 
@@ -106,7 +109,15 @@ def masked(text: str, places: Mapping[str, str]) -> str:
     text = re.sub(r"^Origin: .*\n\n(.*\n)*?\n", "", text, flags=re.MULTILINE)
     for pattern, word in MASKS:
         text = re.sub(pattern, word, text)
-    return text
+    return JOURNAL.sub(lambda journal: journal[1] + first_error(journal[2]), text)
+
+
+def first_error(journal: str) -> str:
+    """Return the journal without what the server says of itself, and the same error once: both depend on time."""
+    _before, cause, rest = journal.partition(ERROR)
+    if not cause:
+        return "...\n"
+    return f"...\n{cause}{rest.partition(ERROR)[0]}".split("\n[TIME] ")[0].rstrip("\n") + "\n"
 
 
 def objection(name: str, text: str) -> str:
@@ -115,7 +126,8 @@ def objection(name: str, text: str) -> str:
     if os.environ.get("MESSAGES") == "write":
         file.write_text(text, encoding="utf-8")
     kept = file.read_text(encoding="utf-8") if file.exists() else ""
-    if kept == text:
+    # Where a line is folded depends on the length of what is masked.
+    if kept.split() == text.split():
         return ""
     difference = difflib.unified_diff(kept.splitlines(), text.splitlines(), str(file), "now", lineterm="")
     return "\n".join([*difference, "", f"If the new message reads well: make messages KIND={name}"])
@@ -132,11 +144,12 @@ def too_wide(text: str) -> list[str]:
 
 
 def twice(text: str) -> list[str]:
-    """Return the lines that a message has twice, in whatever quotes, and what only repeats it in Ansible's words.
+    """Return the first sentence of a message if it is told more than once: by Ansible, too, or in the output.
 
-    The result of the task is not meant, which has the message's first sentence.
+    The result of the task is not meant, which repeats it.
     """
-    lines = [line for line in text.replace("\\n", "\n").splitlines() if not line.startswith("fatal: ")]
-    sentences = [line for line in map(str.strip, lines) if len(line) > 40 and line.count(" ") > 5]
-    repeated = [sentence for sentence in sentences if sum(sentence in line for line in lines) > 1]
-    return repeated + [line for line in lines if line.startswith("[ERROR]: ")]
+    told = text.partition("\nfatal: ")[0]
+    _heading, _, rest = told.partition("\n")
+    sentence = re.split(r"[.;:](?:\s|$)", rest, maxsplit=3)[:3]
+    again = [words for words in sentence if len(words) > 40 and rest.count(words) > 1]
+    return again + [line for line in rest.splitlines() if line.startswith("[ERROR]: ")]

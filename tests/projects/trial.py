@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import testinfra
 import yaml
 from deploys import Play
-from kind import Case
+from kind import Case, Live
 from kinds import KINDS
 from screen import masked, message, play_on_a_screen
 from startproject import write_project
@@ -22,7 +24,8 @@ __all__ = ["Outcome", "Trials"]
 
 # What a refused deploy leaves as it was: what runs, what starts at boot, what nginx serves, which releases are kept.
 SERVES = {
-    "sites": "ls -d /srv/*/live /srv/*/releases/* /srv/*/slots/*; readlink /srv/*/live",
+    "sites": "ls -d /srv/*/live /srv/*/slots/*; readlink /srv/*/live",
+    "releases": "ls -d /srv/*/releases/*",
     "units": "cd /etc/systemd/system && find . -name '*@*' -o -name '*-boot*' | sort | xargs --no-run-if-empty ls -d",
     "nginx": "systemctl is-active nginx; find /etc/nginx -type f | sort | xargs --no-run-if-empty sha256sum",
     "failed": "systemctl list-units --failed --no-legend --plain",
@@ -31,7 +34,7 @@ SERVES = {
 TOUCHES = {
     "accounts": "cat /etc/passwd /etc/group",
     "directories": "ls -d /srv/* /opt/* /var/lib/* /etc/nginx /etc/systemd/system/*",
-    "locks": "ls -d /run/pitcrew*",
+    "locks": "grep --files-with-matches operator /run/pitcrew*",
     "packages": "dpkg --get-selections",
 }
 
@@ -73,7 +76,8 @@ class Trials:
         """Deploy a case, and look at what came of it."""
         host = testinfra.get_host(f"ansible://{case.kind.host}?ansible_inventory={self.inventory}")
         start = time.monotonic()
-        inventory, source = self.write(case)
+        proposed = proposal(self.outcomes[case.kind.upon].result().play.output) if case.kind.heeds else {}
+        inventory, source = self.write(case, proposed)
         if case.kind.before:
             host.check_output(case.kind.before)
         try:
@@ -92,18 +96,18 @@ class Trials:
         places = {str(source): "/home/you/mysite", str(Path(__file__).parents[2]): "/home/you/pitcrew.django"}
         return Outcome(
             play=play,
-            message=masked(message(play.output), places),
+            message=masked(message(play.output, with_warnings=isinstance(case.kind.expect, Live)), places),
             serves={what: changed[what] for what in changed if what in SERVES},
             touched=changed,
             complaints=complaints,
         )
 
-    def write(self, case: Case) -> tuple[Path, Path]:
+    def write(self, case: Case, proposed: Mapping[str, Any] | None = None) -> tuple[Path, Path]:
         """Write the project and the inventory as the user has them; return their places."""
         home = self.directory / case.name
         source = home / "mysite"
         write_project(case.kind, source)
-        variables = {"site_source_directory": str(source), **case.variables}
+        variables = {"site_source_directory": str(source), **case.variables, **(proposed or {})}
         group = {"django": {"hosts": {case.kind.host: None}, "vars": variables}}
         (home / "hosts.yml").write_text(yaml.safe_dump(group, allow_unicode=True), encoding="utf-8")
         return home / "hosts.yml", source
@@ -130,12 +134,21 @@ class Trials:
 def with_needs(cases: Iterable[Case]) -> list[Case]:
     """Put before each case the one that its site has to have been deployed as; each once."""
     found: dict[str, Case] = {}
-    for case in cases:
+
+    def add(case: Case) -> None:
         if case.kind.upon:
-            need = Case(KINDS[case.kind.upon], KINDS[case.kind.upon].servers[0])
-            found.setdefault(need.name, need)
+            add(Case(KINDS[case.kind.upon], KINDS[case.kind.upon].servers[0]))
         found.setdefault(case.name, case)
+
+    for case in cases:
+        add(case)
     return list(found.values())
+
+
+def proposal(output: str) -> dict[str, Any]:
+    """Return the variables that a refusal proposes for the inventory, with a key of one's own where it asks for one."""
+    lines = output.partition("To merge into the inventory:\n")[2].partition("\n\n")[0]
+    return yaml.safe_load(re.sub(r'"<the output of .*>"', f'"{50 * "k"} 0123456789"', lines)) or {}
 
 
 def look(host: Host) -> dict[str, str]:

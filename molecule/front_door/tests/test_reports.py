@@ -33,7 +33,7 @@ KEPT = """
 @pytest.mark.parametrize("result_format", ["json", "yaml"])
 def test_the_plan_is_text(result_format: str, host: Host, inventory: Path, tmp_path: Path) -> None:
     """Line by line what the filter pitcrew.django.capacity_report returns, and none of it folded."""
-    case = Case(KINDS["untouched_and_cured"], "gunicorn")
+    case = Case(KINDS["untouched"], "gunicorn")
     hosts, _source = Trials(inventory, tmp_path, []).write(case)
     (tmp_path / "plan.yml").write_text(KEPT, encoding="utf-8")
     play = play_on_a_screen(

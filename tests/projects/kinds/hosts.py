@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from kind import Kind, Live, Refused, Visit
 
-from kinds.fresh import CURED, CURED_VARIABLES
-
 __all__ = ["KINDS"]
 
 # Another program at a port, under a name that the refusal can find.
@@ -74,16 +72,16 @@ KINDS = [
         variables=TLS,
         before=CERTIFICATE,
     ),
+    # Nothing is switched: the site answers as before.
     Kind(
         "a_directive_that_nginx_refuses",
         Refused(
             says=("no_such_directive", "nginx_extra_directives"),
-            visits=(Visit(body="at home", host="cured.test", path="/admin/login/"),),
+            leaves_release=True,
+            visits=(Visit("/", 404), Visit("/admin/login/", body="Log in")),
         ),
-        settings=CURED + "# A release of its own.\n",
-        ready=False,
-        variables={**CURED_VARIABLES, "nginx_extra_directives": "no_such_directive on;"},
-        site="cured",
-        upon="untouched_and_cured",
+        variables={"nginx_extra_directives": "no_such_directive on;"},
+        site="fresh",
+        upon="untouched_and_heeded",
     ),
 ]

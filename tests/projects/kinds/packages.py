@@ -21,6 +21,11 @@ def flatten(project: Path) -> None:
     (project / "__init__.py").unlink()
 
 
+def without_an_application(project: Path) -> None:
+    """Take away the module that a server loads."""
+    (project / "mysite/wsgi.py").unlink()
+
+
 KINDS = [
     Kind(
         "pins_gunicorn",
@@ -32,23 +37,23 @@ KINDS = [
         Refused(says=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
         requirements="gunicorn==19.9.0\n",
     ),
-    # The application is guessed from the settings module, and the guess is wrong.
+    # The application is not where startproject puts it, and is found.
     Kind(
         "flat_settings",
-        Refused(says=("site_wsgi_application", "settings.wsgi:application", "wsgi:application"), untouched=False),
+        Live(visits=(Visit(body="at home"),)),
         reshape=flatten,
         variables={"site_settings_module": "settings"},
     ),
     Kind(
-        "flat_settings_and_what_serves_them",
-        Live(visits=(Visit(body="at home"),)),
-        reshape=flatten,
-        variables={"site_settings_module": "settings", "site_wsgi_application": "wsgi:application"},
+        "no_application",
+        Refused(says=("site_wsgi_application", "wsgi.py")),
+        reshape=without_an_application,
     ),
     # psycopg2 is compiled, and neither a compiler nor PostgreSQL's headers are on the host.
     Kind(
         "packages_to_compile",
         Refused(says=("psycopg2", "pg_config", "site_system_packages")),
         requirements="psycopg2==2.9.10\n",
+        long=("gunicorn",),
     ),
 ]

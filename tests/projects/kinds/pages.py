@@ -88,6 +88,7 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         Live(visits=(Visit(body="/static/mysite.css"), Visit("/static/mysite.css", 404))),
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
         variables={"site_health_home_page": False},
+        long=("gunicorn",),
         host="web12",
     ),
     Kind(

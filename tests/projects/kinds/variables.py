@@ -34,7 +34,7 @@ KINDS = [
     ),
     Kind(
         "an_account_of_ones_own",
-        Refused(says=("site_user", "deploy", "site_name"), untouched=True),
+        Refused(says=("site_user", "site_name"), untouched=True),
         variables={"site_user": "deploy"},
     ),
 ]

@@ -35,8 +35,8 @@ web                        : ok=1    changed=0    unreachable=0    failed=1
 """
 
 
-def test_a_message_has_the_warnings_and_the_failure():
-    assert screen.message(REFUSAL).splitlines()[:6] == [
+def test_a_message_has_the_failure_and_perhaps_the_warnings():
+    assert screen.message(REFUSAL, with_warnings=True).splitlines()[:6] == [
         "[WARNING]: site_contact is no variable of the collection; if it is yours, list",
         "it in site_custom_variables.",
         "",
@@ -48,7 +48,7 @@ def test_a_message_has_the_warnings_and_the_failure():
 
 
 def test_where_a_task_stands_is_left_out():
-    assert screen.masked(screen.message(REFUSAL), {}).splitlines()[3:] == [
+    assert screen.masked(screen.message(REFUSAL), {}).splitlines() == [
         "TASK [Switch to the release]",
         "[ERROR]: Task failed: Module failed: It answers 500.",
         "fatal: [web]: FAILED! =>",
@@ -93,10 +93,23 @@ def test_only_our_sentences_have_to_fit():
 
 
 def test_a_message_is_told_once():
-    told = f"TASK [Refuse it]\nweb: {WIDE}\n\noutput\n\n"
-    assert screen.twice(f'{told}fatal: [web]: FAILED! => {{"msg": "{WIDE}"}}\n') == []
-    assert screen.twice(f"{told}{WIDE}\n") == [WIDE]
-    assert screen.twice(f"[ERROR]: {WIDE}\n{told}") == [f"[ERROR]: {WIDE}"]
+    told = f"TASK [Refuse it]\nweb: {WIDE}.\n\noutput\n\n"
+    assert screen.twice(f'{told}fatal: [web]: FAILED! => {{"msg": "web: {WIDE}"}}\n') == []
+    assert screen.twice(f"{told}web: {WIDE}\n") == [f"{WIDE}"]
+    assert screen.twice(f"{told}[ERROR]: once more\n") == ["[ERROR]: once more"]
+
+
+def test_of_a_journal_the_first_error_is_kept():
+    error = "Internal Server Error (500): GET /\nTraceback (most recent call last):\nRuntimeError: no spokes\n"
+    end = "\nfatal: [web]: FAILED! =>\n"
+    for journal, kept in {
+        f"Starting gunicorn\n{error}{error}": f"...\n{error}",
+        f"[12 lines left out]\n{error}[TIME] [PID] [INFO] Booting\n{error}": f"...\n{error}",
+        "Starting gunicorn\n": "...\n",
+    }.items():
+        assert screen.masked(f"web: refused\n\nThe journal of x@blue:\n{journal}{end}", {}) == (
+            f"web: refused\n\nThe journal of x@blue:\n{kept}{end}"
+        )
 
 
 def test_a_screen_has_80_columns(tmp_path: Path):
