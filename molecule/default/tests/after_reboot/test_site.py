@@ -22,7 +22,7 @@ WRITTEN = {
     "-rw------- root:root": f"{SLOT}/(environment|secrets|deployed)|/srv/shop/.lock|/run/pitcrew-shop.lock",
     "-rw-r----- root:shop": "/srv/shop/releases/[^/]+/overrides/site_overrides.py",
     "-rw-r--r-- root:root": (
-        f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py)|/srv/shop/history"
+        f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py|site_errors.py)|/srv/shop/history"
         "|/srv/shop/releases/[^/]+/release.json|/srv/shop/venvs/[^/]+/complete"
         "|/etc/nginx/conf.d/(pitcrew|shop).conf|/etc/systemd/system/(shop@blue|shop@green|shop-boot|nginx.service.d/pitcrew)[^/]+"
     ),
@@ -119,7 +119,7 @@ def test_release_is_told_to_the_host_only(host: Host, address: str) -> None:
     assert f"X-Pitcrew-Release: {release}\n" in ask(host, "/")
     visitor = host.check_output("curl -s -o /dev/null -D - -H 'Host: shop.test' http://%s/", address)
     assert "X-Pitcrew-Release" not in visitor
-    assert f"X-Release: {release}\r\n" in visitor
+    assert f"X-Release: {release}" in visitor.splitlines()
     assert "Server: nginx\r\n" in visitor
 
 
