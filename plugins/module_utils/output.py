@@ -35,9 +35,9 @@ def excerpt(written: str, limit: int = LINES_SHOWN) -> str:
     """Return the end of what was written, in about as many lines as the limit.
 
     The last traceback is shown down to the exception, and with its beginning if it fits, even if much was written after
-    it. No other traceback is shown in part.
+    it. No other traceback is shown in part, and none twice: a release that fails is asked again and again.
     """
-    lines = written.strip("\n").rstrip().splitlines()
+    lines = _without_repetitions(written.strip("\n").rstrip().splitlines())
     if len(lines) > limit:
         lines = [line for line in lines if not SPARE.match(line)]
     first = len(lines) - limit
@@ -60,6 +60,25 @@ def excerpt(written: str, limit: int = LINES_SHOWN) -> str:
 
 def _left_out(count: int) -> str:
     return f"[{count} lines left out]"
+
+
+def _without_repetitions(lines: list[str]) -> list[str]:
+    """Leave out each traceback that comes again later, and the line before it, which introduces it."""
+    found = _tracebacks(lines)
+    last = {tuple(lines[start:end]): start for start, end in found}
+    kept: list[str] = []
+    repetitions = place = position = before = 0
+    for start, end in found:
+        if last[tuple(lines[start:end])] != start:
+            kept += lines[position : max(start - 1, before)]
+            place = place if repetitions else len(kept)
+            repetitions += 1
+            position = end
+        before = end
+    kept += lines[position:]
+    if repetitions:
+        kept.insert(place, f"[{repetitions} repeated traceback{'s' if repetitions > 1 else ''} left out]")
+    return kept
 
 
 def _tracebacks(lines: list[str]) -> list[tuple[int, int]]:

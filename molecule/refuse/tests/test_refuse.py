@@ -70,7 +70,7 @@ BAD = [
     Bad(
         "raises in every view",
         {"shop__settings": f"{SILENT}\n{FAILING}"},
-        "answers 500 instead of 200",
+        "returned 500 instead of 200",
         journal="LookupError: no bicycle",
     ),
     Bad(

@@ -111,3 +111,25 @@ def test_a_traceback_behind_a_prefix() -> None:
 def test_how_a_process_ended(status: int, text: str) -> None:
     """By itself, or by a signal."""
     assert ending(status) == text
+
+
+def test_a_traceback_is_shown_once() -> None:
+    """The last time, with the line that introduces it; others between them stay."""
+    again = ["ERROR GET /", *traceback(2)]
+    other = ["ERROR GET /shop/", *traceback(2, "KeyError: 1")]
+    assert shown("Booting", *again * 3, *other, *again, *again, "Stopping", limit=30) == [
+        "Booting",
+        "[4 repeated tracebacks left out]",
+        *other,
+        *again,
+        "Stopping",
+    ]
+
+
+def test_tracebacks_without_a_line_between_them() -> None:
+    """Only what introduces a repetition is left out with it, never the end of another traceback."""
+    assert shown(*traceback(1, "KeyError: 1"), *traceback(2), *traceback(2)) == [
+        *traceback(1, "KeyError: 1"),
+        "[1 repeated traceback left out]",
+        *traceback(2),
+    ]
