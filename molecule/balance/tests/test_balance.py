@@ -103,9 +103,11 @@ def test_unknown_host_gets_no_certificate(host: Host) -> None:
 
 
 def test_unknown_host_behind_a_known_name_gets_no_answer(host: Host) -> None:
-    """Whoever names the site in the handshake and another host in the request."""
+    """Whoever names the site in the handshake and another host in the request: the connection is closed."""
     answer = host.run(ASK.replace("--fail", "--header 'Host: elsewhere.test'") + "fast/")
-    assert (answer.rc, answer.stdout) == (52, "")
+    # curl 8 calls that an error of TLS, since nginx closes it without a word.
+    assert answer.rc in {52, 56}
+    assert answer.stdout == ""
 
 
 def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
