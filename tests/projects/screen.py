@@ -136,10 +136,11 @@ def objection(name: str, text: str) -> str:
 def too_wide(text: str) -> list[str]:
     """Return the lines of a message that do not fit the screen, though they could be folded.
 
-    Not meant are what follows a blank line, which is the output of a program, and a result as Ansible prints it.
+    Not meant are the output of a program, which follows a blank line, and a task's name and result, as Ansible prints.
     """
     prose = [paragraph for paragraph in text.split("\n\n") if paragraph.startswith(("TASK [", "[WARNING]"))]
-    lines = [line for paragraph in prose for line in paragraph.splitlines() if not line.startswith("fatal: ")]
+    lines = [line for paragraph in prose for line in paragraph.splitlines()]
+    lines = [line for line in lines if not line.startswith(("TASK [", "fatal: "))]
     return [line for line in lines if len(line) > COLUMNS and " " in line[:COLUMNS]]
 
 
