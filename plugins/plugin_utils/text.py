@@ -62,7 +62,7 @@ class Refusal:
     @classmethod
     def of(cls, text: str) -> Refusal:
         """Split a message at its first blank line."""
-        sentences, _, output = text.strip("\n").partition("\n\n")
+        sentences, _blank, output = text.strip("\n").partition("\n\n")
         return cls(sentences, output.strip("\n"))
 
     @property

@@ -29,6 +29,9 @@ SOURCE_VARIABLES: Final = (
     "site_source_directory",
     "site_project_directory",
     "site_requirements",
+    "gunicorn_version",
+    "uwsgi_package",
+    "uwsgi_version",
 )
 """What decides on the source, which is packed once for all hosts of a play."""
 
