@@ -378,10 +378,10 @@ def find_requirements(names: Iterable[str], project: PurePosixPath, wanted: Want
     what = (
         f"{requirements!r} is not in the source"
         if requirements
-        else f"the source has no {' or '.join(readable)} beside manage.py"
+        else f"the source has no {', '.join(readable[:-1])} or {readable[-1]} beside manage.py"
     )
     if not shown:
-        cure = "add one to the project, and name it if it is called otherwise"
+        cure = "add one, or set site_requirements to the list that the project has"
     elif len(shown) == 1:
         cure = f"set site_requirements: {shown[0]}"
     else:

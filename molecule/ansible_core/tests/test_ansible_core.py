@@ -43,7 +43,8 @@ def environment(requirement: str) -> Path:
             if made.returncode == 0:
                 return home
             problems.append(f"Python {version}: {made.stderr.strip().splitlines()[-1]}")
-    pytest.fail(
+    # As the unit tests do: Debian 12 has Python 3.11 only, which the newest does not support.
+    pytest.skip(
         f"ansible-core{requirement} needs a Python that this machine does not have: "
         + ("; ".join(problems) or f"it has none of {', '.join(PYTHONS)}")
     )

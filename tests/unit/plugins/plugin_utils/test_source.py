@@ -521,7 +521,7 @@ def test_everything_that_is_wrong_with_a_source(pack: Packer, tmp_path: Path) ->
         "site_wsgi_application is not set, and the guess from site_settings_module, 'config.wsgi:application', is "
         "wrong: the source has neither src/config/wsgi.py nor src/config/wsgi/__init__.py. "
         "Set site_wsgi_application: web.wsgi:application",
-        "site_requirements: the source has no uv.lock or requirements.txt or pyproject.toml beside manage.py; "
+        "site_requirements: the source has no uv.lock, requirements.txt or pyproject.toml beside manage.py; "
         "set site_requirements: ../requirements/base.txt",
     ]
 
@@ -586,7 +586,7 @@ def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "missing"),
     [
-        ({}, "the source has no uv.lock or requirements.txt or pyproject.toml beside manage.py"),
+        ({}, "the source has no uv.lock, requirements.txt or pyproject.toml beside manage.py"),
         ({"installer": "pip"}, "the source has no requirements.txt or pyproject.toml beside manage.py"),
         ({"requirements": "base.txt"}, "'base.txt' is not in the source"),
     ],
@@ -595,7 +595,7 @@ def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, 
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
     message = pack(directory=str(directory), **said)["msg"]
-    assert message == f"site_requirements: {missing}; add one to the project, and name it if it is called otherwise"
+    assert message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
 
 
 def test_a_list_above_the_project(pack: Packer, tmp_path: Path) -> None:
