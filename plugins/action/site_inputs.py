@@ -22,7 +22,10 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validat
     validate,
     validate_on_host,
 )
+from ansible_collections.pitcrew.django.plugins.plugin_utils.text import wrapped
 
+PREFIX = "[WARNING]: "
+"""What Ansible begins a warning with; it does not fold the rest."""
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -49,7 +52,7 @@ class ActionModule(RefusingAction):
         if arguments["facts"] is None:
             complaints, warning = validate(roles, self._play_variables(roles, variables))
             if warning:
-                self._display.warning(warning)
+                self._display.warning(wrapped(warning, PREFIX).removeprefix(PREFIX))
             return self._answer(result, complaints, task_vars)
         complaints, plan = validate_on_host(roles, PlayVariables(*self._values(roles, variables)), **arguments)
         return self._answer({**result, "plan": plan and asdict(plan)}, complaints, task_vars)

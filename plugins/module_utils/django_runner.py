@@ -34,6 +34,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import
 
 GENERATED_KEY = "django-insecure-"
 """How a SECRET_KEY begins that startproject has made: it is in the source for everybody who can read that."""
+ALLOWANCE = "; or site_allow_insecure_settings: true, on a host that nobody else can reach"
 NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
@@ -155,7 +156,8 @@ def judge_security(settings: Any, module: str, answer: Answer) -> None:
         variable = variable_behind("DEBUG", module)
         answer.complain(
             f"DEBUG is True in {module}, which shows code and settings to visitors. Set site_settings: {{DEBUG: false}}"
-            + (f", or the environment variable {variable}, which it is read from" if variable else ""),
+            + (f", or the environment variable {variable}, which it is read from" if variable else "")
+            + ALLOWANCE,
             site_settings={"DEBUG": False},
         )
     try:
@@ -171,7 +173,8 @@ def judge_security(settings: Any, module: str, answer: Answer) -> None:
         name, value = next(iter(where.items()))
         answer.complain(
             f"SECRET_KEY in {module} {what}, so others can forge sessions. Set {name}: "
-            f"{{{next(iter(value))}: ...}} to the output of {NEW_KEY}, in a file that ansible-vault encrypts",
+            f"{{{next(iter(value))}: ...}} to the output of {NEW_KEY}, in a file that ansible-vault encrypts"
+            + ALLOWANCE,
             **{name: {next(iter(value)): f"<the output of {NEW_KEY}>"}},
         )
 

@@ -254,6 +254,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -285,6 +286,8 @@ STAGES = {
     "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate failed",
 }
+# The part of Django's report between its heading and an empty line.
+WARNINGS = re.compile(r"^WARNINGS:\n(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 # Once a virtual environment is root's, the site's processes cannot write bytecode.
 COMPILE = """
 import compileall, sysconfig
@@ -539,8 +542,8 @@ class Build:
                 answer, output = self.run_django(variables)
             description = self.described(answer["description"])
             self.release.seal(self.account.pw_gid)
-        if "WARNINGS" in output:
-            self.module.warn(output.strip())
+        if found := WARNINGS.search(output):
+            self.module.warn(f"manage.py check --deploy:\n{found[1]}")
         self.release.finish(json.dumps(description) + "\n")
         return {
             "changed": True,

@@ -50,7 +50,7 @@ EXAMPLES = r"""
 - name: Validate the site's variables
   pitcrew.django.site_inputs:
 
-- name: Validate the variables against the host, and compute the plan
+- name: Check the host, and compute the plan
   pitcrew.django.site_inputs:
     facts: "{{ ansible_facts }}"
     server: gunicorn

@@ -20,12 +20,15 @@ STATIC_ROOT = None
     ),
     Kind(
         "debug_on",
-        Refused(says=("DEBUG", "site_settings")),
+        Refused(says=("DEBUG", "site_settings", "site_allow_insecure_settings")),
         settings="DEBUG = True\n",
     ),
     Kind(
         "generated_key",
-        Refused(says=("SECRET_KEY", "django-insecure-", "site_secret_settings"), never=("k3pt-to-oneself",)),
+        Refused(
+            says=("SECRET_KEY", "django-insecure-", "site_secret_settings", "site_allow_insecure_settings"),
+            never=("k3pt-to-oneself",),
+        ),
         settings=GENERATED_KEY,
     ),
     Kind(

@@ -84,7 +84,7 @@ def template(role: str, name: str) -> str:
 # The plan, as the role computes it.
 PLAN = [
     {
-        "name": "Validate the variables against the host, and compute the plan",
+        "name": "Check the host, and compute the plan",
         "pitcrew.django.site_inputs": {
             "facts": "{{ ansible_facts }}",
             "server": "{{ site_candidate_server }}",

@@ -410,6 +410,7 @@ def test_debug(site: Site) -> None:
     site.settings.DEBUG = True
     assert site.complaint() == (
         "DEBUG is True in shop.settings, which shows code and settings to visitors. Set site_settings: {DEBUG: false}"
+        "; or site_allow_insecure_settings: true, on a host that nobody else can reach"
     )
     assert site.answer["inventory"] == {"site_settings": {"DEBUG": False}}
 
@@ -438,6 +439,7 @@ def test_a_key_that_is_no_secret(site: Site, key: str, what: str) -> None:
     assert complaint.startswith(f"SECRET_KEY in shop.settings {what}, so others can forge sessions. Set ")
     assert "site_secret_settings: {SECRET_KEY: ...}" in complaint
     assert "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'" in complaint
+    assert complaint.endswith("; or site_allow_insecure_settings: true, on a host that nobody else can reach")
     assert "horse" not in json.dumps(site.answer)
 
 
@@ -489,7 +491,7 @@ def test_a_variable_is_named_as_another_way(site: Site, monkeypatch: pytest.Monk
     describe(site.settings, site.job, site.answer)
     hosts, debug, key = site.answer["complaints"]
     assert hosts.endswith(", or the environment variable MY_ALLOWED_HOSTS, which it is read from")
-    assert debug.endswith(", or the environment variable MY_DEBUG, which it is read from")
+    assert debug.endswith(f", or the environment variable MY_DEBUG, which it is read from{django_runner.ALLOWANCE}")
     assert "Set site_secrets: {MY_SECRET_KEY: ...} to" in key
     assert list(site.answer["inventory"]) == ["site_settings", "site_secrets"]
 

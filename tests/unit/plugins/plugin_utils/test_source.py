@@ -595,7 +595,9 @@ def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, 
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
     message = pack(directory=str(directory), **said)["msg"]
-    assert message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
+    assert (
+        message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
+    )
 
 
 def test_a_list_above_the_project(pack: Packer, tmp_path: Path) -> None:
