@@ -79,6 +79,11 @@ INSTALL: tuple[tuple[str, str], ...] = (
         "A package needs another version of Python. Set site_python to one that the host has, such as "
         "/usr/bin/python3.12, or choose a version of the package that runs with the host's Python",
     ),
+    (
+        r"No module named '(?:distutils|imp|pkg_resources)'|has no attribute 'ImpImporter'|use_2to3 is invalid",
+        "A package is older than the host's Python. Raise its version in the project's list, or set site_python to an "
+        "older Python that the host has",
+    ),
     (r"No space left on device", "The disk of the host is full. Make room on it"),
 )
 # Only if nothing above explains it: a resolver also fails when it has seen no package index.

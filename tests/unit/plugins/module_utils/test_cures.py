@@ -59,6 +59,9 @@ OTHER_PYTHON_PIP = """ERROR: Ignored the following versions that require a diffe
 ERROR: Could not find a version that satisfies the requirement Django==6.0 (from versions: 1.1.3, 1.1.4)
 ERROR: No matching distribution found for Django==6.0"""
 OTHER_PYTHON_PROJECT = "ERROR: Package 'x' requires a different Python: 3.11.7 not in '>=3.14'"
+OLD_PACKAGE = """error: Failed to build `markdown==2.6.9`
+         ModuleNotFoundError: No module named 'imp'
+hint: This error likely indicates that `markdown@2.6.9` depends on `imp`, but doesn't declare it"""
 NO_SUCH_VERSION_UV = """error: No solution found when resolving dependencies
   cause: Because there is no version of whitenoise==99.99 and you require whitenoise==99.99, we can conclude that your \
 requirements are unsatisfiable."""
@@ -91,6 +94,7 @@ CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/
         (OTHER_PYTHON_UV, "Set site_python to one that the host has"),
         (OTHER_PYTHON_PIP, "Set site_python to one that the host has"),
         (OTHER_PYTHON_PROJECT, "Set site_python to one that the host has"),
+        (OLD_PACKAGE, "A package is older than the host's Python. Raise its version in the project's list"),
         (NO_SUCH_VERSION_UV, "The project's list, with site_python_packages, asks for versions that do not exist"),
         (NO_SUCH_VERSION_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
         (CONFLICT_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
