@@ -352,9 +352,9 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
 
 
-def capacity_plan(host: Mapping[str, Any], **said: Any) -> dict[str, Any]:
+def capacity_plan(host: Mapping[str, Any], **inputs: Any) -> dict[str, Any]:
     try:
-        return asdict(make_plan(host_of(host), Inputs.of(said)))
+        return asdict(make_plan(host_of(host), Inputs.of(inputs)))
     except SizingError as error:
         raise AnsibleFilterError(f"pitcrew.django.capacity_plan: {error}") from error
 

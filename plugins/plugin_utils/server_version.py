@@ -224,16 +224,16 @@ def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
     place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
     asked = [_asked(one, package) for one in project.get("project", {}).get("dependencies", [])]
     found = [Listed(str(one), place) for one in asked if one is not None]
-    for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
+    for name, spec in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
         if canonicalize_name(name) == package:
-            found.append(Listed(_from_poetry(said.get("version", "") if isinstance(said, dict) else str(said)), place))
+            found.append(Listed(_from_poetry(spec.get("version", "") if isinstance(spec, dict) else str(spec)), place))
     return found
 
 
-def _from_poetry(said: str) -> str:
+def _from_poetry(constraint: str) -> str:
     """Translate a version as Poetry writes it: `^24.1` has an upper bound, `24.1.0` is exact, `*` is any."""
-    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", said):
+    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", constraint):
         return f">={caret[1]},<{int(caret[2]) + 1}"
-    if re.fullmatch(r"\d[\w.]*", said):
-        return f"=={said}"
-    return "" if said == "*" else said
+    if re.fullmatch(r"\d[\w.]*", constraint):
+        return f"=={constraint}"
+    return "" if constraint == "*" else constraint

@@ -65,7 +65,7 @@ class Site:
             raise response
         return response
 
-    def look(self, **said: Any) -> dict[str, Any]:
+    def look(self, **params: Any) -> dict[str, Any]:
         """Run the module and give the status."""
         arguments = {
             "name": "shop",
@@ -73,7 +73,7 @@ class Site:
             "boot_unit": BOOT,
             "health": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "workers": 3,
-            **said,
+            **params,
         }
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()

@@ -17,7 +17,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("values", "message"),
     [
         (
             {"cpu_ms": "12"},
@@ -70,10 +70,10 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
         ({"running_threads": 4}, "running_workers: missing; give running_workers and running_threads, or neither"),
     ],
 )
-def test_what_may_not_be_said(said: dict[str, Any], message: str) -> None:
+def test_what_may_not_be_said(values: dict[str, Any], message: str) -> None:
     """One sentence: the name, what is allowed, the value, and the way out."""
     with pytest.raises(SizingError) as refused:
-        Inputs.of(said)
+        Inputs.of(values)
     assert str(refused.value) == message
 
 
@@ -129,7 +129,7 @@ def test_whole_numbers_may_come_from_a_division() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "source", "cpu_ms", "wait_ms"),
+    ("values", "source", "cpu_ms", "wait_ms"),
     [
         ({}, "profile", 19.7, 11),
         ({"profile": "orm"}, "profile", 10.7, 6),
@@ -138,9 +138,9 @@ def test_whole_numbers_may_come_from_a_division() -> None:
         ({"cpu_ms": 9, "wait_ms": 0}, "inputs", 9.7, 0),
     ],
 )
-def test_times_of_a_request(said: dict[str, Any], source: str, cpu_ms: float, wait_ms: float) -> None:
+def test_times_of_a_request(values: dict[str, Any], source: str, cpu_ms: float, wait_ms: float) -> None:
     """3.4: profile or inputs, and the CPU of the server on top."""
-    inputs = Inputs.of(said)
+    inputs = Inputs.of(values)
     assert inputs.source == source
     assert inputs.cpu_per_request_ms == pytest.approx(cpu_ms)
     assert inputs.wait_per_request_ms == wait_ms
