@@ -150,7 +150,7 @@ def _variable_in(node: ast.AST) -> str | None:
     return key.value if reads and isinstance(key, ast.Constant) and isinstance(key.value, str) else None
 
 
-def judge_security(settings: Any, module: str, answer: Answer) -> None:
+def check_security(settings: Any, module: str, answer: Answer) -> None:
     """Complain about what nobody may see of a site in production, or guess."""
     if settings.DEBUG:
         variable = variable_behind("DEBUG", module)
@@ -179,7 +179,7 @@ def judge_security(settings: Any, module: str, answer: Answer) -> None:
         )
 
 
-def judge_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
+def check_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
     """Complain about domains for which Django would refuse to answer."""
     from django.http.request import validate_host
 
@@ -229,9 +229,9 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
     """Read from the settings what nginx and the switch have to know, and complain about all that would not work."""
     release, home = Path(job["release"]).resolve(), Path(job["home"]).resolve()
     module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
-    judge_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
+    check_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
     if not job["allow_insecure"]:
-        judge_security(settings, module, answer)
+        check_security(settings, module, answer)
     files = database_files(settings, release, home, answer)
     public = {}
     static_path = url_path(settings.STATIC_URL)

@@ -156,7 +156,7 @@ def main() -> None:
         where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}
         module.fail_json(msg=f"{busy}.", holder=where)
     except (OSError, CapacityError) as error:
-        module.fail_json(msg=f"The site cannot be held for this run: {error}.")
+        module.fail_json(msg=f"The site cannot be locked for this run: {error}.")
     module.exit_json(**result)
 
 

@@ -528,7 +528,7 @@ class Build:
             **environment_values(self.params["environment"], "site_environment"),
             **environment_values(self.params["secrets"], "site_secrets"),
         }
-        # No variable of this session reaches a command: a release is judged in the environment that it will run in.
+        # No variable of this session reaches a command: a release is checked in the environment that it will run in.
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:

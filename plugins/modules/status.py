@@ -341,7 +341,7 @@ class Examination:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
         if requests := requests_with_long_answers(self.site.root, max(went_live, time.time() - DAY_S)):
             self.complaints.append(
-                f"nginx made a 502 of {len(requests)} answers with more than 32k of headers, the last one to "
+                f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
             )
 

@@ -97,7 +97,7 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
             f"{server.package}=={version}", version, f"Server: {server.package} {version}, pinned in {pin.place}"
         )
     if not exact and any(_allows(pin.specifier, version) for version in _supported(server)):
-        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} asks")
+        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} requires")
     raise UnsupportedVersionError(
         f"{server.variable}: {pin.place} asks for {asked}, and versions before {server.oldest} are not supported: "
         f"{server.reason}. Set {server.variable}: {server.tested}, which is then installed instead, or change that line"

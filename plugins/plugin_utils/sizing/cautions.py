@@ -34,7 +34,7 @@ def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
         yield (
             f"Memory holds one generation only: {inputs.reload_overlap:g} x {mb(choice.generation_mb)} "
             f"exceed the {mb(site.available_mb)} there are. "
-            f"A switch ends the old one before the new one starts: requests wait, for {inputs.boot_s:g} s or so."
+            f"A switch stops the old one before it starts the new one: requests wait, for {inputs.boot_s:g} s or so."
         )
     if recycling.cost > 2 * RECYCLING_COST:
         yield (
@@ -94,4 +94,4 @@ def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
         yield f"A listen queue of {settings.backlog_wanted} is wanted; net.core.somaxconn allows {site.somaxconn}."
     idle_p99_ms = choice.system.response(0).p99_ms
     if idle_p99_ms > site.slo_p99_ms:
-        yield f"slo_p99_ms={inputs.slo_p99_ms:g} can not be met: an idle server needs {ms(idle_p99_ms)}."
+        yield f"slo_p99_ms={inputs.slo_p99_ms:g} cannot be met: an idle server needs {ms(idle_p99_ms)}."

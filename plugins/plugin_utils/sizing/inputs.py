@@ -250,11 +250,11 @@ class Inputs:
 
     def _check_together(self) -> None:
         if self.server == "uwsgi" and self.interface == "asgi":
-            raise SizingError("interface", "'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'")
+            raise SizingError("interface", "uWSGI does not support 'asgi'; use server='gunicorn' or interface='wsgi'")
         if self.server == "uwsgi" and self.free_threaded:
             raise SizingError("free_threaded", "uWSGI needs the interpreter lock; use server='gunicorn'")
         if self.interface == "asgi" and self.threads is not None:
-            raise SizingError("threads", f"{self.threads!r} means nothing to 'asgi'; leave it out")
+            raise SizingError("threads", f"{self.threads!r} has no effect with 'asgi'; leave it out")
         if not self.thread_safe and (self.threads or 1) > 1:
             raise SizingError("threads", f"{self.threads!r} contradicts thread_safe=false; change one of them")
         for pin in ("workers", "threads"):

@@ -62,7 +62,7 @@ def _case_of(planned: Mapping[str, Any]) -> _Case:
         found, inputs = Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(values)
         return _Case(found, inputs, make_plan(found, inputs))
     except (KeyError, TypeError, AttributeError):
-        raise SizingError("plan", "expected the answer of capacity_plan, whole and unchanged") from None
+        raise SizingError("plan", "expected the result of capacity_plan, whole and unchanged") from None
 
 
 def _shape(plan: Plan) -> str:

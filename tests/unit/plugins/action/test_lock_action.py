@@ -188,7 +188,7 @@ def test_a_host_that_cannot_be_read_is_not_held(lock: DeployLock, ask: Ask, monk
         raise CapacityError("no /proc/meminfo")
 
     monkeypatch.setattr(module, "read_site", unreadable)
-    assert ask(operator="bert")["msg"] == "The site cannot be held for this run: no /proc/meminfo."
+    assert ask(operator="bert")["msg"] == "The site cannot be locked for this run: no /proc/meminfo."
     assert lock.holder is None
     broken = ValueError("a release.json that is none")
     monkeypatch.setattr(module, "read_site", lambda *_said: (_ for _ in ()).throw(broken))

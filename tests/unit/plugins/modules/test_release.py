@@ -348,7 +348,7 @@ def test_another_run_at_work(site: Site) -> None:
     with (site.tmp / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         answer = site.build()
-    assert f"Another run works on the site in {site.tmp}; wait" in answer["msg"]
+    assert f"Another run is working on the site in {site.tmp}; wait" in answer["msg"]
     assert site.release.exists()
 
 

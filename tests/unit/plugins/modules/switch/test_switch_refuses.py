@@ -335,7 +335,7 @@ def test_another_switch_under_way(site: Site, release: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         answer = site.run(release)
     assert answer["failed"] is True
-    assert f"Another run works on the site in {site.root}; wait" in answer["msg"]
+    assert f"Another run is working on the site in {site.root}; wait" in answer["msg"]
     assert site.tree() == before
     assert site.host.log == []
 

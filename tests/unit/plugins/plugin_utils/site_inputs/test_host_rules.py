@@ -37,8 +37,7 @@ def test_a_host_that_will_do() -> None:
 
 def test_an_account_of_somebody_else() -> None:
     assert checked(host={"home": "/home/shop"}) == [
-        'site_name: "shop" is an account of this host that is not the site\'s, its home is /home/shop; '
-        "choose another name"
+        'site_name: "shop" is already an account on this host, with the home directory /home/shop; choose another name'
     ]
 
 

@@ -172,7 +172,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
         'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
-        "site_plan_inputs: server and max_request_s are not for the plan alone; set site_server and "
+        "site_plan_inputs: server and max_request_s are not only for the plan; set site_server and "
         "site_request_timeout instead\n"
         "site_plan_inputs: cpu_mss: there is no such input; did you mean cpu_ms?",
     ),

@@ -50,13 +50,13 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
         ({"wokers": 3}, "wokers: there is no such input; did you mean workers?"),
         (
             {"server": "uwsgi", "interface": "asgi"},
-            "interface: 'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'",
+            "interface: uWSGI does not support 'asgi'; use server='gunicorn' or interface='wsgi'",
         ),
         (
             {"server": "uwsgi", "free_threaded": True},
             "free_threaded: uWSGI needs the interpreter lock; use server='gunicorn'",
         ),
-        ({"interface": "asgi", "threads": 4}, "threads: 4 means nothing to 'asgi'; leave it out"),
+        ({"interface": "asgi", "threads": 4}, "threads: 4 has no effect with 'asgi'; leave it out"),
         ({"thread_safe": False, "threads": 4}, "threads: 4 contradicts thread_safe=false; change one of them"),
         (
             {"policy": "heroku", "workers": 4},

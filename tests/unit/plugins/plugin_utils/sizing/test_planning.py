@@ -427,7 +427,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             (1, 512),
             ORM,
             "Memory holds one generation only: 2 x 238 MB exceed the 384 MB there are. "
-            "A switch ends the old one before the new one starts: requests wait, for 3 s or so.",
+            "A switch stops the old one before it starts the new one: requests wait, for 3 s or so.",
         ),
         ((1, 512), ORM, "One worker: while it starts again, nothing is served."),
         (
@@ -453,7 +453,7 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             {"free_threaded": True},
             "An extension can switch the interpreter lock back on: ask sys._is_gil_enabled() in a worker.",
         ),
-        ((2, 8192), {"slo_p99_ms": 20}, "slo_p99_ms=20 can not be met: an idle server needs 158 ms."),
+        ((2, 8192), {"slo_p99_ms": 20}, "slo_p99_ms=20 cannot be met: an idle server needs 158 ms."),
     ],
 )
 def test_warning(host: tuple[float, float], inputs: dict[str, Any], warning: str) -> None:

@@ -130,4 +130,4 @@ def test_only_a_plan_can_be_told(what: Any) -> None:
     """The text is made from the plan alone."""
     with pytest.raises(SizingError) as refused:
         report(what)
-    assert str(refused.value) == "plan: expected the answer of capacity_plan, whole and unchanged"
+    assert str(refused.value) == "plan: expected the result of capacity_plan, whole and unchanged"
