@@ -16,7 +16,7 @@ description:
   - The answer is a pure function of its input. The same input gives the same answer, so that a template
     filled with it does not change between two runs.
   - What is pinned (O(workers), O(threads), the memory of a worker) is an input. The rest adapts, and
-    RV(_value.unpinned) says what the pin costs. A sum that can not fit is an error that names all its terms.
+    RV(_value.unpinned) says what the pin costs. A sum that cannot fit is an error that names all its terms.
   - The model, its sources and its limits are described in C(docs/sizing.md) of this collection.
   - None stands for "not said" in every option.
 options:
@@ -352,9 +352,9 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import make_plan
 
 
-def capacity_plan(host: Mapping[str, Any], **said: Any) -> dict[str, Any]:
+def capacity_plan(host: Mapping[str, Any], **inputs: Any) -> dict[str, Any]:
     try:
-        return asdict(make_plan(host_of(host), Inputs.of(said)))
+        return asdict(make_plan(host_of(host), Inputs.of(inputs)))
     except SizingError as error:
         raise AnsibleFilterError(f"pitcrew.django.capacity_plan: {error}") from error
 

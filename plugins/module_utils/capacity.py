@@ -41,7 +41,7 @@ def read_capacity(root="/"):
     cpus, memory_mb = smallest("cpus"), smallest("memory_mb")
     if cpus is None or memory_mb is None:
         missing = "/proc/meminfo" if memory_mb is None else "/sys/devices/system/cpu/online"
-        raise CapacityError(f"can not read {missing}: is this Linux, with /proc and /sys mounted?")
+        raise CapacityError(f"cannot read {missing}: is this Linux, with /proc and /sys mounted?")
     return {
         "cpus": float(cpus),
         "memory_mb": memory_mb,

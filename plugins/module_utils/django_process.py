@@ -72,7 +72,7 @@ class Django:
     python: str
     release: Path
     project: str
-    state: str
+    home: str
 
     def run(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
         """Run a job of django_runner in a process of its own; return its answer, and everything that was written."""
@@ -86,8 +86,8 @@ class Django:
             os.chmod(archive.name, 0o644)
             program = {
                 "command": [str(self.release / "venv/bin/python"), archive.name],
-                "environment": {"PATH": PATH, "HOME": self.state, **variables},
-                "job": {**job, "release": str(self.release), "state": self.state, "answer": file.fileno()},
+                "environment": {"PATH": PATH, "HOME": self.home, **variables},
+                "job": {**job, "release": str(self.release), "home": self.home, "answer": file.fileno()},
             }
             returncode, out, err = self.run_command(
                 [*as_user(self.account), self.python, "-ISc", BECOME],

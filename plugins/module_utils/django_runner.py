@@ -83,10 +83,10 @@ def url_path(url: str | None) -> str | None:
     return path if path and not parts.netloc else None
 
 
-def link_shared(project: Path, state: Path, shared: list[str], answer: Answer) -> None:
+def link_shared(project: Path, home: Path, shared: list[str], answer: Answer) -> None:
     """Link files and directories that outlive a release into it; a name that ends with a slash is a directory."""
     for name in shared:
-        kept, link = state / name, project / name.rstrip("/")
+        kept, link = home / name, project / name.rstrip("/")
         if link.exists() or link.is_symlink():
             answer.complain(f"site_shared_paths: {name!r} is in the source, too; remove it from one of the two")
             continue
@@ -95,15 +95,15 @@ def link_shared(project: Path, state: Path, shared: list[str], answer: Answer) -
         link.symlink_to(kept)
 
 
-def link_media(media_root: Path, release: Path, state: Path, answer: Answer) -> Path:
+def link_media(media_root: Path, release: Path, home: Path, answer: Answer) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one outside all releases."""
-    if media_root.resolve().is_relative_to(state):
+    if media_root.resolve().is_relative_to(home):
         # nginx only follows a link that has the owner of its target, so the target has to exist before the link.
         media_root.resolve().mkdir(parents=True, exist_ok=True)
         return media_root.resolve()
     if not media_root.is_relative_to(release):
         return media_root
-    kept = state / "media"
+    kept = home / "media"
     kept.mkdir(exist_ok=True)
     if media_root.exists():
         answer.complain(
@@ -150,7 +150,7 @@ def _variable_in(node: ast.AST) -> str | None:
     return key.value if reads and isinstance(key, ast.Constant) and isinstance(key.value, str) else None
 
 
-def judge_security(settings: Any, module: str, answer: Answer) -> None:
+def check_security(settings: Any, module: str, answer: Answer) -> None:
     """Complain about what nobody may see of a site in production, or guess."""
     if settings.DEBUG:
         variable = variable_behind("DEBUG", module)
@@ -179,7 +179,7 @@ def judge_security(settings: Any, module: str, answer: Answer) -> None:
         )
 
 
-def judge_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
+def check_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
     """Complain about domains for which Django would refuse to answer."""
     from django.http.request import validate_host
 
@@ -200,7 +200,7 @@ def judge_hosts(settings: Any, module: str, domains: list[str], answer: Answer, 
     )
 
 
-def database_files(settings: Any, release: Path, state: Path, answer: Answer) -> dict[str, Path]:
+def database_files(settings: Any, release: Path, home: Path, answer: Answer) -> dict[str, Path]:
     """Return the databases that are files, and complain about those that the next release would not have."""
     files = {}
     for alias, database in settings.DATABASES.items():
@@ -216,7 +216,7 @@ def database_files(settings: Any, release: Path, state: Path, answer: Answer) ->
             name = str(path.resolve().relative_to(Path.cwd()))
             answer.complain(f"{lost}. Set site_shared_paths: [{name}]", site_shared_paths=[name])
         else:
-            kept = {"ENGINE": database["ENGINE"], "NAME": str(state / path.name)}
+            kept = {"ENGINE": database["ENGINE"], "NAME": str(home / path.name)}
             answer.complain(
                 f"{lost}, and the source may contain it. Set its NAME to {kept['NAME']!r}, by an environment variable "
                 "or in site_settings: {DATABASES: ...}",
@@ -227,12 +227,12 @@ def database_files(settings: Any, release: Path, state: Path, answer: Answer) ->
 
 def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """Read from the settings what nginx and the switch have to know, and complain about all that would not work."""
-    release, state = Path(job["release"]).resolve(), Path(job["state"]).resolve()
+    release, home = Path(job["release"]).resolve(), Path(job["home"]).resolve()
     module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
-    judge_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
+    check_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
     if not job["allow_insecure"]:
-        judge_security(settings, module, answer)
-    files = database_files(settings, release, state, answer)
+        check_security(settings, module, answer)
+    files = database_files(settings, release, home, answer)
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
@@ -248,10 +248,10 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
         public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
     media_path = url_path(settings.MEDIA_URL)
     if settings.MEDIA_ROOT:
-        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, state, answer)
+        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, home, answer)
         if media_path:
             public[media_path] = str(kept)
-    for complaint in public_path_complaints(public, [release, state]):
+    for complaint in public_path_complaints(public, [release, home]):
         answer.complain(complaint)
     for directory in map(Path, public.values()):
         for name, path in {"the source": Path.cwd(), **files}.items():
@@ -331,7 +331,7 @@ def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
             and MigrationRecorder(connection).applied_migrations()
         ):
             answer.enter("backup")
-            directory = Path(job["state"]) / "backups"
+            directory = Path(job["home"]) / "backups"
             answer["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
         answer.enter(name)
 
@@ -344,7 +344,7 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     from django.core.management import call_command
 
     answer.enter("settings")
-    link_shared(Path.cwd(), Path(job["state"]), job["shared"], answer)
+    link_shared(Path.cwd(), Path(job["home"]), job["shared"], answer)
     django.setup()
     from django.conf import settings
 
@@ -360,9 +360,9 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     if answer["description"].pop("collects"):
         answer.enter("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
-    # A database in a file is this host's own; a shared one is migrated by the leading host.
+    # A database in a file belongs to this host; one host migrates a shared one.
     own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
-    answer["description"]["migrated"] = job["migrate"] and (own or job["leads"])
+    answer["description"]["migrated"] = job["migrate"] and (own or job["migrates_shared_database"])
     if answer["description"]["migrated"]:
         migrate_guarded(job, answer)
     answer["stage"] = "done"

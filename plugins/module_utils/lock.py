@@ -34,7 +34,7 @@ VISIT_S = 900
 
 
 class Busy(Exception):
-    """Another run works on the site; `holder` tells whose run it is, if that is known."""
+    """Another run is working on the site; `holder` tells whose run it is, if that is known."""
 
     def __init__(self, message: str, holder: Holder | None = None) -> None:
         super().__init__(message)
@@ -195,7 +195,9 @@ def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None
     with _kernel_lock(record.visit_lock, VISIT_S if token else 0) as was_free:
         if not was_free:
             whose = f", that of {record.holder}" if record.holder else ""
-            raise Busy(f"Another run works on the site in {root}{whose}; wait until it has ended, then deploy again")
+            raise Busy(
+                f"Another run is working on the site in {root}{whose}; wait until it has ended, then deploy again"
+            )
         record.check(token)
         record.sign()
         try:

@@ -128,9 +128,9 @@ def pending(connection: Any) -> list[Pending]:
     known = {app for app, _name in executor.loader.applied_migrations}
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
 
-    def noticed(migration: Any, judge: Callable[[Any], bool]) -> tuple[str, ...]:
+    def noticed(migration: Any, is_noticed: Callable[[Any], bool]) -> tuple[str, ...]:
         operations = _database_operations(migration.operations) if migration.app_label in known else ()
-        return tuple(operation.describe() for operation in operations if judge(operation))
+        return tuple(operation.describe() for operation in operations if is_noticed(operation))
 
     return [
         Pending(
@@ -231,9 +231,9 @@ def _refuse_losses(found: list[Pending]) -> None:
     losses = [f"{migration.name}: {loss}" for migration in found for loss in migration.losses]
     if losses:
         raise MigrationRefused(
-            f"they remove what the running release may still use ({'; '.join(losses)}). Make it two releases, of which "
-            "the first does not use it any more; or set site_migrations_allow_destructive: true, which risks errors "
-            "until the switch and rules out a rollback"
+            f"they remove what the running release may still use ({'; '.join(losses)}). Spread the change over two "
+            "releases, the first of which no longer uses it; or set site_migrations_allow_destructive: true, which "
+            "risks errors until the switch and rules out a rollback"
         )
 
 

@@ -54,8 +54,8 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
     packages = installed(dpkg_status)
     descriptions = {release.id: release.description for release in site.releases}
     finished = {release: text for release, text in descriptions.items() if text is not None}
-    lived = [entry["release"] for entry in site.releases.history() if entry["release"] in finished]
-    before = [release for release in lived if live and release != live.release]
+    went_live = [entry["release"] for entry in site.releases.history() if entry["release"] in finished]
+    earlier = [release for release in went_live if live and release != live.release]
     paths = [Path(file) for file in files]
     found = {
         "slot": live.name if live else None,
@@ -63,8 +63,8 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
         "releases": finished,
         "serves": site.releases.named(live.release).recorded if live and live.release else None,
         "outdated": [release.id for release in site.releases if release.outdated],
-        "served": list(dict.fromkeys(lived)),
-        "previous": before[-1] if before else None,
+        "served": list(dict.fromkeys(went_live)),
+        "previous": earlier[-1] if earlier else None,
         "packages": sorted(packages),
         "home": home(name),
         "absent": [str(path) for path in paths if not path.is_file()],

@@ -80,7 +80,7 @@ class Verification:
             return ". ".join(self._health_check().problems()) or None
         except (OSError, http.client.HTTPException) as error:
             where = f"{self.health['host']} on {self.address}"
-            return f"no answer for {where}: {error or type(error).__name__}"
+            return f"no response for {where}: {error or type(error).__name__}"
 
     def _health_check(self) -> HealthCheck:
         """The health path, and that nginx reaches the release's files: the home page and one file that it names.

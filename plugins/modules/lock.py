@@ -130,23 +130,23 @@ def main() -> None:
         required_if=[("state", "free", ["token"])],
         supports_check_mode=True,
     )
-    said = module.params
+    params = module.params
     # Nothing on the host changes, only who may change it.
     result: dict[str, Any] = {"changed": False}
-    lock = DeployLock(said["root"])
+    lock = DeployLock(params["root"])
     try:
-        if said["state"] == "free":
+        if params["state"] == "free":
             if not module.check_mode:
-                lock.free(said["token"])
+                lock.free(params["token"])
             module.exit_json(**result)
         if not module.check_mode:
-            holder = Holder(said["operator"] or "somebody", said["node"], said["process"], time.time())
-            before = lock.take(holder, said["expires"], said["force"], said["gone"])
+            holder = Holder(params["operator"] or "somebody", params["node"], params["process"], time.time())
+            before = lock.take(holder, params["expires"], params["force"], params["gone"])
             result["token"] = holder.token
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
         try:
-            result["ansible_facts"] = read_site(said["name"], said["root"], said["files"])
+            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"])
         except BaseException:
             if "token" in result:
                 lock.free(result["token"])
@@ -156,7 +156,7 @@ def main() -> None:
         where = {"operator": found.operator, "node": found.node, "process": found.process, "since": found.since}
         module.fail_json(msg=f"{busy}.", holder=where)
     except (OSError, CapacityError) as error:
-        module.fail_json(msg=f"The site cannot be held for this run: {error}.")
+        module.fail_json(msg=f"The site cannot be locked for this run: {error}.")
     module.exit_json(**result)
 
 

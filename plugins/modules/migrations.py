@@ -38,8 +38,8 @@ options:
     description: The site's user.
     type: str
     required: true
-  state:
-    description: The site's home directory.
+  home:
+    description: The home directory of the site's user.
     type: path
     required: true
   python:
@@ -53,7 +53,7 @@ EXAMPLES = r"""
   pitcrew.django.migrations:
     path: /srv/shop/releases/3f2a9c1d04ab-1f3e2c
     user: shop
-    state: /var/lib/shop
+    home: /var/lib/shop
     environment:
       DJANGO_SETTINGS_MODULE: shop.settings
   register: found
@@ -93,7 +93,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "project": {"type": "str", "default": ""},
             "user": {"type": "str", "required": True},
-            "state": {"type": "path", "required": True},
+            "home": {"type": "path", "required": True},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
@@ -111,7 +111,7 @@ def main() -> None:
     except (ValueError, KeyError) as error:
         module.fail_json(msg=f"{error}.")
     django = Django(
-        module.run_command, account, params["python"], Path(params["path"]), params["project"], params["state"]
+        module.run_command, account, params["python"], Path(params["path"]), params["project"], params["home"]
     )
     answer, output = django.run({"do": "compare"}, variables)
     if answer["error"]:

@@ -131,14 +131,14 @@ def emergencies(text: str) -> list[str]:
 class Configuration:
     """The files of nginx as they are, and as they are to be."""
 
-    def __init__(self, said: dict[str, Any], run: Run) -> None:
-        self.said = said
+    def __init__(self, params: dict[str, Any], run: Run) -> None:
+        self.params = params
         self.run = run
         # New texts by their paths below /etc/nginx; None for what is to go.
         self.changes: dict[str, str | None] = {
-            path: text for path, text in said["files"].items() if read_text(NGINX / path) != text
+            path: text for path, text in params["files"].items() if read_text(NGINX / path) != text
         }
-        self.changes.update({path: None for path in said["absent"] if present(NGINX / path)})
+        self.changes.update({path: None for path in params["absent"] if present(NGINX / path)})
 
     def test(self) -> list[str]:
         """Raise the limits, and have nginx test all files in a copy; return what is worth knowing about them.
@@ -153,7 +153,7 @@ class Configuration:
             for path, text in self.changes.items():
                 replace(copy / path, text)
             directives = list(read(copy))
-            for name, least in {**self.said["limits"], BUCKET: bucket_size(directives)}.items():
+            for name, least in {**self.params["limits"], BUCKET: bucket_size(directives)}.items():
                 file = next((Path(found.file) for found in directives if found.name == name), HOME / "nginx.conf")
                 # Another place than nginx's directory is not ours to write to; then nginx says what it lacks.
                 if file.is_relative_to(HOME):
@@ -161,7 +161,7 @@ class Configuration:
             rc, out, err = self.run(["unshare", "--mount", "sh", "-c", TEST, directory, str(NGINX), str(NGINX_PROGRAM)])
         if rc != 0:
             raise NginxError(self._refusal(out + err))
-        others = default_servers(directives, {str(HOME / path) for path in self.said["files"]})
+        others = default_servers(directives, {str(HOME / path) for path in self.params["files"]})
         return re.findall(r"\[warn\] (?:\d+#\d+: )?(.+)", out + err) + [
             f"{place} is the default server of {where}, and gets the requests for hosts that no site serves"
             for where, place in others.items()
@@ -176,11 +176,11 @@ class Configuration:
     def _refusal(self, words: str) -> str:
         """What nginx objects to, the line that it names, and what to do about it."""
         errors = emergencies(words) or [words.strip()]
-        cure = next((cure for part, cure in self.said["cures"].items() if part and part in errors[0]), None)
+        cure = next((cure for part, cure in self.params["cures"].items() if part and part in errors[0]), None)
         if place := re.search(rf"in {re.escape(str(HOME))}/(\S+):(\d+)", errors[0]):
             text = self.changes.get(place[1]) or read_text(NGINX / place[1]) or ""
             errors[1:1] = [f"    {line.strip()}" for line in text.splitlines()[int(place[2]) - 1 :][:1]]
-            if cure is None and place[1] not in self.said["files"]:
+            if cure is None and place[1] not in self.params["files"]:
                 cure = f"{HOME / place[1]} is not a file of this collection: correct it on the host"
         return "\n".join(errors + ([f"{cure}."] if cure else []))
 
@@ -265,15 +265,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    said = module.params
-    configuration = Configuration(said, module.run_command)
+    params = module.params
+    configuration = Configuration(params, module.run_command)
     changed, task = False, "nginx does not accept its new configuration"
     try:
         # Check mode has not installed it.
         if not module.check_mode or NGINX_PROGRAM.exists():
             for warning in configuration.test():
                 module.warn(f"nginx: {warning}")
-        changed = said["state"] == "current" and (bool(configuration.changes) or said["reload"])
+        changed = params["state"] == "current" and (bool(configuration.changes) or params["reload"])
         diff = configuration.diff() if changed else []
         if changed and not module.check_mode:
             task = "nginx does not run with its new configuration"

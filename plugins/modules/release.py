@@ -61,8 +61,8 @@ options:
     description: The site's user, and the name of its group.
     type: str
     required: true
-  state:
-    description: The directory in which the site's user keeps what outlives a release. It is created if missing.
+  home:
+    description: The home directory of the site's user, for files that outlive a release. It is created if missing.
     type: path
     required: true
   python:
@@ -120,8 +120,8 @@ options:
     description: Whether to migrate the database.
     type: bool
     default: true
-  leads:
-    description: Whether this is the host that migrates the database which all hosts of the site share.
+  migrates_shared_database:
+    description: Whether this host migrates a database that all hosts of the site share. Another host does it otherwise.
     type: bool
     default: true
   allow_destructive:
@@ -141,7 +141,7 @@ options:
     type: bool
     default: false
   backups_kept:
-    description: How many of these copies to keep, in C(backups) below O(state).
+    description: How many of these copies to keep, in C(backups) below O(home).
     type: int
     default: 5
   keep_refused:
@@ -177,7 +177,7 @@ EXAMPLES = r"""
     archive: "{{ source.archive }}"
     path: /srv/shop/releases/3f2a9c1d04ab-1f3e2c
     user: shop
-    state: /var/lib/shop
+    home: /var/lib/shop
     cache: /srv/shop/cache
     requirements: requirements.txt
     packages: [gunicorn]
@@ -303,7 +303,7 @@ JOB = (
     "shared",
     "collectstatic",
     "migrate",
-    "leads",
+    "migrates_shared_database",
     "allow_destructive",
     "lock_timeout",
     "statement_timeout",
@@ -474,7 +474,7 @@ class Build:
             self.params["python"],
             self.release.path,
             self.params["project"],
-            self.params["state"],
+            self.params["home"],
         )
         answer, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
         stage, complaints = answer["stage"], answer.get("complaints", [])
@@ -500,7 +500,7 @@ class Build:
         Raises ValueError with the cure.
         """
         public = {str(path): str(directory) for path, directory in found["public"].items()}
-        allowed = [path.resolve() for path in (self.release.path, Path(self.params["state"]))]
+        allowed = [path.resolve() for path in (self.release.path, Path(self.params["home"]))]
         complaints = public_path_complaints(public, allowed)
         if complaints:
             raise ValueError("\n".join(complaints))
@@ -528,7 +528,7 @@ class Build:
             **environment_values(self.params["environment"], "site_environment"),
             **environment_values(self.params["secrets"], "site_secrets"),
         }
-        # No variable of this session reaches a command: a release is judged in the environment that it will run in.
+        # No variable of this session reaches a command: a release is checked in the environment that it will run in.
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:
@@ -580,7 +580,7 @@ def make_directories(release: Path, params: dict[str, Any]) -> None:
     """Create the site's directories where they are missing. Only the site's group can look into the first of them."""
     account = pwd.getpwnam(params["user"])
     make_directory(release.parents[1], 0, account.pw_gid)
-    for directory in (params["cache"], params["state"]):
+    for directory in (params["cache"], params["home"]):
         make_directory(Path(directory), account.pw_uid, account.pw_gid)
 
 
@@ -592,7 +592,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "project": {"type": "str", "default": ""},
             "user": {"type": "str", "required": True},
-            "state": {"type": "path", "required": True},
+            "home": {"type": "path", "required": True},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "uv_version": {"type": "str"},
             "requirements": {"type": "str", "required": True},
@@ -610,7 +610,7 @@ def main() -> None:
             "shared": {"type": "list", "elements": "str", "default": []},
             "collectstatic": {"type": "bool", "default": True},
             "migrate": {"type": "bool", "default": True},
-            "leads": {"type": "bool", "default": True},
+            "migrates_shared_database": {"type": "bool", "default": True},
             "allow_destructive": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 10},
             "statement_timeout": {"type": "int", "default": 600},
@@ -632,7 +632,7 @@ def main() -> None:
         make_directories(path, module.params)
         with exclusive_visit(path.parents[1], module.params["lock"]):
             finished = Release(path).description  # Perhaps by another run, after this one had looked.
-            wanted = module.params["migrate"] and module.params["leads"]
+            wanted = module.params["migrate"] and module.params["migrates_shared_database"]
             if finished and (finished["migrated"] or not wanted):
                 result = {"changed": False, "release": path.name, "description": finished}
             else:

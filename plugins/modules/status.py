@@ -218,11 +218,11 @@ def oom_kills(group: str) -> int | None:
 class Examination:
     """One inspection of a site."""
 
-    def __init__(self, said: dict[str, Any], systemd: Systemd) -> None:
-        self.said = said
+    def __init__(self, params: dict[str, Any], systemd: Systemd) -> None:
+        self.params = params
         self.systemd = systemd
-        self.site = HostedSite(said["name"], said["root"])
-        self.complaints: list[str] = list(said["problems"])
+        self.site = HostedSite(params["name"], params["root"])
+        self.complaints: list[str] = list(params["problems"])
         self.notes: list[str] = []
 
     def status(self) -> dict[str, Any]:
@@ -252,7 +252,7 @@ class Examination:
         return {
             **dict.fromkeys(names),
             "state": "absent",
-            "workers": {"running": 0, "planned": self.said["workers"]},
+            "workers": {"running": 0, "planned": self.params["workers"]},
             "memory_mb": {"now": None, "most": None},
             "answers_ms": {"socket": None, "proxy": None},
             **{name: [] for name in lists},
@@ -281,13 +281,13 @@ class Examination:
             "by": last.get("by"),
             "state": state,
             "restarts": restarts,
-            "workers": {"running": running, "planned": self.said["workers"]},
+            "workers": {"running": running, "planned": self.params["workers"]},
             "memory_mb": {"now": megabytes(unit["MemoryCurrent"]), "most": megabytes(unit["MemoryMax"])},
             "oom_kills": killed,
             "answers_ms": self.answers(live) if state == "active" else {"socket": None, "proxy": None},
             "edited": edited,
             "drop_ins": drop_ins,
-            **{name: self.said[name] for name in ("differences", "pending", "unknown")},
+            **{name: self.params[name] for name in ("differences", "pending", "unknown")},
             "releases": [release for release in served if release in kept and release != live.release],
         }
 
@@ -306,7 +306,7 @@ class Examination:
                 f"The kernel has killed {killed} processes of {live.unit} for lack of memory since it started: find "
                 "what uses it, or raise worker_unique_mb or growth_mb in site_plan_inputs."
             )
-        if not self.site.boots(self.said["boot_unit"]):
+        if not self.site.boots(self.params["boot_unit"]):
             self.complaints.append(
                 f"{live.unit} may not start at boot: {self.site.boot_unit} is disabled or out of date; deploy again"
             )
@@ -315,7 +315,7 @@ class Examination:
             self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
 
     def see_workers(self, live: Slot, running: int) -> None:
-        planned = self.said["workers"]
+        planned = self.params["workers"]
         if planned is not None and running != planned:
             self.complaints.append(f"{live.unit} runs {running} worker processes; the plan has {planned}")
 
@@ -327,32 +327,32 @@ class Examination:
             self.complaints.append(f"{live.unit} has changed on disk since systemd read it: systemctl daemon-reload")
         if drop_ins:
             self.notes.append(f"{live.unit} has drop-in files: {', '.join(drop_ins)}.")
-        if self.said["differences"]:
-            differing = ", ".join(self.said["differences"])
+        if self.params["differences"]:
+            differing = ", ".join(self.params["differences"])
             self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
     def see_database(self) -> None:
-        if self.said["pending"]:
-            self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.said['pending'])}")
-        if self.said["unknown"]:
-            self.notes.append(f"The database is ahead of the release by {', '.join(self.said['unknown'])}.")
+        if self.params["pending"]:
+            self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.params['pending'])}")
+        if self.params["unknown"]:
+            self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
 
     def see_long_answers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
         if requests := requests_with_long_answers(self.site.root, max(went_live, time.time() - DAY_S)):
             self.complaints.append(
-                f"nginx made a 502 of {len(requests)} answers with more than 32k of headers, the last one to "
+                f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
             )
 
     def answers(self, live: Slot) -> dict[str, float | None]:
         """How long the health path took in ms, on the slot's socket and through the proxy; None if it is unhealthy."""
-        health, release = self.said["health"], live.release
+        health, release = self.params["health"], live.release
         checks = {
             "socket": HealthCheck(
                 health, f"unix:{live.socket}", live.protocol, release, live.static, live.path / "public"
             ),
-            "proxy": HealthCheck(health, self.said["address"], self.said["protocol"], release, live.static),
+            "proxy": HealthCheck(health, self.params["address"], self.params["protocol"], release, live.static),
         }
         for check in checks.values():
             try:

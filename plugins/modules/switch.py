@@ -267,7 +267,7 @@ class Switch:
 
     # What there is to do
 
-    def judge(self) -> None:
+    def require_release(self) -> None:
         """Raise Refused if the release is not on this host."""
         if self.release.description is None:
             kept = [release.id for release in self.site.releases if release.description is not None]
@@ -342,7 +342,7 @@ class Switch:
         """Start the slot and wait until it is healthy.
 
         A slot that has served before only has to answer for the health path: visitors wait for it. Raises Refused if
-        systemd cannot start it, its processes exit, it does not answer in time, or its answers stay wrong.
+        systemd cannot start it, its processes exit, it does not respond in time, or its responses stay wrong.
         """
         deadline = time.monotonic() + self.params["boot_timeout"]
         self.systemd.order("reset-failed", slot.unit)
@@ -410,8 +410,8 @@ class Switch:
         while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
             time.sleep(POLL_S)
 
-    def tell_to_stop(self, slot: Slot) -> None:
-        """Tell a slot to stop, and leave no secret in it. Verification checks that it has stopped."""
+    def request_stop(self, slot: Slot) -> None:
+        """Have a slot stop without waiting for it, and leave no secret in it. Verification checks that it stopped."""
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
@@ -492,7 +492,7 @@ class Switch:
     # The two ways to the wanted state
 
     def switch(self) -> None:
-        """Bring the candidate up, make it live, and tell the old slot to stop.
+        """Start the candidate, make it live, and have the old slot stop.
 
         Raises Refused if the candidate does not pass; nothing is left of it then.
         """
@@ -521,7 +521,7 @@ class Switch:
         if old is not None:
             with timed(self.seconds, "drain"):
                 self.drain(old)
-            self.tell_to_stop(old)
+            self.request_stop(old)
 
     def settle(self, live: Slot) -> None:
         """Bring the site back to a settled state after a run that was cut off, or after an operator stopped it."""
@@ -531,7 +531,7 @@ class Switch:
                 self.start(live)
         except Refused as refusal:
             raise Refused(
-                f"Release {self.release.id}, which is live, does not come up again: {refusal}",
+                f"Release {self.release.id}, which is live, does not start again: {refusal}",
                 of_unit(live.unit, self.systemd.journal(live.unit, began)),
             ) from None
         self.enable()
@@ -552,7 +552,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if differences:
         result["diff"] = switch.diff()
     if result["changed"] and not module.check_mode:
-        switch.judge()
+        switch.require_release()
         # If the connection to the control node is lost, the switch still runs to its end.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         switch.recover()

@@ -97,7 +97,7 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
             f"{server.package}=={version}", version, f"Server: {server.package} {version}, pinned in {pin.place}"
         )
     if not exact and any(_allows(pin.specifier, version) for version in _supported(server)):
-        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} asks")
+        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} requires")
     raise UnsupportedVersionError(
         f"{server.variable}: {pin.place} asks for {asked}, and versions before {server.oldest} are not supported: "
         f"{server.reason}. Set {server.variable}: {server.tested}, which is then installed instead, or change that line"
@@ -224,16 +224,16 @@ def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
     place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
     asked = [_asked(one, package) for one in project.get("project", {}).get("dependencies", [])]
     found = [Listed(str(one), place) for one in asked if one is not None]
-    for name, said in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
+    for name, spec in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
         if canonicalize_name(name) == package:
-            found.append(Listed(_from_poetry(said.get("version", "") if isinstance(said, dict) else str(said)), place))
+            found.append(Listed(_from_poetry(spec.get("version", "") if isinstance(spec, dict) else str(spec)), place))
     return found
 
 
-def _from_poetry(said: str) -> str:
+def _from_poetry(constraint: str) -> str:
     """Translate a version as Poetry writes it: `^24.1` has an upper bound, `24.1.0` is exact, `*` is any."""
-    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", said):
+    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", constraint):
         return f">={caret[1]},<{int(caret[2]) + 1}"
-    if re.fullmatch(r"\d[\w.]*", said):
-        return f"=={said}"
-    return "" if said == "*" else said
+    if re.fullmatch(r"\d[\w.]*", constraint):
+        return f"=={constraint}"
+    return "" if constraint == "*" else constraint

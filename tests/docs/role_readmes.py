@@ -58,10 +58,10 @@ def readme(role: Path) -> str:
         for name, option in point["options"].items():
             kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
             choices = option.get("choices")
-            said = prose(option["description"])
+            text = prose(option["description"])
             if choices:
-                said += " One of " + ", ".join(f"`{choice}`" for choice in choices if choice) + "."
-            lines.append(f"| `{name}` | {said} | {kind} | {shown_default(option)} |")
+                text += " One of " + ", ".join(f"`{choice}`" for choice in choices if choice) + "."
+            lines.append(f"| `{name}` | {text} | {kind} | {shown_default(option)} |")
     return "\n".join(lines) + "\n"
 
 

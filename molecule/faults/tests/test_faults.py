@@ -64,7 +64,7 @@ class Site:
         status, took = self.host.run(ask, str(seconds), path).stdout.split()
         return status, float(took)
 
-    def under_fire(
+    def under_load(
         self, fault: str, act: Callable[[], object], seconds: float, mix: Sequence[Kind] = DEFAULT_MIX
     ) -> Seen:
         """Do it under load, and watch for so long what visitors see."""
@@ -132,7 +132,7 @@ def site(host: Host, address: str, answering: Callable[[], str]) -> Site:
 def test_a_worker_is_killed(site: Site) -> None:
     """Only what it had under way is lost, and another takes its place."""
     main, workers = site.main, site.workers
-    seen = site.under_fire("kill -9 of a worker", lambda: site.host.check_output("kill -9 %s", workers[0]), QUIET_S + 2)
+    seen = site.under_load("kill -9 of a worker", lambda: site.host.check_output("kill -9 %s", workers[0]), QUIET_S + 2)
     seen.healed(1, "502", "cut off")
     assert len(seen.report.lost) <= 4
     assert site.main == main
@@ -143,7 +143,7 @@ def test_a_worker_is_killed(site: Site) -> None:
 def test_the_main_process_is_killed(site: Site) -> None:
     """systemd starts the slot anew; nginx says meanwhile, with its own page, that the site will be back in a moment."""
     main = site.main
-    seen = site.under_fire(
+    seen = site.under_load(
         "kill -9 of the main process", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 10
     )
     seen.healed(10, "502", "cut off")
@@ -154,7 +154,7 @@ def test_the_main_process_is_killed(site: Site) -> None:
 def test_nginx_is_killed(site: Site) -> None:
     """systemd starts it anew, which the distribution's unit does not ask for."""
     main = site.host.check_output("cat /run/nginx.pid")
-    seen = site.under_fire("kill -9 of nginx", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 5)
+    seen = site.under_load("kill -9 of nginx", lambda: site.host.check_output("kill -9 %s", main), QUIET_S + 5)
     seen.healed(5, "no answer", "cut off")
     assert site.host.check_output("cat /run/nginx.pid") != main
 
@@ -162,7 +162,7 @@ def test_nginx_is_killed(site: Site) -> None:
 def test_a_worker_takes_all_the_memory(site: Site) -> None:
     """Only this worker dies of it: the unit stays as it is, and so does everything else on the host."""
     main, workers = site.main, site.workers
-    seen = site.under_fire("a worker takes all memory", lambda: site.ask("/exercise/memory/?mb=1500"), QUIET_S + 5)
+    seen = site.under_load("a worker takes all memory", lambda: site.ask("/exercise/memory/?mb=1500"), QUIET_S + 5)
     seen.healed(5, "502", "cut off")
     assert site.main == main
     survivors = set(site.workers) & set(workers)
@@ -175,7 +175,7 @@ def test_a_request_hangs(site: Site) -> None:
     main, workers = site.main, site.workers
     with ThreadPoolExecutor(1) as aside:
         asked = []
-        seen = site.under_fire(
+        seen = site.under_load(
             "a request hangs", lambda: asked.append(aside.submit(site.ask, "/exercise/hang/")), 32 + QUIET_S, mix=FAST
         )
         status, took = asked[0].result()
@@ -203,7 +203,7 @@ def test_the_backlog_is_full(site: Site) -> None:
             site.host.check_output("kill -CONT " + " ".join(processes))
 
     burst = Load(f"http://{site.address}", host="shop.test", rate=300, seconds=4, mix=FAST)
-    seen = site.under_fire("all processes stop for 5 s, 300 requests/s", stall, QUIET_S + 15, mix=FAST)
+    seen = site.under_load("all processes stop for 5 s, 300 requests/s", stall, QUIET_S + 15, mix=FAST)
     report = burst.wait()
     print(report)
     seen.healed(15, "502")
@@ -216,7 +216,7 @@ def test_the_backlog_is_full(site: Site) -> None:
 def test_the_database_is_restarted(site: Site) -> None:
     """Requests that need it fail while it is away; the next ones find it again."""
     restart = "systemctl restart postgresql"
-    seen = site.under_fire("PostgreSQL is restarted", lambda: site.host.check_output(restart), QUIET_S + 6, mix=QUERIES)
+    seen = site.under_load("PostgreSQL is restarted", lambda: site.host.check_output(restart), QUIET_S + 6, mix=QUERIES)
     seen.healed(6, "500")
 
 
@@ -224,5 +224,5 @@ def test_the_database_is_restarted(site: Site) -> None:
 def test_the_host_is_rebooted(site: Site, reboot: Callable[[], Play]) -> None:
     """What served before serves again."""
     boot = []
-    seen = site.under_fire("the host is rebooted", lambda: boot.append(reboot()), QUIET_S + 15)
+    seen = site.under_load("the host is rebooted", lambda: boot.append(reboot()), QUIET_S + 15)
     seen.healed(boot[0].seconds + 15, "502", "no answer", "cut off")

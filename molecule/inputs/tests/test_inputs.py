@@ -151,12 +151,12 @@ def test_plan_of_a_small_host(playbook: Callable[..., Play], host: Host) -> None
 
 def test_numbers_of_a_command_line(playbook: Callable[..., Play]) -> None:
     """They come as texts, whatever was meant."""
-    said = (
+    arguments = (
         "site_workers=1",
         "site_threads=3",
         "site_capacity_share=0.9",
         "site_database_connections=40",
         "site_request_timeout=20",
     )
-    play = playbook("plan", *(f"--extra-vars={one}" for one in said)).succeeded()
+    play = playbook("plan", *(f"--extra-vars={one}" for one in arguments)).succeeded()
     assert "this plan 1 x 3" in play.words

@@ -24,11 +24,11 @@ MORE = {"site_python_packages": ["whitenoise==6.9.0"]}
 
 
 @pytest.fixture(scope="module")
-def said(deploy: Deploy, source: Source) -> dict[str, Any]:
+def variables(deploy: Deploy, source: Source) -> dict[str, Any]:
     """Variables with which the repository of this test is deployed."""
-    said = {"site_source_directory": "", "site_git_url": str(source.directory)}
-    deploy(**said).succeeded()
-    return said
+    variables = {"site_source_directory": "", "site_git_url": str(source.directory)}
+    deploy(**variables).succeeded()
+    return variables
 
 
 def state(host: Host) -> dict[str, str]:
@@ -73,13 +73,13 @@ def with_little_room(host: Host, directory: str, megabytes: int) -> Iterator[Non
 
 
 def test_the_disk_is_full(
-    deploy: Deploy, said: dict[str, Any], source: Source, host: Host, answering: Callable[[], str]
+    deploy: Deploy, variables: dict[str, Any], source: Source, host: Host, answering: Callable[[], str]
 ) -> None:
     """While packages are installed: what was begun is gone afterwards."""
     source.commit()
     with with_little_room(host, "/srv/shop/venvs", 12):
         with unchanged(host, answering):
-            play = deploy(**said, **MORE).refused()
+            play = deploy(**variables, **MORE).refused()
         print(play.end)
         assert "No space left on device" in play.words
         assert "The disk of the host is full" in play.words
@@ -88,13 +88,13 @@ def test_the_disk_is_full(
 
 @pytest.mark.parametrize("directory", ["releases", "slots"])
 def test_a_directory_is_read_only(
-    deploy: Deploy, said: dict[str, Any], source: Source, host: Host, answering: Callable[[], str], directory: str
+    deploy: Deploy, variables: dict[str, Any], source: Source, host: Host, answering: Callable[[], str], directory: str
 ) -> None:
     """As a file system is after an error of its disk."""
     source.commit()
     path = f"/srv/shop/{directory}"
     with unchanged(host, answering), mounted(host, f"--bind -o ro {path}", path):
-        play = deploy(**said).refused()
+        play = deploy(**variables).refused()
     print(play.end)
     assert "Read-only file system" in play.words
     assert "Traceback" not in play.output
@@ -102,11 +102,11 @@ def test_a_directory_is_read_only(
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_the_package_index_cannot_be_reached(
-    deploy: Deploy, said: dict[str, Any], host: Host, answering: Callable[[], str], installer: str
+    deploy: Deploy, variables: dict[str, Any], host: Host, answering: Callable[[], str], installer: str
 ) -> None:
     """The cure is on the screen, and after it the installer's own words."""
     with unchanged(host, answering):
-        play = deploy(**said, **MORE, site_installer=installer, site_package_index=f"{NOWHERE}/simple").refused()
+        play = deploy(**variables, **MORE, site_installer=installer, site_package_index=f"{NOWHERE}/simple").refused()
     print(play.end)
     assert "Connection refused" in play.output
     assert "Set site_package_index to an index that it reaches" in play.words
@@ -114,11 +114,11 @@ def test_the_package_index_cannot_be_reached(
 
 
 def test_the_git_server_cannot_be_reached(
-    deploy: Deploy, said: dict[str, Any], host: Host, answering: Callable[[], str]
+    deploy: Deploy, variables: dict[str, Any], host: Host, answering: Callable[[], str]
 ) -> None:
     """The host is not even asked."""
     with unchanged(host, answering):
-        play = deploy(**{**said, "site_git_url": f"{NOWHERE}/shop.git"}).refused()
+        play = deploy(**{**variables, "site_git_url": f"{NOWHERE}/shop.git"}).refused()
     print(play.end)
     assert "site_git_url" in play.words
     assert f"{NOWHERE}/shop.git" in play.words
@@ -143,7 +143,7 @@ def python_of(host: Host) -> Callable[[int], str]:
 
 def test_the_clock_of_the_host_is_wrong(
     deploy: Deploy,
-    said: dict[str, Any],
+    variables: dict[str, Any],
     source: Source,
     host: Host,
     answering: Callable[[], str],
@@ -153,18 +153,18 @@ def test_the_clock_of_the_host_is_wrong(
     for days in (7, -7, 0):
         wrong = {"ansible_python_interpreter": python_of(days)}
         commit = source.commit()
-        deploy(**said, **wrong).succeeded()
+        deploy(**variables, **wrong).succeeded()
         assert answering().startswith(commit[:12])
-        assert set(deploy(**said, **wrong).succeeded().changed.values()) == {0}
-        assert set(deploy(**said).succeeded().changed.values()) == {0}
+        assert set(deploy(**variables, **wrong).succeeded().changed.values()) == {0}
+        assert set(deploy(**variables).succeeded().changed.values()) == {0}
 
 
 def test_afterwards(
-    deploy: Deploy, said: dict[str, Any], source: Source, host: Host, answering: Callable[[], str]
+    deploy: Deploy, variables: dict[str, Any], source: Source, host: Host, answering: Callable[[], str]
 ) -> None:
     """A good release goes live without any repair, with the packages that could not be had."""
     source.commit()
     before = answering()
-    deploy(**said, **MORE).succeeded()
+    deploy(**variables, **MORE).succeeded()
     assert answering() != before
     assert host.file("/srv/shop/live/release/venv/lib").exists

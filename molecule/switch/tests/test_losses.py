@@ -112,7 +112,7 @@ def test_nothing_is_lost(
     """New code, other settings, another server and back, a rollback, and nginx reading its files anew."""
     numbers = LARGE if LONG and host.backend.get_hostname() == LARGE_ON[server] else SHORT
     environment = host.ansible.get_variables()["site_environment"]
-    said = {
+    variables = {
         "site_source_directory": "",
         "site_git_url": str(source.directory),
         # So many requests that take their time need many threads.
@@ -121,18 +121,18 @@ def test_nothing_is_lost(
 
     def new_code() -> None:
         source.commit()
-        deploy(**said, site_server=server).succeeded()
+        deploy(**variables, site_server=server).succeeded()
 
     def other_settings() -> None:
         changed = {**environment, "COLOUR": str(time.time_ns())}
-        deploy(**said, site_server=server, site_environment=changed).succeeded()
+        deploy(**variables, site_server=server, site_environment=changed).succeeded()
 
     def other_server_and_back() -> None:
-        deploy(**said, site_server=OTHER[server]).succeeded()
-        deploy(**said, site_server=server).succeeded()
+        deploy(**variables, site_server=OTHER[server]).succeeded()
+        deploy(**variables, site_server=server).succeeded()
 
     def rollback() -> None:
-        playbook("rollback", **said, site_server=server).succeeded()
+        playbook("rollback", **variables, site_server=server).succeeded()
 
     def reload_nginx() -> None:
         host.check_output("systemctl reload nginx")
@@ -148,7 +148,7 @@ def test_nothing_is_lost(
         Change("a rollback", numbers.rollbacks, rollback),
         Change("`systemctl reload nginx`, and the second after it", numbers.reloads, reload_nginx, switches=0),
     ]
-    deploy(**said, site_server=server).succeeded()
+    deploy(**variables, site_server=server).succeeded()
     with Load(f"http://{address}", host="shop.test", rate=RATE, seconds=1800, mix=FULL_MIX) as load:
         time.sleep(START_S)
         for change in changes:

@@ -59,7 +59,7 @@ def account_is_free(site: SiteOnHost) -> Iterator[Complaint]:
         name = site.values.get("site_name")
         yield Complaint(
             "site_name",
-            f"{shown(name)} is an account of this host that is not the site's, its home is {found}",
+            f"{shown(name)} is already an account on this host, with the home directory {found}",
             "choose another name",
         )
 

@@ -53,8 +53,8 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "cannot name a user and a unit",
         "begin with a lower-case letter and use at most 24 lower-case letters, digits, - and _",
     ),
-    "site_hosts": Pattern(LINE, "is not a pattern of hosts", "name a group of the inventory"),
-    "site_balancers": Pattern(LINE, "is not a pattern of hosts", "name a group of the inventory"),
+    "site_hosts": Pattern(LINE, "is not a host pattern", "name a group of the inventory"),
+    "site_balancers": Pattern(LINE, "is not a host pattern", "name a group of the inventory"),
     # git would take what begins with a dash for an option.
     "site_git_url": Pattern(
         f"(?!-){LINE}", "is not the address of a repository", "write it as in https://git.example.com/shop.git"
@@ -82,7 +82,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     ),
     "site_python": _path("/usr/bin/python3"),
     "site_python_packages": Pattern(
-        r"[A-Za-z0-9][\x20-\x7e]*", "is not a package for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
+        r"[A-Za-z0-9][\x20-\x7e]*", "is not a requirement for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
     ),
     "site_system_packages": Pattern(
         r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?",
@@ -130,7 +130,7 @@ _LONG: Final = 10**9
 RANGES: Final[Mapping[str, Range]] = {
     "site_request_timeout": Range(1, 3600, "set the longest that a request may take, in seconds"),
     "site_boot_timeout": Range(1, 3600, "set the longest that a release may take to start, in seconds"),
-    "site_health_patience": Range(0, 3600, "set for how many seconds wrong answers are forgiven"),
+    "site_health_patience": Range(0, 3600, "set for how many seconds wrong responses are tolerated"),
     "site_health_status": Range(100, 599, "the usual status is 200"),
     "site_releases_kept": Range(1, 1000, "the live release is always kept"),
     "site_backups_kept": Range(1, 1000, "for no backups, set site_backup: false"),

@@ -226,7 +226,7 @@ def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
         verb = "is" if len(alone) == 1 else "are"
         yield Complaint(
             "site_plan_inputs",
-            f"{listed(alone)} {verb} not for the plan alone",
+            f"{listed(alone)} {verb} not only for the plan",
             f"set {listed([variables[name] for name in alone])} instead",
         )
 

@@ -29,16 +29,16 @@ def cautions(choice: Choice, settings: Settings, unpinned: Choice | None) -> Ite
 
 
 def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
-    site, said, recycling = choice.site, choice.site.inputs, settings.recycling
+    site, inputs, recycling = choice.site, choice.site.inputs, settings.recycling
     if choice.gives_overlap_up:
         yield (
-            f"Memory holds one generation only: {said.reload_overlap:g} x {mb(choice.generation_mb)} "
+            f"Memory holds one generation only: {inputs.reload_overlap:g} x {mb(choice.generation_mb)} "
             f"exceed the {mb(site.available_mb)} there are. "
-            f"A switch ends the old one before the new one starts: requests wait, for {said.boot_s:g} s or so."
+            f"A switch stops the old one before it starts the new one: requests wait, for {inputs.boot_s:g} s or so."
         )
     if recycling.cost > 2 * RECYCLING_COST:
         yield (
-            f"A leak of {said.leak_kb_per_request:g} kB per request fills growth_mb={said.growth_mb:g} "
+            f"A leak of {inputs.leak_kb_per_request:g} kB per request fills growth_mb={inputs.growth_mb:g} "
             f"after {recycling.max_requests} requests: starting workers takes {100 * recycling.cost:.1f} % of "
             "their time. Raise growth_mb, or fix the leak."
         )
@@ -61,26 +61,26 @@ def _of_choice(choice: Choice, unpinned: Choice | None) -> Iterator[str]:
 
 
 def _of_server(choice: Choice) -> Iterator[str]:
-    said, layout = choice.site.inputs, choice.layout
-    if said.server == "uwsgi" and layout.threads > 1:
+    inputs, layout = choice.site.inputs, choice.layout
+    if inputs.server == "uwsgi" and layout.threads > 1:
         yield (
             "uWSGI has one harakiri timer per worker, which other threads keep resetting: it is left out. "
             "Bound requests in the database and in nginx, or set threads=1."
         )
-    if said.event_loop:
+    if inputs.event_loop:
         yield (
             "gunicorn's asgi worker does not bound its concurrency, so nginx has to "
             f"(max_conns {layout.slots}). The rates take an event loop for one CPU that its requests share; "
             "they were not measured."
         )
-    if said.free_threaded:
+    if inputs.free_threaded:
         yield "An extension can switch the interpreter lock back on: ask sys._is_gil_enabled() in a worker."
 
 
 def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
-    site, said = choice.site, choice.site.inputs
+    site, inputs = choice.site, choice.site.inputs
     connections = settings.database.connections_during_deploy
-    if said.db_connections is None and connections > USUAL_DB_CONNECTIONS:
+    if inputs.db_connections is None and connections > USUAL_DB_CONNECTIONS:
         yield (
             f"A deploy opens {connections} database connections from this host; PostgreSQL offers "
             f"{USUAL_DB_CONNECTIONS} unless configured. Set db_connections, or put a pooler in between."
@@ -94,4 +94,4 @@ def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
         yield f"A listen queue of {settings.backlog_wanted} is wanted; net.core.somaxconn allows {site.somaxconn}."
     idle_p99_ms = choice.system.response(0).p99_ms
     if idle_p99_ms > site.slo_p99_ms:
-        yield f"slo_p99_ms={said.slo_p99_ms:g} can not be met: an idle server needs {ms(idle_p99_ms)}."
+        yield f"slo_p99_ms={inputs.slo_p99_ms:g} cannot be met: an idle server needs {ms(idle_p99_ms)}."

@@ -108,9 +108,9 @@ def choose(site: Site) -> Choice:
 
 def _holds_workers(site: Site, overlap: float) -> bool:
     """Whether the memory holds so many generations of two workers, or of those that were asked for."""
-    said = site.inputs
-    workers = said.workers or min(2, site.asked.processes if site.asked else 2)
-    return site.footprint.workers_within(site.available_mb / overlap, said.threads or 1) >= workers
+    inputs = site.inputs
+    workers = inputs.workers or min(2, site.asked.processes if site.asked else 2)
+    return site.footprint.workers_within(site.available_mb / overlap, inputs.threads or 1) >= workers
 
 
 def _running(site: Site, best: Choice) -> Choice | None:

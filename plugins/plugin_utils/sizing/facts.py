@@ -49,15 +49,15 @@ def _source(capacity: Mapping[str, Any], resource: str) -> str:
 
 
 def _smallest(resource: str, offers: Mapping[str, Any]) -> tuple[str, Any]:
-    said = {source: value for source, value in offers.items() if value is not None}
-    if not said:
+    found = {source: value for source, value in offers.items() if value is not None}
+    if not found:
         raise SizingError(
             resource,
             f"not in the facts, which offer none of {', '.join(offers)}; gather facts first, "
             "or give a mapping of cpus and memory_mb",
         )
-    for source, value in said.items():
+    for source, value in found.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise SizingError(resource, f"the fact {source} is {value!r} and not a number; gather facts again")
-    source = min(said, key=lambda name: said[name])
-    return source, said[source]
+    source = min(found, key=lambda name: found[name])
+    return source, found[source]

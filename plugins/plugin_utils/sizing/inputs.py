@@ -171,10 +171,10 @@ class Host:
         return self.cpus < 1
 
     @classmethod
-    def of(cls, said: Mapping[str, Any], cpus_source: str = "cpus", memory_source: str = "memory_mb") -> Host:
+    def of(cls, values: Mapping[str, Any], cpus_source: str = "cpus", memory_source: str = "memory_mb") -> Host:
         """Check the numbers that were said; both `cpus` and `memory_mb` must be. Raises SizingError."""
         numbers = {
-            name: rule.check(name, said[name]) for name, rule in _rules(cls).items() if said.get(name) is not None
+            name: rule.check(name, values[name]) for name, rule in _rules(cls).items() if values.get(name) is not None
         }
         for name in ("cpus", "memory_mb"):
             if name not in numbers:
@@ -230,19 +230,19 @@ class Inputs:
     running_threads: int | None = _whole(None, 1, 1_024)
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> Inputs:
+    def of(cls, values: Mapping[str, Any]) -> Inputs:
         """Check what was said, name by name, then together. Raises SizingError."""
         rules = _rules(cls)
-        checked = {name: _check(rules, name, value) for name, value in said.items()}
+        checked = {name: _check(rules, name, value) for name, value in values.items()}
         inputs = cls(**{name: value for name, value in checked.items() if value is not None})
         inputs._check_together()
         return inputs
 
     @classmethod
-    def errors(cls, said: Mapping[str, Any]) -> Iterator[SizingError]:
+    def errors(cls, values: Mapping[str, Any]) -> Iterator[SizingError]:
         """Give what is wrong with each input by itself, where `of` would stop at the first."""
         rules = _rules(cls)
-        for name, value in said.items():
+        for name, value in values.items():
             try:
                 _check(rules, name, value)
             except SizingError as error:
@@ -250,11 +250,11 @@ class Inputs:
 
     def _check_together(self) -> None:
         if self.server == "uwsgi" and self.interface == "asgi":
-            raise SizingError("interface", "'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'")
+            raise SizingError("interface", "uWSGI does not support 'asgi'; use server='gunicorn' or interface='wsgi'")
         if self.server == "uwsgi" and self.free_threaded:
             raise SizingError("free_threaded", "uWSGI needs the interpreter lock; use server='gunicorn'")
         if self.interface == "asgi" and self.threads is not None:
-            raise SizingError("threads", f"{self.threads!r} means nothing to 'asgi'; leave it out")
+            raise SizingError("threads", f"{self.threads!r} has no effect with 'asgi'; leave it out")
         if not self.thread_safe and (self.threads or 1) > 1:
             raise SizingError("threads", f"{self.threads!r} contradicts thread_safe=false; change one of them")
         for pin in ("workers", "threads"):
@@ -270,8 +270,8 @@ class Inputs:
     @property
     def source(self) -> str:
         """Where the times of a request come from: a profile, the inputs, or one from each."""
-        said = (self.cpu_ms is not None) + (self.wait_ms is not None)
-        return ("profile", "profile and inputs", "inputs")[said]
+        given = (self.cpu_ms is not None) + (self.wait_ms is not None)
+        return ("profile", "profile and inputs", "inputs")[given]
 
     @property
     def cpu_per_request_ms(self) -> float:

@@ -14,8 +14,8 @@ __all__ = ["refusal"]
 
 def refusal(site: Site, overlap: float) -> SizingError:
     """Name the input at fault, and the sum that cannot fit."""
-    said, footprint = site.inputs, site.footprint
-    least = Layout(said.workers or 1, said.threads or 1)
+    inputs, footprint = site.inputs, site.footprint
+    least = Layout(inputs.workers or 1, inputs.threads or 1)
     pinned = pins(site)
     if least.slots > site.db_slots(overlap):
         needs = f", and {pinned} take {least.slots}; lower them," if pinned else " and not one;"
@@ -24,21 +24,21 @@ def refusal(site: Site, overlap: float) -> SizingError:
             f"{db_sum(site, overlap)} for one generation{needs} give more connections, "
             "or set reload_overlap=1 if a deploy may stop the old slot first",
         )
-    share = f" x share {said.capacity_share:g}" if said.capacity_share < 1 else ""
-    if said.preload:
-        base, copied = f"{said.master_mb:g} MB master + {said.worker_shared_mb:g} MB shared", ""
+    share = f" x share {inputs.capacity_share:g}" if inputs.capacity_share < 1 else ""
+    if inputs.preload:
+        base, copied = f"{inputs.master_mb:g} MB master + {inputs.worker_shared_mb:g} MB shared", ""
     else:
         base, copied = (
-            f"{said.master_mb:g} MB master",
-            f" + {said.worker_shared_mb:g} not shared without preload",
+            f"{inputs.master_mb:g} MB master",
+            f" + {inputs.worker_shared_mb:g} not shared without preload",
         )
-    threads = f" + {least.threads - 1} x {said.thread_mb:g} for threads" if least.threads > 1 else ""
+    threads = f" + {least.threads - 1} x {inputs.thread_mb:g} for threads" if least.threads > 1 else ""
     return SizingError(
-        "workers" if said.workers else "threads" if said.threads else "memory_mb",
+        "workers" if inputs.workers else "threads" if inputs.threads else "memory_mb",
         f"({mb(site.host.memory_mb)} - {mb(site.reserve_mb)} reserve){share} = {mb(site.available_mb)} "
         f"cannot hold {base} + {count(least.processes, 'worker')} "
         f"x {footprint.worker_with_mb(least.threads):g} MB "
-        f"({said.worker_unique_mb:g} unique{copied} + {said.growth_mb:g} growth{threads}) "
+        f"({inputs.worker_unique_mb:g} unique{copied} + {inputs.growth_mb:g} growth{threads}) "
         f"= {mb(footprint.of(least))}; {f'lower {pinned}, ' if pinned else ''}give the site more memory, "
         "or set what its workers really take (worker_unique_mb, growth_mb)",
     )

@@ -53,16 +53,16 @@ class _Case:
 def _case_of(planned: Mapping[str, Any]) -> _Case:
     """Plan again from what the plan says it was made from; the model is a pure function."""
     try:
-        host, said = planned["host"], planned["inputs"]
+        host, values = planned["host"], planned["inputs"]
         numbers = {
             "cpus": host["cpus_total"],
             "memory_mb": host["memory_total_mb"],
             "somaxconn": host["somaxconn"],
         }
-        found, inputs = Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(said)
+        found, inputs = Host.of(numbers, host["cpus_source"], host["memory_source"]), Inputs.of(values)
         return _Case(found, inputs, make_plan(found, inputs))
     except (KeyError, TypeError, AttributeError):
-        raise SizingError("plan", "expected the answer of capacity_plan, whole and unchanged") from None
+        raise SizingError("plan", "expected the result of capacity_plan, whole and unchanged") from None
 
 
 def _shape(plan: Plan) -> str:

@@ -84,18 +84,18 @@ class Site:
     @cached_property
     def work(self) -> Work:
         """One request, with what the server adds to it."""
-        said = self.inputs
-        return Work(said.cpu_per_request_ms, said.wait_per_request_ms, said.cv_cpu, said.cv_wait)
+        inputs = self.inputs
+        return Work(inputs.cpu_per_request_ms, inputs.wait_per_request_ms, inputs.cv_cpu, inputs.cv_wait)
 
     @cached_property
     def footprint(self) -> Footprint:
         """Without preloading nothing is shared: each worker has its own copy."""
-        said = self.inputs
-        shared, copied = (said.worker_shared_mb, 0.0) if said.preload else (0.0, said.worker_shared_mb)
+        inputs = self.inputs
+        shared, copied = (inputs.worker_shared_mb, 0.0) if inputs.preload else (0.0, inputs.worker_shared_mb)
         return Footprint(
-            base_mb=said.master_mb + shared,
-            worker_mb=said.worker_unique_mb + copied + said.growth_mb,
-            thread_mb=said.thread_mb,
+            base_mb=inputs.master_mb + shared,
+            worker_mb=inputs.worker_unique_mb + copied + inputs.growth_mb,
+            thread_mb=inputs.thread_mb,
         )
 
     @cached_property
@@ -142,10 +142,10 @@ class Site:
     @cached_property
     def running(self) -> Layout | None:
         """The layout of the plan in force, if one was said."""
-        said = self.inputs
-        if said.running_workers is None or said.running_threads is None:
+        inputs = self.inputs
+        if inputs.running_workers is None or inputs.running_threads is None:
             return None
-        return Layout(said.running_workers, said.running_threads)
+        return Layout(inputs.running_workers, inputs.running_threads)
 
     @property
     def free(self) -> Site:
@@ -158,22 +158,22 @@ class Site:
 
     def limits(self, overlap: float) -> Limits:
         """Bound one of `overlap` generations: its part of the memory and of the database, and what was pinned."""
-        said = self.inputs
+        inputs = self.inputs
         limits = Limits(
             memory_mb=self.available_mb / overlap,
             slots=self.db_slots(overlap),
-            threads_per_worker=1 if said.one_request_per_worker else said.max_threads,
-            workers=said.workers,
-            threads=said.threads,
+            threads_per_worker=1 if inputs.one_request_per_worker else inputs.max_threads,
+            workers=inputs.workers,
+            threads=inputs.threads,
         )
         return limits if self.asked is None else self._as_asked(self.asked, limits)
 
     def db_slots(self, overlap: float) -> float:
         """Slots of one generation that the database has connections for; infinite if nothing was said."""
-        said = self.inputs
-        if said.db_connections is None:
+        inputs = self.inputs
+        if inputs.db_connections is None:
             return math.inf
-        return said.db_connections // (said.db_hosts * overlap * said.db_aliases)
+        return inputs.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
 
     def _as_asked(self, asked: Layout, limits: Limits) -> Limits:
         """Pin what the rule asks for, less what memory and database refuse."""

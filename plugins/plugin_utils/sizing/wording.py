@@ -42,16 +42,16 @@ def size(layout: Layout) -> str:
 
 def pins(site: Site) -> str:
     """Write workers=4 and threads=2; empty where neither is pinned."""
-    said = site.inputs
-    pinned = (("workers", said.workers), ("threads", said.threads))
+    inputs = site.inputs
+    pinned = (("workers", inputs.workers), ("threads", inputs.threads))
     return " and ".join(f"{name}={value}" for name, value in pinned if value)
 
 
 def db_sum(site: Site, overlap: float) -> str:
     """Write how many slots of one of so many generations the database has connections for, with all terms."""
-    said = site.inputs
-    hosts, aliases = count(said.db_hosts, "host"), count(said.db_aliases, "alias", "aliases")
+    inputs = site.inputs
+    hosts, aliases = count(inputs.db_hosts, "host"), count(inputs.db_aliases, "alias", "aliases")
     return (
-        f"{count(said.db_connections or 0, 'connection')} / {hosts} / overlap {overlap:g} / {aliases} "
+        f"{count(inputs.db_connections or 0, 'connection')} / {hosts} / overlap {overlap:g} / {aliases} "
         f"leave {site.db_slots(overlap):.0f}"
     )

@@ -95,11 +95,11 @@ def variables(kind: str) -> dict[str, Any]:
 DEFAULTS, VARS = variables("defaults"), variables("vars")
 
 
-def complaints(**said: Any) -> list[Complaint]:
-    """Judge a site that is all right but for what is said here."""
-    values = PlayVariables({**DEFAULTS, **BASE, **said})
+def complaints(**variables: Any) -> list[Complaint]:
+    """Validate a site that is valid except for these variables."""
+    values = PlayVariables({**DEFAULTS, **BASE, **variables})
     found, _warning = validate(ROLES, values)
-    server = said.get("site_server", "gunicorn")
+    server = variables.get("site_server", "gunicorn")
     return found or validate_on_host(ROLES, values, FACTS, server, "/var/lib/shop", 1)[0]
 
 

@@ -17,7 +17,7 @@ SITE = """
 import json, logging, sys
 from io import BytesIO
 import site_errors
-said = json.load(sys.stdin)
+given = json.load(sys.stdin)
 site_errors.keep_enabled("gunicorn.error")
 server = logging.getLogger("gunicorn.error")
 server.propagate = False
@@ -42,7 +42,7 @@ from django.http import HttpResponseServerError
 from django.urls import path
 settings.configure(
     ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="a key", MIDDLEWARE=["__main__.first", "__main__.second"],
-    **said["settings"],
+    **given["settings"],
 )
 django.setup()
 
@@ -86,7 +86,7 @@ site_errors.show_errors()
 site_errors.show_errors()  # As in a process that was forked from another that has done it.
 from django.core.wsgi import get_wsgi_application
 site = get_wsgi_application()
-for method, address in said["requests"]:
+for method, address in given["requests"]:
     path_info, _, query = address.partition("?")
     environ = {
         "REQUEST_METHOD": method, "PATH_INFO": path_info, "QUERY_STRING": query, "SERVER_NAME": "shop.test",
@@ -101,7 +101,7 @@ server.error("The server is heard.")
 
 
 def logging(root: str = "console", existing: bool = False, **console: Any) -> dict[str, Any]:
-    """Give the LOGGING of a project that writes everything to stderr, or as it is said."""
+    """Give the LOGGING of a project that writes everything to stderr, or as it is given."""
     return {
         "LOGGING": {
             "version": 1,

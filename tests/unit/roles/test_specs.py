@@ -78,7 +78,7 @@ def test_every_role_has_a_specification() -> None:
 
 @pytest.mark.parametrize(("role", "name"), OPTIONS)
 def test_an_option_has_its_default(role: str, name: str) -> None:
-    """The same literal in both; without one, a commented example or an empty value shows where it would be said."""
+    """The same literal in both; without one, a commented example or an empty value shows where to set it."""
     option, there = options(role)[name], defaults(role)
     if "default" in option:
         assert name in there
@@ -155,16 +155,16 @@ def test_names_carry_the_role_s_prefix(role: str) -> None:
 
 
 class Declared(Exception):
-    """What a module says of its arguments; it goes no further."""
+    """Ends a module as soon as it has declared its arguments."""
 
 
 def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Give what a module, or the action that does its work on the control node, says that it takes."""
+    """Return the arguments that a module declares, or the action that does its work on the control node."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    said: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
 
     def declare(*_self: Any, **arguments: Any) -> None:
-        said.update(arguments)
+        taken.update(arguments)
         raise Declared
 
     if hasattr(module, "main"):
@@ -177,7 +177,7 @@ def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         run = object.__new__(action).run
     with pytest.raises(Declared):
         run()
-    return said
+    return taken
 
 
 def documented(name: str) -> dict[str, Any]:
@@ -186,8 +186,8 @@ def documented(name: str) -> dict[str, Any]:
     ours = [name for name in found.get("extends_documentation_fragment", []) if name.startswith("pitcrew.django.")]
     for fragment in ours:
         file, _dot, part = fragment.removeprefix("pitcrew.django.").partition(".")
-        said = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
-        shared = yaml.safe_load(getattr(said, part.upper() or "DOCUMENTATION"))
+        plugin = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+        shared = yaml.safe_load(getattr(plugin, part.upper() or "DOCUMENTATION"))
         found["options"] = {**shared["options"], **found["options"]}
     return found
 
@@ -217,11 +217,11 @@ def test_a_module_takes_what_it_documents(name: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_keeps_what_it_says_of_check_mode(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full support is declared to Ansible, too, which would skip the module otherwise."""
-    said = declared(name, monkeypatch)
+def test_a_module_supports_check_mode_as_documented(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full support is declared to Ansible too, which would skip the module otherwise."""
+    taken = declared(name, monkeypatch)
     support = documented(name)["attributes"]["check_mode"]["support"]
-    assert (support == "full") is said.get("supports_check_mode", ON_CONTROL_NODE.get(name))
+    assert (support == "full") is taken.get("supports_check_mode", ON_CONTROL_NODE.get(name))
 
 
 @pytest.mark.parametrize("name", ["switch", "release"])

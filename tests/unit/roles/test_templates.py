@@ -156,7 +156,7 @@ def play_renders(tmp: Path, play: list[dict[str, Any]], sites: dict[str, dict[st
     collection = tmp / "collections/ansible_collections/pitcrew/django"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
-    hosts = {name: {"ansible_connection": "local", **COMMON, **said} for name, said in sites.items()}
+    hosts = {name: {"ansible_connection": "local", **COMMON, **variables} for name, variables in sites.items()}
     (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (tmp / "play.json").write_text(json.dumps(play))
     environment = {
@@ -811,7 +811,7 @@ def test_every_response_names_its_release(render: Render, monkeypatch: pytest.Mo
     found["post_worker_init"](worker)
     assert started == ["errors shown", "frozen"]
     started.clear()
-    assert worker.wsgi({"type": "text/plain"}, lambda *said: started.append(said)) == [b"body"]
+    assert worker.wsgi({"type": "text/plain"}, lambda *variables: started.append(variables)) == [b"body"]
     assert started == [
         ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
         ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),

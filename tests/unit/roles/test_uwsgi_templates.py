@@ -318,7 +318,7 @@ def test_every_response_names_its_release(load: Callable[..., Any], monkeypatch:
         return [b"body"]
 
     application = load("one", "config.wsgi", app=site)
-    assert application({"wsgi.input": Body()}, lambda *said: started.append(said)) == [b"body"]
+    assert application({"wsgi.input": Body()}, lambda *args: started.append(args)) == [b"body"]
     assert started == [
         ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
         ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),

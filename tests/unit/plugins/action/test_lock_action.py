@@ -91,7 +91,7 @@ Ask = Callable[..., dict[str, Any]]
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
     """The lock of a site, in a directory that stands for /run."""
     monkeypatch.setattr(host_module, "RUN", tmp_path)
-    monkeypatch.setattr(module, "read_site", lambda *said: {"read of": said})
+    monkeypatch.setattr(module, "read_site", lambda *args: {"read of": args})
     return DeployLock(tmp_path / "srv" / "shop")
 
 
@@ -99,7 +99,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployLock:
 def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Ask for the lock by the action, whose module runs right here; something may happen after its first answer."""
 
-    def asked(meanwhile: Callable[[], object] = lambda: None, **said: Any) -> dict[str, Any]:
+    def asked(meanwhile: Callable[[], object] = lambda: None, **args: Any) -> dict[str, Any]:
         happens = iter([meanwhile])
 
         def execute(_action: ActionModule, _name: str, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             return answer
 
         action = ActionModule.__new__(ActionModule)
-        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **said}, no_log=False)
+        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **args}, no_log=False)
         action._display = SimpleNamespace(display=lambda *_, **__: None)
         with monkeypatch.context() as patch:
             patch.setattr(ActionBase, "run", lambda *_: {})
@@ -162,9 +162,9 @@ def test_the_host_is_read_with_the_lock_in_hand(lock: DeployLock, ask: Ask, monk
     """One visit does both."""
     holders = []
 
-    def read(*said: Any) -> dict[str, Any]:
+    def read(*args: Any) -> dict[str, Any]:
         holders.append(lock.holder)
-        return {"read of": said}
+        return {"read of": args}
 
     monkeypatch.setattr(module, "read_site", read)
     answer = ask(operator="bert", files=["/etc/ssl/shop.pem"])
@@ -188,7 +188,7 @@ def test_a_host_that_cannot_be_read_is_not_held(lock: DeployLock, ask: Ask, monk
         raise CapacityError("no /proc/meminfo")
 
     monkeypatch.setattr(module, "read_site", unreadable)
-    assert ask(operator="bert")["msg"] == "The site cannot be held for this run: no /proc/meminfo."
+    assert ask(operator="bert")["msg"] == "The site cannot be locked for this run: no /proc/meminfo."
     assert lock.holder is None
     broken = ValueError("a release.json that is none")
     monkeypatch.setattr(module, "read_site", lambda *_said: (_ for _ in ()).throw(broken))

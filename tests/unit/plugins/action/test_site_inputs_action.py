@@ -191,5 +191,5 @@ def test_what_the_host_refuses(run: Run) -> None:
     arguments = {**PLAN["pitcrew.django.site_inputs"], "facts": taken}
     done = run([ROLE, {**PLAN, "pitcrew.django.site_inputs": arguments}], "--extra-vars=site_workers=4000")
     first, second = refusal(done)
-    assert first.startswith('site_name: "shop" is an account of this host that is not the site\'s')
+    assert first.startswith('site_name: "shop" is already an account on this host')
     assert second.startswith("site_workers: (4096 MB - 410 MB reserve) = 3686 MB cannot hold")

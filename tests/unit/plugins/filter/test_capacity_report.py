@@ -33,5 +33,5 @@ def test_anything_else_is_refused() -> None:
     with pytest.raises(AnsibleFilterError) as refused:
         capacity_report({"workers": 2})
     assert str(refused.value) == (
-        "pitcrew.django.capacity_report: plan: expected the answer of capacity_plan, whole and unchanged"
+        "pitcrew.django.capacity_report: plan: expected the result of capacity_plan, whole and unchanged"
     )

@@ -99,7 +99,7 @@ def test_no_line_is_wider_than_a_terminal(host: str, status: dict[str, Any]) -> 
     assert max(map(len, report({host: status}).splitlines())) <= 80
 
 
-@pytest.mark.parametrize("said", [{"web1": {"slot": "blue"}}, [], {"web1": "well"}])
-def test_what_is_no_status_is_refused(said: Any) -> None:
+@pytest.mark.parametrize("value", [{"web1": {"slot": "blue"}}, [], {"web1": "well"}])
+def test_what_is_no_status_is_refused(value: Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"status_report: expected the status of each host"):
-        FilterModule().filters()["status_report"](said)
+        FilterModule().filters()["status_report"](value)

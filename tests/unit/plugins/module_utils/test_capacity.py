@@ -218,10 +218,10 @@ def test_garbage_is_not_a_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        (["proc/meminfo"], "can not read /proc/meminfo: is this Linux, with /proc and /sys mounted?"),
+        (["proc/meminfo"], "cannot read /proc/meminfo: is this Linux, with /proc and /sys mounted?"),
         (
             ["sys/devices/system/cpu/online", "proc/1/status"],
-            "can not read /sys/devices/system/cpu/online: is this Linux, with /proc and /sys mounted?",
+            "cannot read /sys/devices/system/cpu/online: is this Linux, with /proc and /sys mounted?",
         ),
     ],
 )

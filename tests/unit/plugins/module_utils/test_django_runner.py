@@ -51,10 +51,10 @@ class Site:
     """A release on disk, its settings, its job, and a Django that notes what it is told to do."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.release, self.state = tmp_path / "releases/r1", tmp_path / "state"
+        self.release, self.home = tmp_path / "releases/r1", tmp_path / "home"
         self.project = self.release / "app"
         self.project.mkdir(parents=True)
-        self.state.mkdir()
+        self.home.mkdir()
         self.settings = SimpleNamespace(
             ALLOWED_HOSTS=["shop.example.com", ".example.org"],
             DEBUG=False,
@@ -70,12 +70,12 @@ class Site:
         )
         self.job: dict[str, Any] = {
             "release": str(self.release),
-            "state": str(self.state),
+            "home": str(self.home),
             "domains": ["shop.example.com"],
             "shared": [],
             "collectstatic": True,
             "migrate": True,
-            "leads": True,
+            "migrates_shared_database": True,
             "allow_insecure": False,
             "health_path": "/",
         }
@@ -195,21 +195,21 @@ def test_url_path(url: str | None, path: str | None) -> None:
 
 def test_shared_directories_and_files(site: Site) -> None:
     """A directory is made, a file is left to the site to write; both are links in the release."""
-    link_shared(site.project, site.state, ["data/", "var/cache/", "conf/local.ini"], site.answer)
-    assert (site.project / "data").readlink() == site.state / "data"
-    assert (site.state / "data").is_dir()
-    assert (site.project / "var/cache").readlink() == site.state / "var/cache"
-    assert (site.state / "var/cache").is_dir()
-    assert (site.project / "conf/local.ini").readlink() == site.state / "conf/local.ini"
-    assert (site.state / "conf").is_dir()
-    assert not (site.state / "conf/local.ini").exists()
+    link_shared(site.project, site.home, ["data/", "var/cache/", "conf/local.ini"], site.answer)
+    assert (site.project / "data").readlink() == site.home / "data"
+    assert (site.home / "data").is_dir()
+    assert (site.project / "var/cache").readlink() == site.home / "var/cache"
+    assert (site.home / "var/cache").is_dir()
+    assert (site.project / "conf/local.ini").readlink() == site.home / "conf/local.ini"
+    assert (site.home / "conf").is_dir()
+    assert not (site.home / "conf/local.ini").exists()
 
 
 def test_what_is_shared_keeps_its_content(site: Site) -> None:
     """The next release finds what the one before wrote."""
-    (site.state / "data").mkdir()
-    (site.state / "data/kept").write_text("kept")
-    link_shared(site.project, site.state, ["data/"], site.answer)
+    (site.home / "data").mkdir()
+    (site.home / "data/kept").write_text("kept")
+    link_shared(site.project, site.home, ["data/"], site.answer)
     assert (site.project / "data/kept").read_text() == "kept"
 
 
@@ -223,7 +223,7 @@ def test_what_is_in_the_source_too(site: Site, name: str, kind: str) -> None:
         "file": lambda: path.write_text(""),
         "broken link": lambda: path.symlink_to("nowhere"),
     }[kind]()
-    link_shared(site.project, site.state, [name, "other/"], site.answer)
+    link_shared(site.project, site.home, [name, "other/"], site.answer)
     assert site.answer["complaints"] == [
         f"site_shared_paths: '{name}' is in the source, too; remove it from one of the two"
     ]
@@ -232,43 +232,43 @@ def test_what_is_in_the_source_too(site: Site, name: str, kind: str) -> None:
 
 def test_uploads_elsewhere_stay_there(site: Site, tmp_path: Path) -> None:
     """What lies outside of the release outlives it anyway."""
-    assert link_media(tmp_path / "media", site.release, site.state, site.answer) == tmp_path / "media"
-    assert list(site.state.iterdir()) == []
+    assert link_media(tmp_path / "media", site.release, site.home, site.answer) == tmp_path / "media"
+    assert list(site.home.iterdir()) == []
 
 
 def test_uploads_inside_the_release_are_kept_beside_it(site: Site) -> None:
     """Two releases, one directory."""
-    assert link_media(site.project / "var/media", site.release, site.state, site.answer) == site.state / "media"
+    assert link_media(site.project / "var/media", site.release, site.home, site.answer) == site.home / "media"
     (site.project / "var/media/photo").write_text("photo")
     following = site.release.with_name("r2")
-    assert link_media(following / "app/var/media", following, site.state, site.answer) == site.state / "media"
+    assert link_media(following / "app/var/media", following, site.home, site.answer) == site.home / "media"
     assert (following / "app/var/media/photo").read_text() == "photo"
 
 
 def test_uploads_that_are_shared_by_name(site: Site) -> None:
     """Naming the directory that would be chosen anyway does no harm."""
-    link_shared(site.project, site.state, ["media/"], site.answer)
-    assert link_media(site.project / "media", site.release, site.state, site.answer) == site.state / "media"
+    link_shared(site.project, site.home, ["media/"], site.answer)
+    assert link_media(site.project / "media", site.release, site.home, site.answer) == site.home / "media"
 
 
 def test_uploads_that_are_shared_by_another_name(site: Site) -> None:
     """Whoever named MEDIA_ROOT in site_shared_paths has moved it out of the release already."""
-    link_shared(site.project, site.state, ["uploads/"], site.answer)
-    found = link_media(site.project / "uploads", site.release, site.state, site.answer)
-    assert found.resolve() == site.state / "uploads"
+    link_shared(site.project, site.home, ["uploads/"], site.answer)
+    found = link_media(site.project / "uploads", site.release, site.home, site.answer)
+    assert found.resolve() == site.home / "uploads"
 
 
 def test_uploads_beside_the_release_have_a_place(site: Site) -> None:
     """Before anybody uploads: nginx follows a link to it only if its owner is that of the directory."""
-    assert link_media(site.state / "uploads/2026", site.release, site.state, site.answer) == site.state / "uploads/2026"
-    assert (site.state / "uploads/2026").is_dir()
+    assert link_media(site.home / "uploads/2026", site.release, site.home, site.answer) == site.home / "uploads/2026"
+    assert (site.home / "uploads/2026").is_dir()
 
 
 def test_uploads_that_the_source_brings_along(site: Site) -> None:
     """They would be out of sight behind the link: the sentence says where to."""
     (site.project / "media").mkdir()
-    link_media(site.project / "media", site.release, site.state, site.answer)
-    kept = site.state / "media"
+    link_media(site.project / "media", site.release, site.home, site.answer)
+    kept = site.home / "media"
     assert site.answer["complaints"] == [
         f"MEDIA_ROOT is '{site.project / 'media'}', a directory that the source contains. Uploads cannot be kept "
         f"inside a release: remove that directory from the source, or set site_settings: {{MEDIA_ROOT: {kept}}}"
@@ -281,10 +281,10 @@ def test_uploads_that_the_source_brings_along(site: Site) -> None:
 
 def test_a_description(site: Site) -> None:
     """What nginx serves, and from where."""
-    site.settings.MEDIA_ROOT = site.state / "uploads"
+    site.settings.MEDIA_ROOT = site.home / "uploads"
     assert site.describe() == {
         "collects": True,
-        "public": {"static": str(site.project / "collected"), "media": str(site.state / "uploads")},
+        "public": {"static": str(site.project / "collected"), "media": str(site.home / "uploads")},
         "static": "static",
         "media": "media",
     }
@@ -337,7 +337,7 @@ def test_what_nginx_does_not_serve(
 def test_uploads_inside_the_release_are_served_from_beside_it(site: Site) -> None:
     """Whatever the release says."""
     site.settings.MEDIA_ROOT = str(site.project / "media")
-    assert site.describe()["public"]["media"] == str(site.state / "media")
+    assert site.describe()["public"]["media"] == str(site.home / "media")
 
 
 def test_a_relative_static_root(site: Site) -> None:
@@ -349,7 +349,7 @@ def test_a_relative_static_root(site: Site) -> None:
 def test_a_relative_media_root(site: Site) -> None:
     """As Django takes it: from the working directory, which is inside the release."""
     site.settings.MEDIA_ROOT = "media"
-    assert site.describe()["public"]["media"] == str(site.state / "media")
+    assert site.describe()["public"]["media"] == str(site.home / "media")
 
 
 def test_uploads_where_the_site_s_directory_is_a_link(site: Site, tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_uploads_where_the_site_s_directory_is_a_link(site: Site, tmp_path: Path
     (tmp_path / "srv").symlink_to(tmp_path / "releases")
     site.job["release"] = str(tmp_path / "srv/r1")
     site.settings.MEDIA_ROOT = str(site.project / "media")
-    assert site.describe()["public"]["media"] == str(site.state / "media")
+    assert site.describe()["public"]["media"] == str(site.home / "media")
 
 
 @pytest.mark.parametrize(
@@ -518,10 +518,10 @@ def test_a_database_that_cannot_be_shared(site: Site, where: str) -> None:
     """Since the source has it already, or it is not in the project: the cure is a path outside of the release."""
     (site.project / "db.sqlite3").touch()
     site.settings.DATABASES = sqlite(site.release / where)
-    assert f"Set its NAME to '{site.state / 'db.sqlite3'}'" in site.complaint()
+    assert f"Set its NAME to '{site.home / 'db.sqlite3'}'" in site.complaint()
     assert site.answer["inventory"] == {
         "site_settings": {
-            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.state / "db.sqlite3")}}
+            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.home / "db.sqlite3")}}
         }
     }
 
@@ -529,8 +529,8 @@ def test_a_database_that_cannot_be_shared(site: Site, where: str) -> None:
 @pytest.mark.parametrize("kept", ["by name", "by link"])
 def test_a_database_that_outlives_the_release(site: Site, kept: str) -> None:
     """In the site's own directory, or shared into the release."""
-    link_shared(site.project, site.state, ["db.sqlite3"], site.answer)
-    site.settings.DATABASES = sqlite((site.state if kept == "by name" else site.project) / "db.sqlite3")
+    link_shared(site.project, site.home, ["db.sqlite3"], site.answer)
+    site.settings.DATABASES = sqlite((site.home if kept == "by name" else site.project) / "db.sqlite3")
     assert site.describe()["static"] == "static"
 
 
@@ -561,8 +561,8 @@ def test_static_files_among_the_source(site: Site, directory: str) -> None:
 
 def test_a_database_among_the_uploads(site: Site) -> None:
     """Everybody could read it."""
-    site.settings.DATABASES = sqlite(site.state / "media/db.sqlite3")
-    site.settings.MEDIA_ROOT = site.state / "media"
+    site.settings.DATABASES = sqlite(site.home / "media/db.sqlite3")
+    site.settings.MEDIA_ROOT = site.home / "media"
     assert "is served to everybody, and DATABASES['default'] is in it; set a directory" in site.complaint()
 
 
@@ -705,14 +705,18 @@ def test_shared_files_are_there_when_the_settings_are_read(site: Site, monkeypat
 @pytest.mark.parametrize(
     ("databases", "job", "migrates"),
     [
-        ({}, {"leads": True}, True),
-        ({}, {"leads": False}, False),
-        ({}, {"leads": True, "migrate": False}, False),
-        (sqlite("/var/lib/shop/db"), {"leads": False}, True),
-        (sqlite("/var/lib/shop/db"), {"leads": False, "migrate": False}, False),
-        ({**sqlite("/var/lib/shop/db"), "other": {"ENGINE": "postgresql", "NAME": "x"}}, {"leads": False}, False),
+        ({}, {"migrates_shared_database": True}, True),
+        ({}, {"migrates_shared_database": False}, False),
+        ({}, {"migrates_shared_database": True, "migrate": False}, False),
+        (sqlite("/var/lib/shop/db"), {"migrates_shared_database": False}, True),
+        (sqlite("/var/lib/shop/db"), {"migrates_shared_database": False, "migrate": False}, False),
+        (
+            {**sqlite("/var/lib/shop/db"), "other": {"ENGINE": "postgresql", "NAME": "x"}},
+            {"migrates_shared_database": False},
+            False,
+        ),
     ],
-    ids=["leads", "follows", "not wanted", "own file", "own file, not wanted", "own file and a shared one"],
+    ids=["chosen host", "other host", "not wanted", "own file", "own file, not wanted", "own file and a shared one"],
 )
 def test_who_migrates(site: Site, databases: dict[str, Any], job: dict[str, bool], migrates: bool) -> None:
     """A database that hosts share is migrated once; one in a file is each host's own."""

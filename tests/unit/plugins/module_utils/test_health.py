@@ -80,9 +80,9 @@ class Site:
         public = self.public if on_disk else None
         return HealthCheck(options, f"unix:{self.socket_path}", "http", "r2", static, public)
 
-    def problems(self, **said: Any) -> list[str]:
+    def problems(self, **params: Any) -> list[str]:
         """What is wrong with the site."""
-        return self.check(**said).problems(10)
+        return self.check(**params).problems(10)
 
 
 @pytest.fixture
@@ -467,12 +467,12 @@ def test_a_slow_home_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 ADD = "add what is missing to the project's static files, or set site_health_home_page: false"
 
 
-def page(*files: str, **said: Any) -> Page:
+def page(*files: str, **params: Any) -> Page:
     """A page with a stylesheet or script, or images."""
     tags = {".css": '<link rel="stylesheet" href="{}">', ".js": '<script src="{}"></script>'}
     return Page(
         body="".join(tags.get(Path(urlsplit(file).path).suffix, '<img src="{}">').format(file) for file in files),
-        **said,
+        **params,
     )
 
 

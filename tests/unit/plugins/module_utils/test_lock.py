@@ -159,7 +159,7 @@ def test_one_visit_at_a_time(root: Path) -> None:
     """The second says so; afterwards the site is free again."""
     with (
         exclusive_visit(root),
-        pytest.raises(Busy, match=r"Another run works on the site in .*/shop; wait"),
+        pytest.raises(Busy, match=r"Another run is working on the site in .*/shop; wait"),
         exclusive_visit(root),
     ):
         pass
@@ -188,7 +188,7 @@ def test_the_run_that_has_the_site_waits_for_what_is_left_of_another(
         with exclusive_visit(root, ANNA.token):
             pass
     monkeypatch.setattr(module, "VISIT_S", 0)
-    with exclusive_visit(root), pytest.raises(Busy, match="Another run works"), exclusive_visit(root, ANNA.token):
+    with exclusive_visit(root), pytest.raises(Busy, match="Another run is working"), exclusive_visit(root, ANNA.token):
         pass
 
 

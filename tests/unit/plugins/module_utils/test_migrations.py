@@ -70,9 +70,9 @@ class Site:
         for name in [name for name in sys.modules if name.startswith(self.package)]:
             del sys.modules[name]
 
-    def migrate(self, **said: Any) -> list[str]:
+    def migrate(self, **params: Any) -> list[str]:
         """Migrate as the module does."""
-        job = {"allow_destructive": False, "lock_timeout": 10, "statement_timeout": 600, **said}
+        job = {"allow_destructive": False, "lock_timeout": 10, "statement_timeout": 600, **params}
         return migrate(self.connection, job, self.stages.append)
 
     def columns(self) -> list[str]:

@@ -80,7 +80,7 @@ def test_a_host_without_nginx(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("address", "found"),
     [
         ("80", "80"),
         ("*:80", "80"),
@@ -95,9 +95,9 @@ def test_a_host_without_nginx(tmp_path: Path) -> None:
         ("unix:/run/x.sock", None),
     ],
 )
-def test_where_a_server_listens(said: str, found: str | None) -> None:
+def test_where_a_server_listens(address: str, found: str | None) -> None:
     """One address has several spellings."""
-    [_http, _server, directive] = parse(f"http {{ server {{ listen {said} default_server; }} }}", "x")
+    [_http, _server, directive] = parse(f"http {{ server {{ listen {address} default_server; }} }}", "x")
     assert listens(directive) == found
 
 

@@ -101,18 +101,18 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
     """It is unfinished from then on; its environment is kept, for root to read, and the command reads it."""
     found = runnable(shop)
     path, root = found.path, shop.directory.parent
-    said = set_aside(shop, project="web/shop", PATH="/usr/bin", SITE_RELEASE="r1")
+    message = set_aside(shop, project="web/shop", PATH="/usr/bin", SITE_RELEASE="r1")
     assert (found.complete, found.description, found.app.parent.exists()) == (False, None, True)
     assert (path / "environment").read_text() == 'PATH="/usr/bin"\nSITE_RELEASE="r1"\n'
     assert (path / "environment").stat().st_mode & 0o777 == 0o600
-    assert said == (
+    assert message == (
         f"It is kept in {path} until a deploy succeeds (site_keep_refused). To run its manage.py there:\n"
         "  sudo systemd-run --pty --collect --uid=shop \\\n"
         f"    --working-directory={path}/app/web/shop \\\n"
         f"    -p EnvironmentFile={path}/environment \\\n"
         f"    {path}/venv/bin/python manage.py check"
     )
-    assert str(root / "live") not in said
+    assert str(root / "live") not in message
 
 
 def test_the_secrets_of_what_serves(shop: Releases) -> None:
@@ -123,10 +123,10 @@ def test_the_secrets_of_what_serves(shop: Releases) -> None:
     live = shop.directory.parent / "live"
     live.mkdir()
     (live / "secrets").write_text('SECRET_KEY="correct horse"\n')
-    said = set_aside(shop, needs_secrets=True)
-    assert f" -p EnvironmentFile={live}/secrets \\\n" in said
-    assert told not in said
-    assert "correct horse" not in said
+    message = set_aside(shop, needs_secrets=True)
+    assert f" -p EnvironmentFile={live}/secrets \\\n" in message
+    assert told not in message
+    assert "correct horse" not in message
 
 
 @pytest.mark.parametrize("built", [True, False], ids=["no Python", "nothing"])

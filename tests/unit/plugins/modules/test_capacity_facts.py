@@ -51,7 +51,7 @@ def test_a_host_that_says_nothing_fails(tmp_path: Path) -> None:
     """The error of the reader is the message of the module."""
     answer = run(root=str(tmp_path))
     assert answer["failed"] is True
-    assert answer["msg"] == ("capacity_facts: can not read /proc/meminfo: is this Linux, with /proc and /sys mounted?")
+    assert answer["msg"] == ("capacity_facts: cannot read /proc/meminfo: is this Linux, with /proc and /sys mounted?")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and /sys of this machine")

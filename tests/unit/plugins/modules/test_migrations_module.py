@@ -17,7 +17,7 @@ def compare(
     """Run the module with what Django answers."""
     monkeypatch.setattr(module, "Django", lambda *_place: SimpleNamespace(run=lambda *_job: (answer, output)))
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=1, pw_gid=1))
-    arguments = {"path": "/srv/shop/releases/r1", "user": "shop", "state": "/var/lib/shop"}
+    arguments = {"path": "/srv/shop/releases/r1", "user": "shop", "home": "/var/lib/shop"}
     with patch_module_args(arguments), pytest.raises(SystemExit):
         module.main()
     found: dict[str, Any] = json.loads(capsys.readouterr().out)

@@ -104,14 +104,14 @@ class Host:
 
     # What a test does
 
-    def play(self, check: bool = False, **said: Any) -> dict[str, Any]:
+    def play(self, check: bool = False, **params: Any) -> dict[str, Any]:
         """Run the module with the site's file, and give its answer."""
         arguments = {
             "files": {"conf.d/shop.conf": SITE},
             "absent": ["sites-enabled/default"],
             "_ansible_check_mode": check,
             "_ansible_diff": True,
-            **said,
+            **params,
         }
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()
@@ -145,7 +145,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(module, "PATIENCE_S", 0.2)
     monkeypatch.setattr(module, "Systemd", lambda _run: host)
     monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: host.warnings.append(text))
-    monkeypatch.setattr(module.AnsibleModule, "run_command", lambda _self, *said, **how: host.run(*said, **how))
+    monkeypatch.setattr(module.AnsibleModule, "run_command", lambda _self, *params, **how: host.run(*params, **how))
     return host
 
 
@@ -175,11 +175,11 @@ def test_the_second_time(host: Host) -> None:
     assert len(host.orders) == 2
 
 
-@pytest.mark.parametrize("said", [{"check": True}, {"state": "tested"}, {"state": "tested", "check": True}])
-def test_files_are_only_tested(host: Host, said: dict[str, Any]) -> None:
+@pytest.mark.parametrize("params", [{"check": True}, {"state": "tested"}, {"state": "tested", "check": True}])
+def test_files_are_only_tested(host: Host, params: dict[str, Any]) -> None:
     """In check mode, or before a switch."""
     before = host.files()
-    assert host.play(**said)["changed"] is (said.get("state") != "tested")
+    assert host.play(**params)["changed"] is (params.get("state") != "tested")
     assert host.tested["conf.d/shop.conf"] == SITE
     assert host.files() == before
     assert host.orders == []
@@ -192,13 +192,13 @@ def test_a_host_that_check_mode_has_not_given_nginx(host: Host, monkeypatch: pyt
     assert host.tested == {}
 
 
-@pytest.mark.parametrize("said", [{}, {"check": True}, {"state": "tested"}])
-def test_a_file_that_nginx_does_not_accept(host: Host, said: dict[str, Any]) -> None:
+@pytest.mark.parametrize("params", [{}, {"check": True}, {"state": "tested"}])
+def test_a_file_that_nginx_does_not_accept(host: Host, params: dict[str, Any]) -> None:
     """Its own words, the line, and the cure; nothing is touched."""
     before = host.files()
     files = {"conf.d/shop.conf": SITE.replace("listen 80", "foo bar")}
     answer = host.play(
-        files=files, cures={"": "never", "conf.d/shop.conf": "nginx_extra_directives: correct it"}, **said
+        files=files, cures={"": "never", "conf.d/shop.conf": "nginx_extra_directives: correct it"}, **params
     )
     assert answer["msg"] == (
         'nginx does not accept its new configuration: unknown directive "foo" in /etc/nginx/conf.d/shop.conf:2\n'

@@ -107,9 +107,9 @@ class Site:
         return self.tmp / "releases/r1"
 
     @property
-    def state(self) -> Path:
+    def home(self) -> Path:
         """What outlives it."""
-        return self.tmp / "state"
+        return self.tmp / "home"
 
     def settings(self, more: str) -> None:
         """Add to the settings."""
@@ -124,7 +124,7 @@ class Site:
         log = self.tmp / "log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def build(self, release: str = "r1", check: bool = False, **said: Any) -> dict[str, Any]:
+    def build(self, release: str = "r1", check: bool = False, **params: Any) -> dict[str, Any]:
         """Pack the files, run the module and give its answer."""
         with tarfile.open(self.tmp / "source.tar.gz", "w:gz") as tar:
             for name, text in self.files.items():
@@ -135,7 +135,7 @@ class Site:
             "archive": str(self.tmp / "source.tar.gz"),
             "path": str(self.release.with_name(release)),
             "user": "shop",
-            "state": str(self.state),
+            "home": str(self.home),
             "python": str(self.tmp / "python"),
             "cache": str(self.tmp / "cache"),
             "requirements": "requirements.txt",
@@ -144,7 +144,7 @@ class Site:
             "domains": ["shop.example.com"],
             "environment": {"DJANGO_SETTINGS_MODULE": "shop"},
             "_ansible_check_mode": check,
-            **said,
+            **params,
         }
         umask = os.umask(0o022)
         with patch.dict(os.environ), patch_module_args(arguments), pytest.raises(SystemExit):
@@ -158,7 +158,7 @@ class Site:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Site:
     """Give a site; who would own its processes and its files is written down, since only root could do it."""
     site = Site(tmp_path, capsys)
-    for directory in (site.release.parent, site.state, tmp_path / "cache"):
+    for directory in (site.release.parent, site.home, tmp_path / "cache"):
         directory.mkdir()
     log = tmp_path / "log"
     scripts = {
@@ -183,7 +183,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(django_process, "SETPRIV", str(tmp_path / "setpriv"))
     monkeypatch.setattr(module, "UV_HOME", tmp_path / "opt")
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=USER, pw_gid=GROUP))
-    monkeypatch.setattr(module, "read_site", lambda *said: {"read of": said})
+    monkeypatch.setattr(module, "read_site", lambda *params: {"read of": params})
     monkeypatch.setattr(os, "chown", chown)
     monkeypatch.setattr(os, "fchown", fchown)
     return site
@@ -261,7 +261,7 @@ def test_the_environment_of_the_process(site: Site) -> None:
         "DEBUG": "false",
         "TEXT": "a $b",
         "PATH": "/usr/bin:/bin",
-        "HOME": str(site.state),
+        "HOME": str(site.home),
     }
     assert "PORT" in found
 
@@ -304,16 +304,16 @@ def test_warnings_of_the_check(site: Site, monkeypatch: pytest.MonkeyPatch, writ
 
 
 @pytest.mark.parametrize(
-    ("said", "output"),
+    ("params", "output"),
     [
         ({"migrate": False}, "django: check\ndjango: collectstatic\n"),
         ({"collectstatic": False}, "django: check\ndjango: migrate\n"),
-        ({"leads": False, "collectstatic": False}, "django: check\ndjango: migrate\n"),
+        ({"migrates_shared_database": False, "collectstatic": False}, "django: check\ndjango: migrate\n"),
     ],
 )
-def test_what_the_site_does_not_want(site: Site, said: dict[str, bool], output: str) -> None:
+def test_what_the_site_does_not_want(site: Site, params: dict[str, bool], output: str) -> None:
     """The job reaches the process. Without any database there is none that hosts could share."""
-    assert site.build(**said)["output"] == output
+    assert site.build(**params)["output"] == output
 
 
 def test_a_project_below_the_source(site: Site) -> None:
@@ -322,7 +322,7 @@ def test_a_project_below_the_source(site: Site) -> None:
     site.files = {f"web/{name}": text for name, text in site.files.items()}
     answer = site.build(project="web", shared=["data/"])
     assert answer["output"].splitlines()[0] == str(site.release / "app/web")
-    assert (site.release / "app/web/data").readlink() == site.state / "data"
+    assert (site.release / "app/web/data").readlink() == site.home / "data"
 
 
 def test_what_an_earlier_run_left(site: Site) -> None:
@@ -348,7 +348,7 @@ def test_another_run_at_work(site: Site) -> None:
     with (site.tmp / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         answer = site.build()
-    assert f"Another run works on the site in {site.tmp}; wait" in answer["msg"]
+    assert f"Another run is working on the site in {site.tmp}; wait" in answer["msg"]
     assert site.release.exists()
 
 
@@ -363,7 +363,7 @@ def made_by_django(names: dict[str, int], then: str = "") -> str:
 
 def test_a_sealed_release(site: Site) -> None:
     """Root's, readable by the site's group; nobody else sees it, nobody writes to it, links stay as they are."""
-    outside = site.state / "outside"
+    outside = site.home / "outside"
     outside.write_text("")
     outside.chmod(0o606)
     modes = {"wide": 0o666, "narrow": 0o600, "program": 0o777, "bits": 0o6755, "directory": 0o777}
@@ -386,7 +386,7 @@ def test_a_sealed_release(site: Site) -> None:
     # These are made by root in directories of root.
     made = [site.owners.pop(name)[:2] for name in ("../..", "..", "../../venvs", packages)]
     assert made == [[0, GROUP]] * 4
-    assert [site.owners.pop(name)[:2] for name in ("../../cache", "../../state")] == [[USER, GROUP]] * 2
+    assert [site.owners.pop(name)[:2] for name in ("../../cache", "../../home")] == [[USER, GROUP]] * 2
     assert list(site.owners.values()) == [[0, GROUP, False]] * len(site.owners)
 
 
@@ -608,36 +608,38 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "params",
     [
         {"public": {}, "static": "a/ { } } server { listen 81; } server { location /b", "media": None},
         {"public": {}, "static": None, "media": ["x"]},
     ],
 )
-def test_a_description_that_lies(site: Site, said: dict[str, Any]) -> None:
+def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
     """It comes from the site's own code, and becomes configuration of nginx: only what was judged is believed."""
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{said!r}, 'collects': False}}\n")
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{params!r}, 'collects': False}}\n")
     description = site.build(migrate=False)["description"]
     assert (description["static"], description["media"]) == (None, None)
 
 
 def test_directories_that_are_not_the_site_s(site: Site) -> None:
     """What a description wants served is judged again by root."""
-    said = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {said!r}\n")
+    params = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {params!r}\n")
     assert "'/etc' cannot be served as /x/, since it is not the site's" in site.build()["msg"]
 
 
 @pytest.mark.parametrize(
-    ("said", "output"),
-    [({}, "django: check\ndjango: migrate\n"), ({"migrate": False}, None), ({"leads": False}, None)],
+    ("params", "output"),
+    [({}, "django: check\ndjango: migrate\n"), ({"migrate": False}, None), ({"migrates_shared_database": False}, None)],
 )
-def test_a_release_that_another_host_should_have_migrated(site: Site, said: dict[str, Any], output: str | None) -> None:
+def test_a_release_that_another_host_should_have_migrated(
+    site: Site, params: dict[str, Any], output: str | None
+) -> None:
     """Only that is made up for: the release may serve already."""
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
-    assert site.build(leads=False)["description"]["migrated"] is False
+    assert site.build(migrates_shared_database=False)["description"]["migrated"] is False
     before = (site.release / "app/shop.py").stat().st_ino
-    answer = site.build(**said)
+    answer = site.build(**params)
     assert answer.get("output") == output
     assert answer["changed"] is (output is not None)
     assert json.loads((site.release / "release.json").read_text())["migrated"] is (output is not None)
@@ -648,7 +650,7 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     """The release stays: it may serve."""
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
     site.settings("import os\nif 'FAIL' in os.environ:\n  def migrate(): raise ValueError('locked')\n")
-    site.build(leads=False)
+    site.build(migrates_shared_database=False)
     answer = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
     assert "manage.py migrate failed: ValueError: locked" in answer["msg"]
     assert (site.release / "release.json").exists()
@@ -724,12 +726,12 @@ def test_a_variable_that_cannot_be_one(site: Site) -> None:
 
 def test_what_outlives_a_release_outlives_a_refused_one(site: Site) -> None:
     """Removing it does not go through its links."""
-    (site.state / "data").mkdir()
-    (site.state / "data/kept").write_text("kept")
+    (site.home / "data").mkdir()
+    (site.home / "data/kept").write_text("kept")
     site.settings("def migrate(): raise ValueError('locked')\n")
     site.build(shared=["data/"])
     assert not site.release.exists()
-    assert (site.state / "data/kept").read_text() == "kept"
+    assert (site.home / "data/kept").read_text() == "kept"
 
 
 def test_a_release_whose_packages_were_taken_over_is_refused(site: Site) -> None:

@@ -60,9 +60,9 @@ class Host:
     nginx: Path
     capsys: pytest.CaptureFixture[str]
 
-    def read(self, check: bool = False, **said: Any) -> dict[str, Any]:
+    def read(self, check: bool = False, **params: Any) -> dict[str, Any]:
         """Run the module and give the facts."""
-        arguments = {"name": "shop", "root": str(self.root), "_ansible_check_mode": check, **said}
+        arguments = {"name": "shop", "root": str(self.root), "_ansible_check_mode": check, **params}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()
         answer = json.loads(self.capsys.readouterr().out)
@@ -272,7 +272,7 @@ def test_who_else_listens(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the ports of web servers, besides nginx, whose main process is known."""
     asked = []
     holder = {"port": 80, "program": "apache2", "pid": 123, "unit": "apache2.service"}
-    monkeypatch.setattr(nginx_state, "other_listeners", lambda *said: asked.append(said) or [holder])
+    monkeypatch.setattr(nginx_state, "other_listeners", lambda *params: asked.append(params) or [holder])
     monkeypatch.setattr(nginx_state, "has_ipv6", lambda: False)
     (host.nginx.parent / "nginx.pid").write_text("4194305\n")
     nginx = host.read()["nginx"]

@@ -65,7 +65,7 @@ class Site:
             raise response
         return response
 
-    def look(self, **said: Any) -> dict[str, Any]:
+    def look(self, **params: Any) -> dict[str, Any]:
         """Run the module and give the status."""
         arguments = {
             "name": "shop",
@@ -73,7 +73,7 @@ class Site:
             "boot_unit": BOOT,
             "health": {"host": "shop.example.com", "scheme": "http", "path": "/healthz/"},
             "workers": 3,
-            **said,
+            **params,
         }
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()
@@ -363,11 +363,11 @@ def test_answers_with_long_headers(site: Site) -> None:
     nginx_log.ERROR_LOG.write_text("".join(map(line, (30, 5, 3, 1))))
     [complaint] = site.look()["complaints"]
     assert complaint == (
-        "nginx made a 502 of 3 answers with more than 32k of headers, the last one to GET /1/: "
+        "nginx returned 502 for 3 responses with more than 32k of headers, the last one to GET /1/: "
         "send fewer or smaller cookies, or a shorter Content-Security-Policy"
     )
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2 * 3600))
     with site.hosted.releases.history_file.open("a") as file:
         file.write(json.dumps({"at": at, "release": "r2", "slot": "blue"}) + "\n")
     [complaint] = site.look()["complaints"]
-    assert complaint.startswith("nginx made a 502 of 1 answers with")
+    assert complaint.startswith("nginx returned 502 for 1 responses with")

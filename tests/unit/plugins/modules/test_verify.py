@@ -129,8 +129,8 @@ def test_a_site_as_planned(site: Site) -> None:
     [
         (answer(502, ""), "GET http://shop.example.com/healthz/ returned 502 instead of 200"),
         (answer(200, "r1"), "GET http://shop.example.com/healthz/ was answered by release r1 instead of r2"),
-        (lambda _s: b"", "no answer for shop.example.com on 127.0.0.1:"),
-        (lambda _s: b"nonsense\r\n\r\n", "no answer for shop.example.com on 127.0.0.1:"),
+        (lambda _s: b"", "no response for shop.example.com on 127.0.0.1:"),
+        (lambda _s: b"nonsense\r\n\r\n", "no response for shop.example.com on 127.0.0.1:"),
     ],
     ids=["status", "release", "silence", "nonsense"],
 )

@@ -42,7 +42,7 @@ def test_a_pin_that_is_supported(asked: str, version: str) -> None:
 def test_a_range_without_the_tested_version(asked: str) -> None:
     """The installer chooses from what both allow."""
     assert choose_version(server(), [Listed(asked, LIST)]) == ServerVersion(
-        f"gunicorn{asked},>=24.1.0", "", f"Server: gunicorn{asked}, as {LIST} asks"
+        f"gunicorn{asked},>=24.1.0", "", f"Server: gunicorn{asked}, as {LIST} requires"
     )
 
 

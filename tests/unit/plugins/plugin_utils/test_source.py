@@ -74,7 +74,7 @@ class Packer:
 
     cache: Path
 
-    def __call__(self, **said: Any) -> dict[str, Any]:
+    def __call__(self, **options: Any) -> dict[str, Any]:
         """Pack, and give what came of it; under `msg` why nothing did."""
         nothing: dict[str, Any] = {
             "git_url": None,
@@ -84,7 +84,7 @@ class Packer:
             "installer": "uv",
         }
         nothing |= {"project": "", "modules": {}, "guessed": [], "python_packages": [], "servers": {}}
-        arguments = {**nothing, "cache": str(self.cache), **said}
+        arguments = {**nothing, "cache": str(self.cache), **options}
         try:
             return asdict(pack(**arguments))
         except SourceError as error:
@@ -477,10 +477,10 @@ def test_modules_that_will_be_asked_for(pack: Packer, directory: Path, modules: 
 def test_a_project_below_the_source(pack: Packer, tmp_path: Path) -> None:
     """Manage.py, modules and requirements are looked for there."""
     write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()})
-    said = {"directory": str(tmp_path / "source"), "modules": {"site_settings_module": "shop.settings"}}
-    assert pack(**said, project="web")["requirements"] == "requirements.txt"
-    assert pack(**said, project="web/")["requirements"] == "requirements.txt"
-    message = pack(**said)["msg"]
+    options = {"directory": str(tmp_path / "source"), "modules": {"site_settings_module": "shop.settings"}}
+    assert pack(**options, project="web")["requirements"] == "requirements.txt"
+    assert pack(**options, project="web/")["requirements"] == "requirements.txt"
+    message = pack(**options)["msg"]
     assert message == "site_project_directory: '' has no manage.py in the source; set site_project_directory: web"
 
 
@@ -558,7 +558,7 @@ def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said", "found"),
+    ("files", "options", "found"),
     [
         (["requirements.txt", "uv.lock", "pyproject.toml"], {}, "uv.lock"),
         (["requirements.txt", "pyproject.toml"], {}, "requirements.txt"),
@@ -567,12 +567,12 @@ def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
     ],
 )
 def test_the_list_of_dependencies(
-    pack: Packer, directory: Path, files: list[str], said: dict[str, str], found: str
+    pack: Packer, directory: Path, files: list[str], options: dict[str, str], found: str
 ) -> None:
     """The one that says most comes first, and the one that is named before all."""
     (directory / "requirements.txt").unlink()
     write(directory, dict.fromkeys(files, ""))
-    assert pack(directory=str(directory), **said)["requirements"] == found
+    assert pack(directory=str(directory), **options)["requirements"] == found
 
 
 def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
@@ -584,17 +584,17 @@ def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "missing"),
+    ("options", "missing"),
     [
         ({}, "the source has no uv.lock, requirements.txt or pyproject.toml beside manage.py"),
         ({"installer": "pip"}, "the source has no requirements.txt or pyproject.toml beside manage.py"),
         ({"requirements": "base.txt"}, "'base.txt' is not in the source"),
     ],
 )
-def test_no_list_of_dependencies(pack: Packer, directory: Path, said: dict[str, str], missing: str) -> None:
+def test_no_list_of_dependencies(pack: Packer, directory: Path, options: dict[str, str], missing: str) -> None:
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
-    message = pack(directory=str(directory), **said)["msg"]
+    message = pack(directory=str(directory), **options)["msg"]
     assert (
         message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
     )
@@ -649,11 +649,11 @@ def test_a_pin_that_is_too_old_is_one_of_the_complaints(pack: Packer, directory:
 # Which packages it asks for
 
 
-def digests(pack: Packer, directory: Path, change: dict[str, str], **said: str) -> list[str]:
+def digests(pack: Packer, directory: Path, change: dict[str, str], **options: str) -> list[str]:
     """Give the checksum of the dependencies before and after a change."""
-    before = pack(directory=str(directory), **said)["requirements_digest"]
+    before = pack(directory=str(directory), **options)["requirements_digest"]
     write(directory, change)
-    return [before, pack(directory=str(directory), **said)["requirements_digest"]]
+    return [before, pack(directory=str(directory), **options)["requirements_digest"]]
 
 
 @pytest.mark.parametrize(

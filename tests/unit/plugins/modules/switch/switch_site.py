@@ -34,7 +34,7 @@ def waiting_room(root: Path, run: Path) -> dict[str, str]:
     """What a deploy says of the waiting room, from the role's own templates, with another /run."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters["comment"] = "# {}".format
-    said = {
+    params = {
         "ansible_managed": "managed",
         "site_name": "shop",
         "site_user": "shop",
@@ -43,7 +43,7 @@ def waiting_room(root: Path, run: Path) -> dict[str, str]:
         "__site_waiting_descriptors": 3136,
     }
     return {
-        name: environment.from_string((TEMPLATES / file).read_text()).render(said).replace("/run/", f"{run}/")
+        name: environment.from_string((TEMPLATES / file).read_text()).render(params).replace("/run/", f"{run}/")
         for name, file in (
             ("socket", "waiting.socket.j2"),
             ("service", "waiting.service.j2"),
@@ -233,7 +233,7 @@ class Site:
     waiting_room: dict[str, str]
     host: Host
     capsys: pytest.CaptureFixture[str]
-    said: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
 
     @property
     def hosted(self) -> HostedSite:
@@ -247,9 +247,9 @@ class Site:
         (path / "release.json").write_text(json.dumps({"public": public or {}, "static": static}))
         return path
 
-    def run(self, release: str, check: bool = False, **said: Any) -> dict[str, Any]:
+    def run(self, release: str, check: bool = False, **params: Any) -> dict[str, Any]:
         """Run the module and give its answer."""
-        self.said = {
+        self.params = {
             "name": "shop",
             "root": str(self.root),
             "release": release,
@@ -260,13 +260,13 @@ class Site:
             "environment": {"DEBUG": False, "SITE_RELEASE": "fixed"},
             "secrets": {"SECRET_KEY": SECRET},
             "health": {"host": "shop.example.com", "path": "/healthz/"},
-            **said,
+            **params,
         }
         umask = os.umask(0o022)
         os.umask(umask)
         try:
             with (
-                patch_module_args({**self.said, "_ansible_check_mode": check, "_ansible_diff": True}),
+                patch_module_args({**self.params, "_ansible_check_mode": check, "_ansible_diff": True}),
                 pytest.raises(SystemExit),
             ):
                 module.main()
@@ -276,12 +276,12 @@ class Site:
         return answer
 
     def deploy(
-        self, release: str, public: dict[str, str] | None = None, static: str | None = None, **said: Any
+        self, release: str, public: dict[str, str] | None = None, static: str | None = None, **params: Any
     ) -> dict[str, Any]:
         """Build and run, and forget what happened before."""
         self.build(release, public, static)
         self.host.log.clear()
-        return self.run(release, **said)
+        return self.run(release, **params)
 
     def tree(self) -> dict[str, str]:
         """Give everything on disk: each path with its mode and content, or its link's target."""

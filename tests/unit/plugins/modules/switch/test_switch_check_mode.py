@@ -23,15 +23,15 @@ def test_check_mode_on_a_bare_host(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "said", "changed"),
+    ("release", "params", "changed"),
     [("r1", {}, False), ("r2", {}, True), ("r1", {"secrets": {}}, True)],
 )
-def test_check_mode_writes_nothing(site: Site, release: str, said: dict[str, Any], changed: bool) -> None:
+def test_check_mode_writes_nothing(site: Site, release: str, params: dict[str, Any], changed: bool) -> None:
     """It tells what would happen, and gives no order."""
     site.deploy("r1")
     site.host.log.clear()
     before = site.tree()
-    answer = site.run(release, check=True, **said)
+    answer = site.run(release, check=True, **params)
     assert (answer["changed"], answer["slot"], "failed" in answer) == (changed, "blue", False)
     assert site.tree() == before
     assert site.host.log == []
@@ -47,10 +47,10 @@ def test_check_mode_does_not_settle(site: Site) -> None:
     assert site.host.log == []
 
 
-def diff(site: Site, release: str, **said: Any) -> dict[str, str]:
+def diff(site: Site, release: str, **params: Any) -> dict[str, str]:
     """Give the differences as the module makes them: Ansible's own censorship of secrets comes later."""
-    site.run(release, check=True, **said)
-    switch = module.Switch({"files": {}, "environment": {}, "secrets": {}, **site.said}, site.host)
+    site.run(release, check=True, **params)
+    switch = module.Switch({"files": {}, "environment": {}, "secrets": {}, **site.params}, site.host)
     return switch.diff()
 
 

@@ -85,7 +85,7 @@ def test_nothing_differs_and_nothing_is_done(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "said", "differences"),
+    ("release", "params", "differences"),
     [
         ("r2", {}, ["release"]),
         ("r1", {"unit": "[Service]\nUser=shop\nNice=5\n"}, ["unit"]),
@@ -98,11 +98,11 @@ def test_nothing_differs_and_nothing_is_done(site: Site) -> None:
     ],
 )
 def test_what_the_process_would_notice_goes_to_the_other_slot(
-    site: Site, release: str, said: dict[str, Any], differences: list[str]
+    site: Site, release: str, params: dict[str, Any], differences: list[str]
 ) -> None:
     """Each thing by itself is enough; the answer names it."""
     site.deploy("r1")
-    answer = site.deploy(release, **said)
+    answer = site.deploy(release, **params)
     assert (answer["changed"], answer["slot"], answer["differences"]) == (True, "green", differences)
     assert site.serves() == ("green", release)
     assert site.at_rest()

@@ -144,7 +144,7 @@ def test_a_live_slot_that_does_not_come_up_again_is_named(site: Site) -> None:
     answer = site.deploy("r1")
     assert answer["failed"] is True
     assert answer["msg"] == (
-        "Release r1, which is live, does not come up again: its processes exited right after their start.\n\n"
+        "Release r1, which is live, does not start again: its processes exited right after their start.\n\n"
         "The journal of shop@blue:\nTraceback of shop@blue.service since it was started"
     )
 

@@ -335,7 +335,7 @@ def test_another_switch_under_way(site: Site, release: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         answer = site.run(release)
     assert answer["failed"] is True
-    assert f"Another run works on the site in {site.root}; wait" in answer["msg"]
+    assert f"Another run is working on the site in {site.root}; wait" in answer["msg"]
     assert site.tree() == before
     assert site.host.log == []
 
@@ -368,7 +368,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep_refused": False,
                 "overlap": True,
             }
-            | site.said
+            | site.params
             | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},
             site.host,
         ).switch()

@@ -22,10 +22,10 @@ def checked(
     capacity: dict[str, Any] | None = None,
     server: str = "gunicorn",
     hosts: int = 1,
-    **said: Any,
+    **variables: Any,
 ) -> list[str]:
     facts = {"pitcrew_site": {**HOST, **(host or {})}, "pitcrew_capacity": {**CAPACITY, **(capacity or {})}}
-    found, plan = validate_on_host(ROLES, PlayVariables({**SITE, **said}), facts, server, "/var/lib/shop", hosts)
+    found, plan = validate_on_host(ROLES, PlayVariables({**SITE, **variables}), facts, server, "/var/lib/shop", hosts)
     assert plan is not None or found
     return [str(complaint) for complaint in found]
 
@@ -37,8 +37,7 @@ def test_a_host_that_will_do() -> None:
 
 def test_an_account_of_somebody_else() -> None:
     assert checked(host={"home": "/home/shop"}) == [
-        'site_name: "shop" is an account of this host that is not the site\'s, its home is /home/shop; '
-        "choose another name"
+        'site_name: "shop" is already an account on this host, with the home directory /home/shop; choose another name'
     ]
 
 
@@ -70,8 +69,8 @@ def test_a_listen_queue_that_is_no_number() -> None:
 
 @pytest.mark.parametrize(("server", "refused"), [("uwsgi", True), ("gunicorn", False)])
 def test_the_distribution_s_uwsgi_has_the_distribution_s_python(server: str, refused: bool) -> None:
-    said = {"uwsgi_package": "distribution", "site_python": "/usr/local/bin/python3"}
-    assert checked(server=server, **said) == refused * [
+    variables = {"uwsgi_package": "distribution", "site_python": "/usr/local/bin/python3"}
+    assert checked(server=server, **variables) == refused * [
         'uwsgi_package: "distribution" runs the distribution\'s Python, but site_python is "/usr/local/bin/python3"; '
         "leave out site_python, or set uwsgi_package: pyuwsgi"
     ]

@@ -104,10 +104,10 @@ def test_no_option_is_refused() -> None:
     ("name", "sentence"),
     [
         ("site_user", "site_user: cannot be set: the site's user has the site's name; set site_name"),
-        ("site_root", "site_root: cannot be set: a site is in /srv, in a directory of its name; set site_name"),
+        ("site_root", "site_root: cannot be set: a site is in /srv, in a directory with its name; set site_name"),
         (
             "site_state",
-            "site_state: cannot be set: a site writes to /var/lib, to a directory of its name; set site_name",
+            "site_state: cannot be set: a site writes to /var/lib, to a directory with its name; set site_name",
         ),
         (
             "site_plan",

@@ -37,8 +37,8 @@ OPTIONS_OF_THE_SLOT = [
 ]
 
 
-def complaints(**said: Any) -> list[str]:
-    found, _warning = validate(ROLES, PlayVariables({**SITE, **said}))
+def complaints(**variables: Any) -> list[str]:
+    found, _warning = validate(ROLES, PlayVariables({**SITE, **variables}))
     return [str(complaint) for complaint in found]
 
 
@@ -172,7 +172,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
         'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
-        "site_plan_inputs: server and max_request_s are not for the plan alone; set site_server and "
+        "site_plan_inputs: server and max_request_s are not only for the plan; set site_server and "
         "site_request_timeout instead\n"
         "site_plan_inputs: cpu_mss: there is no such input; did you mean cpu_ms?",
     ),
@@ -210,14 +210,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "sentences"), REFUSED, ids=[" ".join(said)[:60] for said, _sentences in REFUSED])
-def test_what_is_refused(said: dict[str, Any], sentences: str) -> None:
+@pytest.mark.parametrize(
+    ("variables", "sentences"), REFUSED, ids=[" ".join(variables)[:60] for variables, _sentences in REFUSED]
+)
+def test_what_is_refused(variables: dict[str, Any], sentences: str) -> None:
     """These sentences are all there is."""
-    assert complaints(**said) == sentences.splitlines()
+    assert complaints(**variables) == sentences.splitlines()
 
 
 @pytest.mark.parametrize(
-    "said",
+    "variables",
     [
         {},
         TLS,
@@ -235,18 +237,18 @@ def test_what_is_refused(said: dict[str, Any], sentences: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_not_refused(said: dict[str, Any]) -> None:
-    assert complaints(**said) == []
+def test_what_is_not_refused(variables: dict[str, Any]) -> None:
+    assert complaints(**variables) == []
 
 
 def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
     """Types, patterns, relations, templates, names: each variable has its line."""
-    said = PlayVariables(
+    variables = PlayVariables(
         {**SITE, "site_name": "Shop", "site_workers": "many", "site_domains": ["a b"], **TLS, "site_tls_key": "key"},
         errors={"site_git_ref": "'branch' is undefined"},
         names=["site_name", "site_heath_path", "site_motto", "site_user"],
     )
-    found, warning = validate(ROLES, said)
+    found, warning = validate(ROLES, variables)
     assert [complaint.variable for complaint in found] == [
         "site_name",
         "site_domains",
@@ -265,8 +267,8 @@ def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
 
 def test_a_variable_that_no_role_of_the_play_has() -> None:
     """A host that only balances does not load the servers' roles."""
-    said = {name: value for name, value in SITE.items() if name.startswith("site_")}
-    assert validate(ROLES, PlayVariables(said)) == ([], "")
+    variables = {name: value for name, value in SITE.items() if name.startswith("site_")}
+    assert validate(ROLES, PlayVariables(variables)) == ([], "")
 
 
 def test_names_of_one_s_own_are_read_from_the_variable() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, Inputs
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
 
-__all__ = ["ORM", "host", "planned", "said_of"]
+__all__ = ["ORM", "host", "inputs_of", "planned"]
 
 MEMORY = {"worker_unique_mb": 120, "worker_shared_mb": 40, "master_mb": 40, "growth_mb": 30, "thread_mb": 2}
 TIMES = {"cpu_ms": 15, "wait_ms": 30}
@@ -21,11 +21,11 @@ def host(cpus: float, memory_mb: float) -> Host:
     return Host.of({"cpus": cpus, "memory_mb": memory_mb})
 
 
-def said_of(**said: Any) -> Inputs:
+def inputs_of(**inputs: Any) -> Inputs:
     """What is said of the site, and its own numbers for the rest."""
-    return Inputs.of({**MEMORY, **({} if "profile" in said else TIMES), **said})
+    return Inputs.of({**MEMORY, **({} if "profile" in inputs else TIMES), **inputs})
 
 
-def planned(cpus: float, memory_mb: float, **said: Any) -> Plan:
+def planned(cpus: float, memory_mb: float, **inputs: Any) -> Plan:
     """Plan the site for a host of these numbers."""
-    return make_plan(host(cpus, memory_mb), said_of(**said))
+    return make_plan(host(cpus, memory_mb), inputs_of(**inputs))

@@ -17,7 +17,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("values", "message"),
     [
         (
             {"cpu_ms": "12"},
@@ -50,13 +50,13 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
         ({"wokers": 3}, "wokers: there is no such input; did you mean workers?"),
         (
             {"server": "uwsgi", "interface": "asgi"},
-            "interface: 'asgi' is not for uWSGI; use server='gunicorn' or interface='wsgi'",
+            "interface: uWSGI does not support 'asgi'; use server='gunicorn' or interface='wsgi'",
         ),
         (
             {"server": "uwsgi", "free_threaded": True},
             "free_threaded: uWSGI needs the interpreter lock; use server='gunicorn'",
         ),
-        ({"interface": "asgi", "threads": 4}, "threads: 4 means nothing to 'asgi'; leave it out"),
+        ({"interface": "asgi", "threads": 4}, "threads: 4 has no effect with 'asgi'; leave it out"),
         ({"thread_safe": False, "threads": 4}, "threads: 4 contradicts thread_safe=false; change one of them"),
         (
             {"policy": "heroku", "workers": 4},
@@ -70,10 +70,10 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs impor
         ({"running_threads": 4}, "running_workers: missing; give running_workers and running_threads, or neither"),
     ],
 )
-def test_what_may_not_be_said(said: dict[str, Any], message: str) -> None:
+def test_what_may_not_be_said(values: dict[str, Any], message: str) -> None:
     """One sentence: the name, what is allowed, the value, and the way out."""
     with pytest.raises(SizingError) as refused:
-        Inputs.of(said)
+        Inputs.of(values)
     assert str(refused.value) == message
 
 
@@ -129,7 +129,7 @@ def test_whole_numbers_may_come_from_a_division() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "source", "cpu_ms", "wait_ms"),
+    ("values", "source", "cpu_ms", "wait_ms"),
     [
         ({}, "profile", 19.7, 11),
         ({"profile": "orm"}, "profile", 10.7, 6),
@@ -138,9 +138,9 @@ def test_whole_numbers_may_come_from_a_division() -> None:
         ({"cpu_ms": 9, "wait_ms": 0}, "inputs", 9.7, 0),
     ],
 )
-def test_times_of_a_request(said: dict[str, Any], source: str, cpu_ms: float, wait_ms: float) -> None:
+def test_times_of_a_request(values: dict[str, Any], source: str, cpu_ms: float, wait_ms: float) -> None:
     """3.4: profile or inputs, and the CPU of the server on top."""
-    inputs = Inputs.of(said)
+    inputs = Inputs.of(values)
     assert inputs.source == source
     assert inputs.cpu_per_request_ms == pytest.approx(cpu_ms)
     assert inputs.wait_per_request_ms == wait_ms

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, SizingError
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Work
-from sites import ORM, planned, said_of
+from sites import ORM, inputs_of, planned
 
 
 def shape(plan: Plan) -> tuple[str, int, int]:
@@ -34,7 +34,7 @@ def test_wanted_slots(cpu_ms: float, wait_ms: float, slots: dict[int, int]) -> N
 
 
 @pytest.mark.parametrize(
-    ("host", "said", "expected"),
+    ("host", "inputs", "expected"),
     [
         pytest.param((2, 8192), {"profile": "cpu"}, ("sync", 2, 1), id="no waiting: a worker per CPU"),
         pytest.param((2, 8192), {"max_threads": 1}, ("sync", 10, 1), id="threads forbidden"),
@@ -61,9 +61,9 @@ def test_wanted_slots(cpu_ms: float, wait_ms: float, slots: dict[int, int]) -> N
         pytest.param((4, 8192), {"db_connections": 36, "db_aliases": 3}, ("sync", 6, 1), id="aliases"),
     ],
 )
-def test_layout(host: tuple[float, float], said: dict[str, Any], expected: tuple[str, int, int]) -> None:
+def test_layout(host: tuple[float, float], inputs: dict[str, Any], expected: tuple[str, int, int]) -> None:
     """5.2 to 5.6, one rule at a time."""
-    assert shape(planned(*host, **said)) == expected
+    assert shape(planned(*host, **inputs)) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_a_pin_says_what_it_costs() -> None:
 
 def test_where_nothing_fits_without_the_pin_there_is_nothing_to_compare_with() -> None:
     """A second thread is too heavy for three generations: there will be one, and it has both connections."""
-    said = {"cpus": 1, "memory_mb": 1450, "thread_mb": 40, "db_connections": 2, "reload_overlap": 3}
-    assert planned(**said, threads=2).unpinned is None
+    inputs = {"cpus": 1, "memory_mb": 1450, "thread_mb": 40, "db_connections": 2, "reload_overlap": 3}
+    assert planned(**inputs, threads=2).unpinned is None
     with pytest.raises(SizingError, match="overlap 3 / 1 alias leave 0 for one generation and not one"):
-        planned(**said)
+        planned(**inputs)
 
 
 def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
@@ -134,7 +134,7 @@ def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("inputs", "message"),
     [
         (
             {"workers": 40},
@@ -181,10 +181,10 @@ def test_a_pin_that_costs_nothing_is_not_blamed() -> None:
         ),
     ],
 )
-def test_a_sum_that_can_not_fit_names_all_its_terms(said: dict[str, Any], message: str) -> None:
+def test_a_sum_that_can_not_fit_names_all_its_terms(inputs: dict[str, Any], message: str) -> None:
     """2.3: the reader can check the sum."""
     with pytest.raises(SizingError) as refused:
-        planned(2, 2048, **said)
+        planned(2, 2048, **inputs)
     assert str(refused.value) == message
 
 
@@ -234,7 +234,7 @@ def test_a_running_layout_that_is_nearly_as_good_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "inputs",
     [
         pytest.param({"running_workers": 3, "running_threads": 1}, id="it serves less"),
         pytest.param({"running_workers": 90, "running_threads": 1}, id="it does not fit"),
@@ -242,9 +242,9 @@ def test_a_running_layout_that_is_nearly_as_good_is_kept() -> None:
         pytest.param({"running_workers": 11, "running_threads": 1, "workers": 10}, id="another is pinned"),
     ],
 )
-def test_a_running_layout_is_given_up_where(said: dict[str, Any]) -> None:
+def test_a_running_layout_is_given_up_where(inputs: dict[str, Any]) -> None:
     """5.7: these are reasons to change production."""
-    plan = planned(2, 8192, **said)
+    plan = planned(2, 8192, **inputs)
     assert shape(plan) == ("sync", 10, 1)
     assert not plan.kept_running
 
@@ -295,7 +295,7 @@ def test_uwsgi_with_threads_has_no_harakiri() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "timeout", "graceful", "stop", "proxy"),
+    ("inputs", "timeout", "graceful", "stop", "proxy"),
     [
         ({}, 60, 35, 45, 65),
         ({"max_request_s": 10}, 30, 15, 25, 35),
@@ -304,10 +304,10 @@ def test_uwsgi_with_threads_has_no_harakiri() -> None:
     ],
 )
 def test_every_time_out_follows_from_the_longest_request(
-    said: dict[str, Any], timeout: int, graceful: int, stop: int, proxy: int
+    inputs: dict[str, Any], timeout: int, graceful: int, stop: int, proxy: int
 ) -> None:
     """7: the server gives up before nginx, nginx before a balancer, systemd after the server."""
-    plan = planned(2, 8192, **said)
+    plan = planned(2, 8192, **inputs)
     assert plan.gunicorn["timeout"] == timeout
     assert plan.gunicorn["graceful_timeout"] == graceful
     assert plan.systemd.timeout_stop_s == stop
@@ -316,7 +316,7 @@ def test_every_time_out_follows_from_the_longest_request(
 
 
 @pytest.mark.parametrize(
-    ("said", "backlog"),
+    ("inputs", "backlog"),
     [
         ({}, 1024),
         ({"somaxconn": 128}, 128),
@@ -325,9 +325,9 @@ def test_every_time_out_follows_from_the_longest_request(
         ({"cpu_ms": 5000}, 64),
     ],
 )
-def test_backlog(said: dict[str, Any], backlog: int) -> None:
+def test_backlog(inputs: dict[str, Any], backlog: int) -> None:
     """7: X times five seconds as a power of two, within the bounds."""
-    plan = planned(2, 8192, **said)
+    plan = planned(2, 8192, **inputs)
     assert plan.systemd.backlog == backlog
     assert (plan.gunicorn.get("backlog") or plan.uwsgi.get("listen")) == backlog
 
@@ -356,7 +356,7 @@ def test_a_slot_may_use_its_part_of_ample_memory() -> None:
 def test_open_files_stay_within_what_the_host_grants() -> None:
     """7: a unit that asks for more does not start."""
     host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 5000})
-    assert make_plan(host, said_of()).systemd.limit_nofile == 5000
+    assert make_plan(host, inputs_of()).systemd.limit_nofile == 5000
 
 
 def test_a_slow_application_has_time_to_start() -> None:
@@ -376,10 +376,10 @@ def test_nginx() -> None:
 def test_connections_of_nginx_stay_within_what_the_host_grants() -> None:
     """7: each of them is an open file, and nginx has some of its own."""
     host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 20000})
-    nginx = make_plan(host, said_of()).nginx
+    nginx = make_plan(host, inputs_of()).nginx
     assert (nginx.worker_connections, nginx.worker_rlimit_nofile) == (16384, 20000)
     host = Host.of({"cpus": 2, "memory_mb": 8192, "nofile_max": 4096})
-    nginx = make_plan(host, said_of()).nginx
+    nginx = make_plan(host, inputs_of()).nginx
     assert (nginx.worker_connections, nginx.worker_rlimit_nofile) == (4032, 4096)
 
 
@@ -390,7 +390,7 @@ def test_nginx_bounds_what_asgi_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "connections", "during", "pool"),
+    ("inputs", "connections", "during", "pool"),
     [
         (ORM, 9, 18, 0),
         ({"workers": 3}, 12, 24, 4),
@@ -399,9 +399,9 @@ def test_nginx_bounds_what_asgi_does_not() -> None:
         ({**ORM, "reload_overlap": 1}, 9, 9, 0),
     ],
 )
-def test_database(said: dict[str, Any], connections: int, during: int, pool: int) -> None:
+def test_database(inputs: dict[str, Any], connections: int, during: int, pool: int) -> None:
     """3.7 and 7: a connection per slot and alias, a pool only where threads share it."""
-    database = planned(2, 8192, **said).database
+    database = planned(2, 8192, **inputs).database
     assert database.connections_max == connections
     assert database.connections_during_deploy == during
     assert database.pool_max_size == pool
@@ -421,13 +421,13 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "said", "warning"),
+    ("host", "inputs", "warning"),
     [
         (
             (1, 512),
             ORM,
             "Memory holds one generation only: 2 x 238 MB exceed the 384 MB there are. "
-            "A switch ends the old one before the new one starts: requests wait, for 3 s or so.",
+            "A switch stops the old one before it starts the new one: requests wait, for 3 s or so.",
         ),
         ((1, 512), ORM, "One worker: while it starts again, nothing is served."),
         (
@@ -453,12 +453,12 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
             {"free_threaded": True},
             "An extension can switch the interpreter lock back on: ask sys._is_gil_enabled() in a worker.",
         ),
-        ((2, 8192), {"slo_p99_ms": 20}, "slo_p99_ms=20 can not be met: an idle server needs 158 ms."),
+        ((2, 8192), {"slo_p99_ms": 20}, "slo_p99_ms=20 cannot be met: an idle server needs 158 ms."),
     ],
 )
-def test_warning(host: tuple[float, float], said: dict[str, Any], warning: str) -> None:
+def test_warning(host: tuple[float, float], inputs: dict[str, Any], warning: str) -> None:
     """Each consequence that the plan can only state."""
-    assert warning in planned(*host, **said).warnings
+    assert warning in planned(*host, **inputs).warnings
 
 
 def test_a_goal_out_of_reach_is_served_at_no_rate() -> None:

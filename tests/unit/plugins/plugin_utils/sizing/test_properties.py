@@ -42,7 +42,7 @@ def sites(draw: st.DrawFn, pinned: bool = True) -> Inputs:
     interface = draw(st.sampled_from(["wsgi", "wsgi", "asgi"]))
     server = "gunicorn" if interface == "asgi" else draw(st.sampled_from(["gunicorn", "uwsgi"]))
     thread_safe = draw(st.booleans())
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "server": server,
         "interface": interface,
         "profile": draw(st.sampled_from(list(PROFILES))),
@@ -68,12 +68,12 @@ def sites(draw: st.DrawFn, pinned: bool = True) -> Inputs:
         "max_threads": draw(st.integers(1, 128)),
     }
     if pinned:
-        said["policy"] = draw(st.sampled_from(POLICIES))
-        if said["policy"] == "model":
-            said["workers"] = draw(st.one_of(st.none(), st.integers(1, 64)))
+        values["policy"] = draw(st.sampled_from(POLICIES))
+        if values["policy"] == "model":
+            values["workers"] = draw(st.one_of(st.none(), st.integers(1, 64)))
             if interface == "wsgi":
-                said["threads"] = draw(st.one_of(st.none(), st.integers(1, 16 if thread_safe else 1)))
-    return Inputs.of(said)
+                values["threads"] = draw(st.one_of(st.none(), st.integers(1, 16 if thread_safe else 1)))
+    return Inputs.of(values)
 
 
 def plan_or_skip(host: Host, inputs: Inputs) -> Plan:

@@ -15,9 +15,9 @@ from sites import ORM, planned
 TINY = {"server": "uwsgi", "workers": 1, "threads": 2}
 
 
-def told(cpus: float, memory_mb: float, **said: Any) -> str:
+def told(cpus: float, memory_mb: float, **inputs: Any) -> str:
     """Tell the plan for a host of these numbers."""
-    return report(asdict(planned(cpus, memory_mb, **said)))
+    return report(asdict(planned(cpus, memory_mb, **inputs)))
 
 
 STORY = """\
@@ -76,7 +76,7 @@ def test_what_a_deploy_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "inputs",
     [
         {},
         TINY,
@@ -86,14 +86,14 @@ def test_what_a_deploy_shows() -> None:
     ],
 )
 @pytest.mark.parametrize(("cpus", "memory_mb"), [(0.5, 1024), (2, 3900), (128, 524288)])
-def test_no_line_is_wider_than_a_terminal(cpus: float, memory_mb: float, said: dict[str, Any]) -> None:
+def test_no_line_is_wider_than_a_terminal(cpus: float, memory_mb: float, inputs: dict[str, Any]) -> None:
     """Whatever is planned."""
-    wide = [line for line in told(cpus, memory_mb, **said).splitlines() if len(line) > 80]
+    wide = [line for line in told(cpus, memory_mb, **inputs).splitlines() if len(line) > 80]
     assert not wide
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("inputs", "line"),
     [
         ({"workers": 3}, "this plan"),
         ({"thread_safe": False, "memory_reserve_mb": 7000}, "thread_safe=true, once the code is: 3 x 4, "),
@@ -115,9 +115,9 @@ def test_no_line_is_wider_than_a_terminal(cpus: float, memory_mb: float, said: d
         ({"reload_overlap": 1}, "memory    1580 of 7373 MB; the system keeps 819 MB"),
     ],
 )
-def test_line(said: dict[str, Any], line: str) -> None:
+def test_line(inputs: dict[str, Any], line: str) -> None:
     """What appears only where it applies."""
-    assert line in told(2, 8192, **said)
+    assert line in told(2, 8192, **inputs)
 
 
 def test_a_free_plan_is_not_listed_twice() -> None:
@@ -130,4 +130,4 @@ def test_only_a_plan_can_be_told(what: Any) -> None:
     """The text is made from the plan alone."""
     with pytest.raises(SizingError) as refused:
         report(what)
-    assert str(refused.value) == "plan: expected the answer of capacity_plan, whole and unchanged"
+    assert str(refused.value) == "plan: expected the result of capacity_plan, whole and unchanged"

@@ -48,13 +48,13 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(
-    ("cpus", "memory_mb", "said", "worker_class", "workers", "threads", "limit", "most", "target", "p95", "p99"),
+    ("cpus", "memory_mb", "inputs", "worker_class", "workers", "threads", "limit", "most", "target", "p95", "p99"),
     EXAMPLES,
 )
 def test_worked_example(
     cpus: float,
     memory_mb: float,
-    said: dict[str, Any],
+    inputs: dict[str, Any],
     worker_class: str,
     workers: int,
     threads: int,
@@ -65,7 +65,7 @@ def test_worked_example(
     p99: float,
 ) -> None:
     """10: the table, and four hosts beyond it."""
-    plan = planned(cpus, memory_mb, **said)
+    plan = planned(cpus, memory_mb, **inputs)
     assert (plan.worker_class, plan.workers, plan.threads) == (worker_class, workers, threads)
     assert plan.limiting_factor == limit
     assert plan.capacity.rps_saturation == pytest.approx(most, rel=0.01)
@@ -138,5 +138,5 @@ EXPLANATIONS = {
 @pytest.mark.parametrize("name", EXPLANATIONS)
 def test_explanation(name: str) -> None:
     """2.1: one sentence for each limit."""
-    (cpus, memory_mb, said), sentence = EXPLANATIONS[name]
-    assert planned(cpus, memory_mb, **said).explanation == sentence
+    (cpus, memory_mb, inputs), sentence = EXPLANATIONS[name]
+    assert planned(cpus, memory_mb, **inputs).explanation == sentence
