@@ -19,11 +19,17 @@ def read_text(path: Path) -> str | None:
         return None
 
 
-def write_file(path: Path, content: str, mode: int) -> None:
-    """Replace the file's content atomically; at no time is it readable by more users than the mode allows."""
+def write_file(path: Path, content: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Replace the file's content atomically; at no time is it readable by more users than the mode allows.
+
+    C(owner) are the numbers of a user and a group. What was read with C(surrogateescape) is written as it was.
+    """
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        if owner is not None:
+            os.fchown(file.fileno(), *owner)
         os.fchmod(file.fileno(), mode)
         file.write(content)
         file.flush()

@@ -3,7 +3,8 @@
 """Whether a site is healthy: requests that it has to answer, its home page, and the files that the home page names.
 
 1. The health path has to return the expected status. Redirects within the site are followed: a home page that sends
-   strangers to the login is healthy. Where a redirect is the expected answer, it is not followed.
+   strangers to the login is healthy. Cookies are kept on the way: a page may set one, and redirect to itself to see it.
+   Where a redirect is the expected answer, it is not followed.
 2. Further checks, each a path and a status, are treated alike.
 3. The home page may return any status below 500: an API has none, and an intranet keeps strangers out. If it is a page,
    the static files that it names have to exist.
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -124,20 +126,27 @@ class _Visitor:
         self.check = check
         self.scheme = check.health["scheme"]
         self.deadline = time.monotonic() + within_s
-        self.responses: dict[str, Response] = {}
+        self.responses: dict[tuple[str, frozenset[str]], Response] = {}
 
-    def get(self, host: str, path: str, timeout_s: float = REQUEST_TIMEOUT_S) -> Response:
+    def get(
+        self,
+        host: str,
+        path: str,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        cookies: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
         """Return the response.
 
         Raises OSError or http.client.HTTPException if none comes.
         """
-        request = Request(self.check.address, self.check.protocol, host, self.scheme, path)
-        if request.url not in self.responses:
+        request = Request(self.check.address, self.check.protocol, host, self.scheme, path, cookies=cookies)
+        key = (request.url, frozenset(cookies))
+        if key not in self.responses:
             left_s = self.deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("there was no time left for it")
-            self.responses[request.url] = send(replace(request, timeout=min(timeout_s, left_s)))
-        return self.responses[request.url]
+            self.responses[key] = send(replace(request, timeout=min(timeout_s, left_s)))
+        return self.responses[key]
 
     def follow(self, path: str, most: int = MAX_REDIRECTS, timeout_s: float = REQUEST_TIMEOUT_S) -> _Visit:
         """Request a path of the site, and follow redirects within the site as long as the expected release answers.
@@ -146,7 +155,10 @@ class _Visitor:
         """
         host = self.check.health["host"]
         visit = _Visit([f"{self.scheme}://{host}{path}"], self.get(host, path, timeout_s))
+        kept: dict[str, dict[str, str]] = {host: {}}
+        seen = {(visit.url, frozenset[str]())}
         while most and visit.response.redirects and not self.check.foreign(visit.response):
+            kept[host].update(visit.response.cookies)
             target = _ascii(str(visit.response.location))
             try:
                 target = urljoin(visit.url, target)
@@ -155,23 +167,32 @@ class _Visitor:
             except ValueError:
                 return replace(visit, obstacle=f"redirects to {_short(target)}, which is not a URL")
             if not known:
-                cure = f"add {parts.hostname} to site_domains" if self.check.lacks(parts) else None
+                cure = f"add {_host(parts)} to site_domains" if self.check.lacks(parts) else None
                 return replace(visit, obstacle=f"redirects to {_short(target)}, which is not on this site", cure=cure)
             if parts.scheme == "https" and self.scheme == "http":
                 obstacle = f"redirects to {_short(target)}, and the site is served over http only"
                 return replace(visit, obstacle=obstacle, cure=HTTPS_CURE, certain=True)
-            host, path = str(parts.hostname), request_path(parts)
+            host, path = _host(parts), request_path(parts)
+            cookies = kept.setdefault(host, {})
             # On a site with TLS, nginx redirects http to https.
             url = f"{self.scheme}://{host}{path}"
-            if url == visit.url:
+            repeated = (url, frozenset(cookies)) in seen
+            if repeated and url == visit.url:
                 cure = PROXY_HEADER_CURE if self.scheme == "https" else None
                 return replace(visit, obstacle="redirects to itself", cure=cure)
-            if url in visit.urls:
+            if repeated:
                 return replace(visit, obstacle=f"redirects to {_short(url)} again, in a loop")
             if len(visit.urls) > most:
                 return replace(visit, obstacle=f"redirects to {_short(url)}: more than {most} redirects")
-            visit = _Visit([*visit.urls, url], self.get(host, path, timeout_s))
+            seen.add((url, frozenset(cookies)))
+            visit = _Visit([*visit.urls, url], self.get(host, path, timeout_s, dict(cookies)))
         return visit
+
+
+def _host(parts: SplitResult) -> str:
+    """The host name of a URL, as in the site's domains: an IPv6 address is in brackets."""
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def request_path(parts: SplitResult) -> str:
@@ -233,7 +254,7 @@ class HealthCheck:
 
     def lacks(self, parts: SplitResult) -> bool:
         """Whether a URL has a host name, but none of the site's."""
-        host = (parts.hostname or "").rstrip(".")
+        host = _host(parts).rstrip(".")
         names = [self.health["host"], *self.health["domains"]]
         known = (host.endswith(name[1:]) if name.startswith("*.") else host == name for name in names)
         return bool(host) and not any(known)
@@ -259,7 +280,7 @@ class HealthCheck:
         target = f", a redirect to {_short(_ascii(str(response.location)))}," if response.redirects else ""
         problem = f"{visit.story} returned {response.status}{target} instead of {check.status}"
         if response.status == 400:
-            host = urlsplit(visit.url).hostname
+            host = _host(urlsplit(visit.url))
             return f"{problem}; Django does so if ALLOWED_HOSTS lacks {host!r}: add it there, or correct site_domains"
         # Of an error in the application, the traceback shows the cure.
         return problem if response.status >= 500 else f"{problem}; {check.cure(response.status)}"
@@ -278,7 +299,9 @@ class HealthCheck:
             return
         response = visit.response
         if response.status >= 500:
-            if not known_to_be_bad:
+            checks = [self.health, *self.health["checks"]]
+            expected = {check["status"] for check in checks if check["path"] == "/"}
+            if not known_to_be_bad and response.status not in expected:
                 yield f"{visit.story} returned {response.status}; correct the home page, {HOME_PAGE_CURE}"
         elif self.foreign(response):
             yield self._foreign_problem(visit)
@@ -317,7 +340,7 @@ class HealthCheck:
                 yield parts.path, MISSING
                 continue
             try:
-                response = visitor.get(str(parts.hostname), request_path(parts))
+                response = visitor.get(_host(parts), request_path(parts))
             except (OSError, http.client.HTTPException) as error:
                 yield parts.path, f"got no response: {_words(error)}"
             else:

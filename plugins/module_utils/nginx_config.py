@@ -93,7 +93,7 @@ def read(home: Path, name: str = "nginx.conf", blocks: tuple[str, ...] = (), dep
 def listens(directive: Directive) -> str | None:
     """The address and port of a C(listen) directive of a web server, in their shortest form: C(80), C([::]:80).
 
-    None for any other directive, and for a socket in the file system.
+    None for any other directive, for a socket in the file system, and for a range of ports.
     """
     if directive.name != "listen" or directive.blocks[:2] != ("http", "server") or not directive.arguments:
         return None
@@ -101,6 +101,8 @@ def listens(directive: Directive) -> str | None:
     if where.isdigit() or where.startswith("unix:"):
         return where if where.isdigit() else None
     address, port = (where, "80") if where.endswith("]") or ":" not in where else where.rsplit(":", 1)
+    if not port.isdigit() or re.fullmatch(r"\d+-\d+", address):
+        return None
     return port if address in ("*", "0.0.0.0") else f"{address}:{port}"
 
 

@@ -91,7 +91,9 @@ def names_before(directives: Iterable[Directive], file: str) -> dict[str, str]:
             servers[-1].append(directive)
     found: dict[str, str] = {}
     for server in servers:
-        ports = {int(where.rpartition(":")[2]) for directive in server if (where := listens(directive))} or {80}
+        ports = {int(where.rpartition(":")[2]) for directive in server if (where := listens(directive))}
+        if not any(directive.name == "listen" for directive in server):
+            ports = {80}
         for directive in server:
             earlier = Path(directive.file).parent == Path(file).parent and directive.file < file
             if directive.name == "server_name" and earlier and ports & {*PORTS}:
@@ -132,12 +134,15 @@ def read_nginx(
     """
     directives = list(read(NGINX))
     main = {
-        directive.name: directive.arguments for directive in directives if directive.file == str(HOME / "nginx.conf")
+        directive.name: directive.arguments
+        for directive in directives
+        if directive.file == str(HOME / "nginx.conf") and directive.blocks in ((), ("events",))
     }
     limits = {name: "".join(main.get(name, ())[:1]) for name in NGINX_LIMITS}
     account = (main.get("user") or ("www-data",))[0]
     pid = (read_text(NGINX_PID) or "").strip()
-    conf_d = sorted((NGINX / "conf.d").glob("*.conf"))
+    # A link may lead nowhere; then nginx does not start, and says so.
+    conf_d = sorted(path for path in (NGINX / "conf.d").glob("*.conf") if path.is_file())
     pages = [name for name in WELCOME_PAGES if untouched(NGINX / name, dpkg_status)]
     shared, hosted = {str(HOME / name) for name in (SHARED, *pages)}, sites(directives)
     version = next((packages[name] for name in NGINX_PACKAGES if name in packages), "")

@@ -14,6 +14,10 @@ from urllib.parse import urljoin
 __all__ = ["PageFile", "page_files"]
 
 
+# What is in these is text, or waits for a script.
+INERT = ("template", "textarea", "title")
+
+
 @dataclass(frozen=True)
 class PageFile:
     """A file that a page names, by its absolute URL; C(code) tells stylesheets and scripts from icons and images."""
@@ -29,8 +33,22 @@ class _Parser(HTMLParser):
         super().__init__()
         self.base = ""
         self.files: list[tuple[str, bool]] = []
+        self.inside: list[str] = []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.inside:
+            while self.inside.pop() != tag:
+                pass
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        # HTML does not know such tags: <template/> is open.
+        self.handle_starttag(tag, attrs)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in INERT:
+            self.inside.append(tag)
+        if self.inside:
+            return
         given = {name: value or "" for name, value in reversed(attrs)}  # Of two attributes of a name, the first counts.
         relations = given.get("rel", "").lower().split()
         if tag == "base" and not self.base:
@@ -41,7 +59,8 @@ class _Parser(HTMLParser):
             self._add(given.get("src", ""), tag == "script")
 
     def _add(self, url: str, code: bool) -> None:
-        if url.strip():
+        # A brace is in no URL: the page is a template for a script in the browser, as in {{ item.image }}.
+        if url.strip() and "{" not in url:
             self.files.append((url.strip(), code))
 
 

@@ -9,9 +9,9 @@ import signal
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 __all__ = ["REDIRECTS", "RELEASE_HEADER", "Request", "Response", "send"]
@@ -39,6 +39,7 @@ class Request:
     scheme: str
     path: str
     timeout: float = 5.0
+    cookies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -55,6 +56,7 @@ class Response:
     location: str | None = None
     content_type: str = ""
     body: bytes = b""
+    cookies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def redirects(self) -> bool:
@@ -101,6 +103,7 @@ def _headers(request: Request) -> dict[str, str]:
         "X-Forwarded-Proto": request.scheme,
         "X-Forwarded-For": "127.0.0.1",
         "User-Agent": "pitcrew.django",
+        **({"Cookie": "; ".join(map("=".join, request.cookies.items()))} if request.cookies else {}),
     }
 
 
@@ -156,6 +159,12 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     return body
 
 
+def _cookies(response: http.client.HTTPResponse) -> dict[str, str]:
+    """The names and values of the cookies that the response sets; what else a browser keeps of them is left out."""
+    pairs = (header.partition(";")[0].partition("=") for header in response.headers.get_all("Set-Cookie", []))
+    return {name.strip(): value.strip() for name, sign, value in pairs if sign and f"{name}{value}".isprintable()}
+
+
 def send(request: Request) -> Response:
     """Send the request and return the response.
 
@@ -168,4 +177,5 @@ def send(request: Request) -> Response:
             response.getheader("Location"),
             response.getheader("Content-Type", ""),
             _body(response),
+            _cookies(response),
         )

@@ -78,8 +78,11 @@ files:
   elements: str
 """
 
+import fcntl
+import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -150,7 +153,9 @@ class Configuration:
             rc, out, err = self.run(["cp", "-a", f"{NGINX}/.", directory])
             if rc != 0:
                 raise NginxError(err or out)
+            lead_alike(copy)
             for path, text in self.changes.items():
+                have_directories(copy, path)
                 replace(copy / path, text)
             directives = list(read(copy))
             for name, least in {**self.params["limits"], BUCKET: bucket_size(directives)}.items():
@@ -168,9 +173,10 @@ class Configuration:
         ]
 
     def _raise(self, copy: Path, path: str, name: str, least: int) -> None:
-        before = read_text(copy / path) or ""
+        before = read_exactly(copy / path)
         if (after := raised(before, name, least)) != before:
             self.changes[path] = after
+            have_directories(copy, path)
             replace(copy / path, after)
 
     def _refusal(self, words: str) -> str:
@@ -193,16 +199,16 @@ class Configuration:
             kept = [Path(directory) / str(number) for number in range(len(places))]
             for place, copy in zip(places, kept, strict=True):
                 if present(place):
-                    shutil.copy2(place, copy, follow_symlinks=False)
+                    copy_with_owner(place, copy)
+            replaced: list[tuple[Path, Path]] = []
             try:
-                for place, text in zip(places, self.changes.values(), strict=True):
-                    replace(place, text)
+                for place, copy, (path, text) in zip(places, kept, self.changes.items(), strict=True):
+                    replace(place, text, like=None if path in self.said["files"] else copy)
+                    replaced.append((place, copy))
                 yield
             except BaseException:
-                for place, copy in zip(places, kept, strict=True):
-                    place.unlink(missing_ok=True)
-                    if present(copy):
-                        shutil.copy2(copy, place, follow_symlinks=False)
+                for place, copy in replaced:
+                    put_back(copy, place)
                 raise
 
     def diff(self) -> list[dict[str, str]]:
@@ -212,7 +218,7 @@ class Configuration:
                 "before_header": str(NGINX / path),
                 "after_header": str(NGINX / path),
                 "before": read_text(NGINX / path) or "",
-                "after": text or "",
+                "after": (text or "").encode(errors="surrogateescape").decode(errors="replace"),
             }
             for path, text in self.changes.items()
         ]
@@ -223,13 +229,77 @@ def present(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def replace(path: Path, text: str | None) -> None:
-    """Write a file that everybody may read, or remove it."""
+def read_exactly(path: Path) -> str:
+    """Return the text of a file such that it can be written as it was, whatever its encoding and its line ends."""
+    return path.read_bytes().decode(errors="surrogateescape") if path.is_file() else ""
+
+
+def replace(path: Path, text: str | None, like: Path | None = None) -> None:
+    """Write a file that everybody may read, or with the mode and the owner of one that there is; or remove it."""
     if text is None:
         path.unlink(missing_ok=True)
+    elif like is not None and like.is_file():
+        status = like.stat()
+        write_file(path, text, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text, 0o644)
+
+
+def copy_with_owner(path: Path, copy: Path) -> None:
+    """Copy a file or a link, with its mode, its owner and the time of its last change."""
+    shutil.copy2(path, copy, follow_symlinks=False)
+    status = path.lstat()
+    os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def put_back(copy: Path, place: Path) -> None:
+    """Replace a file by its copy, by one rename; or remove it if there is no copy."""
+    if not present(copy):
+        place.unlink(missing_ok=True)
+        return
+    new = place.with_name(f".{place.name}.new")
+    new.unlink(missing_ok=True)
+    copy_with_owner(copy, new)
+    os.replace(new, place)
+
+
+def lead_alike(copy: Path) -> None:
+    """Have the links of a copy lead to where those of nginx's directory do; what is in there leads into the copy."""
+    for directory, names, files in os.walk(copy):
+        for link in (path for name in (*names, *files) if (path := Path(directory) / name).is_symlink()):
+            target = os.readlink(link)
+            there = os.path.normpath(link.parent / target)
+            if not Path(there).is_relative_to(copy):
+                original = NGINX / link.parent.relative_to(copy)
+                link.unlink()
+                link.symlink_to(original.resolve() / target)
+
+
+def have_directories(copy: Path, path: str) -> None:
+    """Give a copy the directories of a file: what is written there does not follow a link to where nginx reads."""
+    for parent in reversed(Path(path).parents[:-1]):
+        directory = copy / parent
+        if directory.is_symlink() and not directory.resolve().is_relative_to(copy.resolve()):
+            original = directory.resolve()
+            directory.unlink()
+            if original.is_dir():
+                shutil.copytree(original, directory, ignore_dangling_symlinks=True)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for other runs of this module: each tests, and puts back, what the one before has left."""
+    try:
+        place = os.open(NGINX, os.O_RDONLY)
+    except FileNotFoundError:  # Check mode has not installed it.
+        yield
+        return
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 def serve(systemd: Systemd) -> None:
@@ -265,6 +335,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    with alone():
+        have(module)
+
+
+def have(module: AnsibleModule) -> None:
+    """Do what the parameters say, and exit."""
     params = module.params
     configuration = Configuration(params, module.run_command)
     changed, task = False, "nginx does not accept its new configuration"
@@ -279,7 +355,7 @@ def main() -> None:
             task = "nginx does not run with its new configuration"
             with configuration.installed():
                 serve(Systemd(module.run_command))
-    except NginxError as error:
+    except (NginxError, OSError) as error:
         module.fail_json(msg=f"{task}: {error}\nIts files are as they were.")
     module.exit_json(changed=changed, files=[*configuration.changes], diff=diff)
 

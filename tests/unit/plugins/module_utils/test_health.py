@@ -28,6 +28,7 @@ class Page:
     release: str = "r2"
     content_type: str = HTML
     cut_off: bool = False
+    cookie: str = ""
 
     def __bytes__(self) -> bytes:
         """The response on the wire."""
@@ -37,6 +38,7 @@ class Page:
         lines = [f"HTTP/1.1 {self.status} So", f"Content-Length: {len(body)}", f"Content-Type: {self.content_type}"]
         lines += [f"X-Pitcrew-Release: {self.release}"] if self.release else []
         lines += [f"Location: {self.location}"] if self.location else []
+        lines += [f"Set-Cookie: {self.cookie}"] if self.cookie else []
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
@@ -57,7 +59,8 @@ class Site:
         headers = dict(line.split(": ", 1) for line in lines[1:] if line)
         self.requests.append(headers["Host"] + path)
         self.schemes.add(headers["X-Forwarded-Proto"])
-        return bytes(self.pages.get(headers["Host"] + path) or self.pages.get(path) or Page(404))
+        with_cookies = self.pages.get(f"{path} with {headers['Cookie']}") if "Cookie" in headers else None
+        return bytes(with_cookies or self.pages.get(headers["Host"] + path) or self.pages.get(path) or Page(404))
 
     def file(self, path: str) -> None:
         """Have a file below the directory that nginx serves."""
@@ -313,6 +316,44 @@ def test_a_page_that_redirects_to_itself(site: Site, location: str) -> None:
         "GET https://shop.test/healthz/ redirects to itself; if the project does not see that visitors use https, set "
         "SECURE_PROXY_SSL_HEADER: [HTTP_X_FORWARDED_PROTO, https] in site_settings, or set site_health_path to "
     )
+
+
+def test_a_page_that_redirects_to_itself_with_a_cookie(site: Site) -> None:
+    """It looks whether the visitor keeps cookies; then it is there."""
+    site.pages["/healthz/"] = Page(302, "/healthz/", cookie="seen=1; Path=/; HttpOnly")
+    site.pages["/healthz/ with seen=1"] = Page()
+    assert site.problems() == []
+
+
+def test_a_page_that_sends_visitors_to_another_one_and_back_for_a_cookie(site: Site) -> None:
+    """The cookie is from the first one."""
+    site.pages["/healthz/"] = Page(302, "/cookie/", cookie="seen=1")
+    site.pages["/cookie/ with seen=1"] = Page(302, "/healthz/")
+    site.pages["/healthz/ with seen=1"] = Page()
+    assert site.problems() == []
+
+
+def test_a_page_that_always_sets_a_cookie_and_redirects_to_itself(site: Site) -> None:
+    """A visitor who has the cookie gets no further."""
+    site.pages["/healthz/"] = Page(302, "/healthz/", cookie="seen=1")
+    [problem] = site.problems()
+    assert problem.startswith("GET https://shop.test/healthz/ redirects to https://shop.test/healthz/, which redirects")
+    assert len(site.requests) == 3
+
+
+@pytest.mark.parametrize("location", ["/en/", "https://[2001:db8::1]/en/"])
+def test_a_site_whose_domain_is_an_address(site: Site, location: str) -> None:
+    """That of IPv6 is in brackets in a URL, too."""
+    site.pages["/healthz/"] = Page(302, location)
+    site.pages["[2001:db8::1]/en/"] = Page()
+    assert site.problems(host="[2001:db8::1]", domains=["[2001:db8::1]"]) == []
+
+
+@pytest.mark.parametrize("said", [{"path": "/", "status": 503}, {"checks": [{"path": "/", "status": 503}]}])
+def test_a_home_page_whose_error_is_expected(site: Site, said: dict[str, Any]) -> None:
+    """A site that is closed for maintenance says so."""
+    site.pages["/"] = Page(503)
+    assert site.problems(**said) == []
 
 
 def test_redirects_in_a_loop(site: Site) -> None:

@@ -93,6 +93,8 @@ def test_a_host_without_nginx(tmp_path: Path) -> None:
         ("localhost", "localhost:80"),
         ("localhost:443", "localhost:443"),
         ("unix:/run/x.sock", None),
+        ("8000-8010", None),
+        ("127.0.0.1:80-90", None),
     ],
 )
 def test_where_a_server_listens(address: str, found: str | None) -> None:

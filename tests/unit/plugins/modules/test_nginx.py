@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,7 +69,9 @@ class Host:
             str(self.home),
             str(module.NGINX_PROGRAM),
         ]
-        self.tested = {str(path.relative_to(copy)): path.read_text() for path in copy.rglob("*") if path.is_file()}
+        self.tested = {
+            str(path.relative_to(copy)): path.read_text(errors="replace") for path in copy.rglob("*") if path.is_file()
+        }
         for path, text in self.tested.items():
             for number, line in enumerate(text.splitlines(), 1):
                 if "foo" in line and "available" not in path:
@@ -340,3 +345,83 @@ def test_a_file_that_is_kept_elsewhere(host: Host, tmp_path: Path) -> None:
     host.play(limits={"worker_connections": 1024})
     assert kept.read_text() == MAIN.replace("768", "1024")
     assert (host.home / "nginx.conf").is_symlink()
+
+
+@pytest.mark.parametrize("said", [{"check": True}, {"state": "tested"}])
+def test_a_directory_that_is_kept_elsewhere(host: Host, tmp_path: Path, said: dict[str, Any]) -> None:
+    """What is only tested does not get there through the copy of the link; what is installed does."""
+    kept = tmp_path / "kept"
+    (host.home / "conf.d").rename(kept)
+    (host.home / "conf.d").symlink_to(kept)
+    (kept / "other.conf").write_text("# of somebody else\n")
+    host.play(**said)
+    assert host.tested["conf.d/shop.conf"] == SITE
+    assert host.tested["conf.d/other.conf"] == "# of somebody else\n"
+    assert [path.name for path in kept.iterdir()] == ["other.conf"]
+    host.play()
+    assert (kept / "shop.conf").read_text() == SITE
+    assert (host.home / "conf.d").is_symlink()
+
+
+def test_a_limit_in_a_file_that_a_relative_link_names(host: Host, tmp_path: Path) -> None:
+    """The copy that is tested is elsewhere, and the link leads to the same file from there."""
+    kept = tmp_path / "kept.conf"
+    kept.write_text(MAIN)
+    (host.home / "nginx.conf").unlink()
+    (host.home / "nginx.conf").symlink_to("../kept.conf")
+    host.play(limits={"worker_connections": 1024})
+    assert kept.read_text() == MAIN.replace("768", "1024")
+    assert os.readlink(host.home / "nginx.conf") == "../kept.conf"
+
+
+def test_a_file_that_is_not_utf_8(host: Host) -> None:
+    """Only the limit changes in it; what Ansible shows of it is text."""
+    before = b"# f\xfcr alle\r\n" + MAIN.encode()
+    (host.home / "nginx.conf").write_bytes(before)
+    answer = host.play(limits={"worker_connections": 1024})
+    assert (host.home / "nginx.conf").read_bytes() == before.replace(b"768", b"1024")
+    assert [part["after"][:10] for part in answer["diff"] if part["after_header"].endswith("nginx.conf")] == [
+        "# f\ufffdr alle"
+    ]
+
+
+def test_whose_file_it_is(host: Host) -> None:
+    """A file that is not of this collection keeps its owner and its mode, whether nginx runs with it or not."""
+    main = host.home / "nginx.conf"
+    main.chmod(0o600)
+    os.chown(main, 1234, 5678)
+    host.reloads = False
+    host.play(limits={"worker_connections": 1024})
+    assert (main.stat().st_mode & 0o777, main.stat().st_uid, main.stat().st_gid) == (0o600, 1234, 5678)
+    host.reloads = True
+    host.play(limits={"worker_connections": 1024})
+    assert "1024" in main.read_text()
+    assert (main.stat().st_mode & 0o777, main.stat().st_uid, main.stat().st_gid) == (0o600, 1234, 5678)
+
+
+def test_a_disk_that_is_full(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be replaced is not touched by putting the others back."""
+    (host.home / "conf.d/shop.conf").write_text("# before\n")
+    before = host.files()
+    usual = module.replace
+
+    def full(path: Path, text: str | None, **how: Any) -> None:
+        if path == host.home / "nginx.conf":
+            raise OSError(28, "No space left on device")
+        usual(path, text, **how)
+
+    monkeypatch.setattr(module, "replace", full)
+    answer = host.play(limits={"worker_connections": 1024})
+    assert "No space left on device" in answer["msg"]
+    assert host.files() == before
+
+
+def test_two_sites_at_once(host: Host) -> None:
+    """The second one waits: it would test, and put back, files of the first one's."""
+    place = os.open(host.home, os.O_RDONLY)
+    fcntl.flock(place, fcntl.LOCK_EX)
+    second = threading.Timer(0.3, lambda: os.close(place))
+    second.start()
+    began = time.monotonic()
+    host.play()
+    assert time.monotonic() - began > 0.2

@@ -179,6 +179,7 @@ def test_a_release_that_is_live_and_in_no_history(host: Host) -> None:
         ("worker_rlimit_nofile 8192;\nevents { }\n", (0, 8192)),
         ("  worker_rlimit_nofile   65536 ;\n  worker_connections\t4096;\n", (4096, 65536)),
         ("# worker_rlimit_nofile 8192;\n#worker_connections 1;\n", (0, 0)),
+        ("events { worker_connections 768; }\nhttp { map $a $b { worker_connections 5; } }\n", (768, 0)),
     ],
 )
 def test_limits_of_nginx(host: Host, text: str, limits: tuple[int, int]) -> None:
@@ -258,6 +259,7 @@ def test_names_that_other_files_have(host: Host) -> None:
         "metrics": "server { listen 127.0.0.1:8080; server_name metrics.test; }\n"
         "server { listen [::]:80; server_name shop.test; }",
         "shop": "server { server_name own.test; }",
+        "ports": "server { listen 127.0.0.1:8000-8010; listen unix:/run/x.sock; server_name ports.test; }",
         "zoo": "server { server_name zoo.test; }",
     }.items():
         (host.nginx / f"conf.d/{name}.conf").write_text(text)
@@ -367,6 +369,7 @@ def test_files_of_nginx(host: Host) -> None:
     (host.nginx / "conf.d").mkdir(parents=True)
     (host.nginx / "conf.d/shop.conf").write_text("abc")
     (host.nginx / "conf.d/shop.conf.bak").write_text("abc")
+    (host.nginx / "conf.d/gone.conf").symlink_to("../sites-available/gone")
     assert host.read()["nginx"]["conf_d"] == {"shop.conf": SHA256_OF_ABC}
 
 
