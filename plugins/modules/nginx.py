@@ -203,7 +203,7 @@ class Configuration:
             replaced: list[tuple[Path, Path]] = []
             try:
                 for place, copy, (path, text) in zip(places, kept, self.changes.items(), strict=True):
-                    replace(place, text, like=None if path in self.said["files"] else copy)
+                    replace(place, text, like=None if path in self.params["files"] else copy)
                     replaced.append((place, copy))
                 yield
             except BaseException:
