@@ -12,8 +12,8 @@ description:
   - Inspects the live slot, its unit and its processes, sends the requests of O(health) on the slot's own socket and
     through the proxy, and compares what it finds with what was deployed and with what the inventory wants.
   - Counts responses of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
-  - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
-    unhealthy.
+  - Reports what is wrong, one sentence per fault, with what to do about it. Changes nothing, and does not fail if the
+    site is unhealthy.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -59,7 +59,7 @@ options:
     elements: str
     default: []
   problems:
-    description: What could not be found out, in sentences.
+    description: What could not be determined, in sentences.
     type: list
     elements: str
     default: []
@@ -130,7 +130,7 @@ status:
       description: How many of its processes were killed for lack of memory since the unit started.
       type: int
     answers_ms:
-      description: How long a healthy answer took in ms, on the slot's own socket and through the proxy.
+      description: How long a healthy response took in ms, on the slot's own socket and through the proxy.
       type: dict
     edited:
       description: Files that differ from what was deployed.
