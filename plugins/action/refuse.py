@@ -14,7 +14,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.text import Refusal
 
 
 def failures_go_to_stderr() -> bool:
-    """Whether the user wants them there, by the option of the default callback."""
+    """Whether the user wants failures on stderr, by the option of the default callback."""
     try:
         option = constants.config.get_config_value(
             "display_failed_stderr", plugin_type="callback", plugin_name="default"
@@ -25,7 +25,7 @@ def failures_go_to_stderr() -> bool:
 
 
 class Refused(AnsibleActionFail):
-    """A failure that has been told: Ansible does not tell it a second time, with the source of the task."""
+    """A failure that has been printed: Ansible does not print it a second time, with the source of the task."""
 
     # Since ansible-core 2.19 a failure with an exception is shown twice: as [ERROR] and as the task's result.
     omit_exception_key = True
@@ -55,7 +55,7 @@ class RefusingAction(ActionBase):
         return Refused(headline or refusal.headline, result=fields)
 
     def passed(self, answer: dict[str, Any], task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return a module's answer. Raises Refused if it refuses; a module that crashed is Ansible's to report."""
+        """Return a module's result. Raises Refused if the module refuses; Ansible itself reports one that crashed."""
         if not answer.get("failed") or "msg" not in answer or "module_stdout" in answer:
             return answer
         known = ("msg", "failed", "exception", "invocation", "warnings", "deprecations", "ansible_facts")

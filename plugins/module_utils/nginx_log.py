@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nginx's error log says, and nothing else does."""
+"""What only nginx's error log shows."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["PageFile", "page_files"]
 
 @dataclass(frozen=True)
 class PageFile:
-    """A file that a page names, by its absolute URL; C(code) tells stylesheets and scripts from icons and images."""
+    """A file that a page names, by its absolute URL; C(code) is true for stylesheets and scripts."""
 
     url: str
     code: bool

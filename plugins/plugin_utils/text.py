@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["WIDTH", "Refusal", "table", "wrapped"]
 
 WIDTH: Final = 80
-"""Columns of a terminal that nobody has made wider."""
+"""Columns of a terminal by default."""
 
 
 HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
