@@ -59,10 +59,10 @@ class ActionModule(RefusingAction):
         arguments.update(
             operator=arguments.get("operator") or operator(), node=platform.node(), process=identity(os.getppid())
         )
-        answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        process = (answer.get("holder") or {}).get("process", "")
+        returned = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        process = (returned.get("holder") or {}).get("process", "")
         if is_gone(process):
             # Not by force: another run may have found the same, and may hold the lock by now.
             arguments["gone"] = process
-            answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        return {**result, **self.passed(answer, task_vars)}
+            returned = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        return {**result, **self.passed(returned, task_vars)}

@@ -53,11 +53,11 @@ class ActionModule(RefusingAction):
             complaints, warning = validate(roles, self._play_variables(roles, variables))
             if warning:
                 self._display.warning(wrapped(warning, PREFIX).removeprefix(PREFIX))
-            return self._answer(result, complaints, task_vars)
+            return self._result(result, complaints, task_vars)
         complaints, plan = validate_on_host(roles, PlayVariables(*self._values(roles, variables)), **arguments)
-        return self._answer({**result, "plan": plan and asdict(plan)}, complaints, task_vars)
+        return self._result({**result, "plan": plan and asdict(plan)}, complaints, task_vars)
 
-    def _answer(
+    def _result(
         self, result: dict[str, Any], complaints: list[Complaint], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
         if complaints:

@@ -7,7 +7,7 @@ know, then checks, collects the static files and migrates, in this order: steps 
 come before the one that changes the database.
 
 The job arrives as JSON on standard input. The answer goes as JSON to the file descriptor that the job names: one line
-at each stage, so that even a process that is killed has told how far it got. The last line counts.
+at each stage, so that even a process that is killed has reported how far it got. The last line counts.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import read_t
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
@@ -271,7 +271,7 @@ class Examination:
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
         self.see_database()
-        self.see_long_answers(last.get("at"))
+        self.see_long_headers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
         return {
@@ -337,9 +337,9 @@ class Examination:
         if self.params["unknown"]:
             self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
 
-    def see_long_answers(self, since: str | None) -> None:
+    def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
-        if requests := requests_with_long_answers(self.site.root, max(went_live, time.time() - DAY_S)):
+        if requests := requests_with_long_headers(self.site.root, max(went_live, time.time() - DAY_S)):
             self.complaints.append(
                 f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"

@@ -399,7 +399,7 @@ class Switch:
             raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
-        """Record in the history that the slot is live, unless the last entry says so."""
+        """Record in the history that the slot is live, unless the last entry does."""
         holder = DeployLock(self.site.root).holder
         by = f"{holder.operator} on {holder.node}" if holder else None
         self.site.releases.add_to_history(slot.release, slot.name, by)

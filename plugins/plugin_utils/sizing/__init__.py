@@ -6,7 +6,7 @@ Each stage hands one frozen result to the next:
 
     Host, Inputs    the inputs, checked                         inputs, facts
     Site            the same in the terms of the model          site, queueing
-    Choice          a layout, and what the model says of it     choice, layouts, policies; refusal where there is none
+    Choice          a layout, and what the model predicts for itchoice, layouts, policies; refusal where there is none
     Settings        what follows for servers and systemd        settings
     Plan            all of it, with its explanation             planning, explanation, cautions, report, wording
 """
