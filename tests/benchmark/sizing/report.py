@@ -65,7 +65,7 @@ def failed(sweep: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a study says. Ratios are of sustained rates, in the same repeats."""
+    """The results of a study. Ratios are of sustained rates, in the same repeats."""
 
     mix: str
     cpus: float
@@ -240,7 +240,7 @@ def _name(line: Mapping[str, Any]) -> str:
 
 
 def findings(results: Results) -> list[Finding]:
-    """Say of every study what its repeats allow to say."""
+    """Give the results of every study, as far as its repeats allow."""
     found = []
     for name, study in results.studies.items():
         rates = results.rates(name)
