@@ -50,9 +50,9 @@ demo-stop: ## Remove everything that the demo created
 
 # -- Checks ----------------------------------------------------------------------------------------------------
 
-# Steps that do not judge time run side by side: one more than there are CPUs, since scenarios often wait, and the one that took
+# Steps that do not measure time run side by side: one more than there are CPUs, since scenarios often wait, and the one that took
 # longest in the last run first. They run at a lower priority than the lab hosts, which would otherwise be machines of their own.
-# Scenarios that judge how late an answer comes run one by one. All steps run, even after a failure.
+# Scenarios that measure how late responses are run one by one. All steps run, even after a failure.
 side_by_side = goals=$$(python tests/lab/steps.py order $(1)) && test -n "$$goals" && \
     nice -n 5 $(MAKE) --no-print-directory --keep-going --jobs=$$(($$(nproc) + 1)) --output-sync SIDE_BY_SIDE=1 $$goals || status=1;
 one_by_one = $(MAKE) --no-print-directory --keep-going $(1) || status=1;
@@ -61,7 +61,7 @@ steps = mkdir -p .cache && : > .cache/results && export RESULTS=$(CURDIR)/.cache
 
 .PHONY: test check proof
 test: environment machine ## All checks; the scenarios install the built artifact
-	@echo "Static checks, unit tests and scenarios, side by side; each is told of when it has ended"
+	@echo "Static checks, unit tests and scenarios, side by side; each is reported when it ends"
 	@$(call steps,$(call side_by_side,$(checks:%=lint-%) $(pythons:%=unit-%) $(addprefix scenario-,$(filter-out $(alone),$(scenarios)))) \
 	    $(call one_by_one,$(alone:%=scenario-%)))
 
@@ -118,7 +118,7 @@ changelog: environment ## Render CHANGELOG.md from the fragments
 	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
 
 .PHONY: messages
-messages: environment machine ## Write what people read of a refused deploy, for you to read: KIND=untouched for one kind only
+messages: environment machine ## Write the text of each refusal, for you to read: KIND=untouched for one kind only
 	MESSAGES=write PYTEST_ADDOPTS="-k 'test_message$(if $(KIND), and $(KIND))'" \
 	    molecule -c .config/molecule/config.yml test --scenario-name front_door
 	@git diff --stat -- tests/projects/messages
@@ -139,7 +139,7 @@ bench-plan: environment ## Time the plans of 1,000 different hosts
 bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; results accumulate
 	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))
 
-bench-sizing-short: environment images ## The same with one mix and three layouts: does it work?
+bench-sizing-short: environment images ## The same with one mix and three layouts, to see whether it works
 	@python -m tests.benchmark.sizing --short
 
 bench-sizing-report: environment ## Write docs/sizing-benchmark.md and its chart from all results

@@ -23,7 +23,7 @@ def operator() -> str:
 
 
 def identity(pid: int) -> str:
-    """What tells a process from all others, even on other machines and in containers; empty if that cannot be read."""
+    """An identity of a process that is unique across machines and containers; empty if it cannot be read."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink(PROC / "self/ns/pid")
@@ -35,7 +35,7 @@ def identity(pid: int) -> str:
 
 
 def is_gone(process: str) -> bool:
-    """Whether it was a process of this very machine or container and no longer exists."""
+    """Whether it was a process of this machine or container that no longer exists."""
     here = identity(os.getpid()).split()[:2]
     where, pid = process.split()[:2], process.split()[2:3]
     if not pid or where != here:
@@ -44,13 +44,13 @@ def is_gone(process: str) -> bool:
         os.kill(int(pid[0]), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # Somebody else's, and /proc may hide it.
+    except PermissionError:  # It belongs to another user, and /proc may hide it.
         pass
     return identity(int(pid[0])) not in ("", process)
 
 
 class ActionModule(RefusingAction):
-    """Add who asks for the lock, and take over the lock of a run that has died on this very control node."""
+    """Add who takes the lock, and take over the lock of a run that has died on this control node."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -59,10 +59,10 @@ class ActionModule(RefusingAction):
         arguments.update(
             operator=arguments.get("operator") or operator(), node=platform.node(), process=identity(os.getppid())
         )
-        answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        process = (answer.get("holder") or {}).get("process", "")
+        returned = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        process = (returned.get("holder") or {}).get("process", "")
         if is_gone(process):
             # Not by force: another run may have found the same, and may hold the lock by now.
             arguments["gone"] = process
-            answer = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
-        return {**result, **self.passed(answer, task_vars)}
+            returned = self._execute_module("pitcrew.django.lock", module_args=arguments, task_vars=task_vars)
+        return {**result, **self.passed(returned, task_vars)}

@@ -14,7 +14,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.text import Refusal
 
 
 def failures_go_to_stderr() -> bool:
-    """Whether the user wants them there, by the option of the default callback."""
+    """Whether the user wants failures on stderr, by the option of the default callback."""
     try:
         option = constants.config.get_config_value(
             "display_failed_stderr", plugin_type="callback", plugin_name="default"
@@ -25,7 +25,7 @@ def failures_go_to_stderr() -> bool:
 
 
 class Refused(AnsibleActionFail):
-    """A failure that has been told: Ansible does not tell it a second time, with the source of the task."""
+    """A failure that has been printed: Ansible does not print it a second time, with the source of the task."""
 
     # Since ansible-core 2.19 a failure with an exception is shown twice: as [ERROR] and as the task's result.
     omit_exception_key = True
@@ -50,17 +50,17 @@ class RefusingAction(ActionBase):
             details = {"details": refusal.output.split("\n")} if refusal.output else {}
             return Refused(refusal.sentences, result={**fields, **details})
         host = (task_vars or {}).get("inventory_hostname", "")
-        text = f"{refusal.told(host, headline)}\n\n"
+        text = f"{refusal.laid_out(host, headline)}\n\n"
         self._display.display(text, color=constants.COLOR_ERROR, stderr=failures_go_to_stderr())
         return Refused(headline or refusal.headline, result=fields)
 
-    def passed(self, answer: dict[str, Any], task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return a module's answer. Raises Refused if it refuses; a module that crashed is Ansible's to report."""
-        if not answer.get("failed") or "msg" not in answer or "module_stdout" in answer:
-            return answer
+    def passed(self, returned: dict[str, Any], task_vars: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return a module's result. Raises Refused if the module refuses; Ansible itself reports one that crashed."""
+        if not returned.get("failed") or "msg" not in returned or "module_stdout" in returned:
+            return returned
         known = ("msg", "failed", "exception", "invocation", "warnings", "deprecations", "ansible_facts")
-        more = {name: value for name, value in answer.items() if name not in known}
-        raise self.refused(answer["msg"], task_vars, **more)
+        more = {name: value for name, value in returned.items() if name not in known}
+        raise self.refused(returned["msg"], task_vars, **more)
 
 
 class ModuleAction(RefusingAction):
@@ -70,8 +70,8 @@ class ModuleAction(RefusingAction):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        answer = self._execute_module(self.module, module_args=self._task.args, task_vars=task_vars)
-        return {**result, **self.passed(answer, task_vars)}
+        returned = self._execute_module(self.module, module_args=self._task.args, task_vars=task_vars)
+        return {**result, **self.passed(returned, task_vars)}
 
 
 class ActionModule(RefusingAction):

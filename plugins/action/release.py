@@ -28,10 +28,10 @@ class ActionModule(RefusingAction):
             self._make_tmp_path()
             remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "source.tar.gz")
             arguments["archive"] = self._transfer_file(arguments["archive"], remote)
-        answer = self._execute_module("pitcrew.django.release", module_args=arguments, task_vars=task_vars)
+        returned = self._execute_module("pitcrew.django.release", module_args=arguments, task_vars=task_vars)
         if self._connection._shell.tmpdir:
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        result.update(self.passed(answer, task_vars))
+        result.update(self.passed(returned, task_vars))
         if not self._task.check_mode and not result.get("failed"):
             result["ansible_facts"] = self.facts(result.pop("facts", ""), arguments, task_vars)
         return result
@@ -46,8 +46,8 @@ class ActionModule(RefusingAction):
                 "root": str(Path(arguments["path"]).parents[1]),
                 "files": arguments.get("files", []),
             }
-            answer = self._execute_module("pitcrew.django.site_facts", module_args=site, task_vars=task_vars)
-            if answer.get("failed"):
-                raise AnsibleActionFail(answer["msg"]) from None
-            found = answer["ansible_facts"]
+            returned = self._execute_module("pitcrew.django.site_facts", module_args=site, task_vars=task_vars)
+            if returned.get("failed"):
+                raise AnsibleActionFail(returned["msg"]) from None
+            found = returned["ansible_facts"]
         return found

@@ -53,11 +53,11 @@ class ActionModule(RefusingAction):
             complaints, warning = validate(roles, self._play_variables(roles, variables))
             if warning:
                 self._display.warning(wrapped(warning, PREFIX).removeprefix(PREFIX))
-            return self._answer(result, complaints, task_vars)
+            return self._result(result, complaints, task_vars)
         complaints, plan = validate_on_host(roles, PlayVariables(*self._values(roles, variables)), **arguments)
-        return self._answer({**result, "plan": plan and asdict(plan)}, complaints, task_vars)
+        return self._result({**result, "plan": plan and asdict(plan)}, complaints, task_vars)
 
-    def _answer(
+    def _result(
         self, result: dict[str, Any], complaints: list[Complaint], task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
         if complaints:
@@ -70,7 +70,7 @@ class ActionModule(RefusingAction):
         return PlayVariables(*self._values(roles, variables), names, self._sources(variables))
 
     def _values(self, roles: Roles, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Evaluate every option that is set; tell by its name which one cannot be evaluated, and why."""
+        """Evaluate every option that is set; return the values, and the errors of those that have none, by name."""
         values, errors = {}, {}
         for name in roles.options:
             if name in variables:
@@ -81,17 +81,17 @@ class ActionModule(RefusingAction):
         return values, errors
 
     def _names_of_the_user(self, variables: Mapping[str, Any]) -> set[str]:
-        """Name what inventory, play and command line set: neither variables of roles, nor facts and results."""
+        """Return the names that inventory, play and command line set, without role variables, facts and results."""
         play = self._task.get_play().copy()
         play.roles = []
-        # A copy that knows of no results and of nothing that tasks have set.
+        # A copy without registered results and without facts that tasks have set.
         manager = copy(self._task.get_variable_manager())
         manager._nonpersistent_fact_cache = {}
         host = manager._inventory.get_host(variables["inventory_hostname"])
         return {*manager.get_vars(play=play, host=host, include_hostvars=False), *self._task.get_vars()}
 
     def _sources(self, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Give what each host of the play sets for the source, once for all; its errors are its own."""
+        """Return what each host of the play sets for the source, once per play; errors are left to each host itself."""
         hosts = variables["ansible_play_hosts_all"]
         if variables["inventory_hostname"] != hosts[0]:
             return {}

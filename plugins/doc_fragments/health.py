@@ -18,7 +18,7 @@ options:
     required: true
     suboptions:
       host:
-        description: The host name of the requests, one that the site answers to.
+        description: The host name of the requests, one of the site's.
         type: str
         required: true
       domains:
@@ -36,7 +36,7 @@ options:
         type: str
         default: /
       status:
-        description: The status of a healthy answer. A redirect that is expected is not followed.
+        description: The status of a healthy response. If that is a redirect, it is not followed.
         type: int
         default: 200
       checks:
@@ -50,7 +50,7 @@ options:
             type: str
             required: true
           status:
-            description: The status of a healthy answer.
+            description: The status of a healthy response.
             type: int
             default: 200
       home_page:

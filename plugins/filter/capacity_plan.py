@@ -10,15 +10,15 @@ version_added: 0.1.0
 author:
   - The pitcrew.django maintainers (@pitcrew)
 description:
-  - Computes one consistent answer from what a host offers and what is known of the workload. It says how many
-    workers and threads to run, which limits the unit, the server, nginx and the database need for them, what
-    the site will serve, and in one sentence what keeps it from serving more.
-  - The answer is a pure function of its input. The same input gives the same answer, so that a template
-    filled with it does not change between two runs.
+  - Computes one consistent plan from what a host offers and what is known about the workload. It has the numbers
+    of workers and threads, the limits that the unit, the server, nginx and the database need for them, what the
+    site will serve, and, in one sentence, what keeps it from serving more.
+  - The plan is a pure function of its input. The same input gives the same plan, so that a template filled with
+    it does not change between two runs.
   - What is pinned (O(workers), O(threads), the memory of a worker) is an input. The rest adapts, and
     RV(_value.unpinned) says what the pin costs. A sum that cannot fit is an error that names all its terms.
   - The model, its sources and its limits are described in C(docs/sizing.md) of this collection.
-  - None stands for "not said" in every option.
+  - In every option, None means that it is not set.
 options:
   _input:
     description:
@@ -106,23 +106,23 @@ options:
     type: bool
     default: true
   capacity_share:
-    description: Part of the host's CPUs and memory that this site may plan with.
+    description: Share of the host's CPUs and memory that the plan may use.
     type: float
     default: 1.0
   memory_reserve_mb:
-    description: Memory of the host that no site may use, in MB. A tenth of it is kept if nothing is said,
-      from 128 to 4096.
+    description: Memory of the host that no site may use, in MB. By default a tenth of it, from 128 to
+      4096.
     type: float
   reload_overlap:
     description:
       - How many generations of the site exist side by side during a deploy. V(2.0) counts both slots, V(1.0)
         stops the old one first.
-      - Where memory holds one generation only, the answer has RV(_value.memory.overlap_given_up) set.
+      - Where memory holds one generation only, the plan has RV(_value.memory.overlap_given_up) set.
     type: float
     default: 2.0
   db_connections:
-    description: Connections that the database offers to all hosts of the site together. Not limited if
-      nothing is said.
+    description: Connections that the database offers to all hosts of the site together. By default
+      not limited.
     type: int
   db_hosts:
     description: Hosts that share O(db_connections).
@@ -133,29 +133,29 @@ options:
     type: int
     default: 1
   somaxconn:
-    description: Longest listen queue that the kernel allows. Taken from the facts, or V(4096), if nothing is
-      said.
+    description: Longest listen queue that the kernel allows. By default that of the facts, or
+      V(4096).
     type: int
   target_utilisation:
     description: Part of the greatest possible rate at which the response times are predicted.
     type: float
     default: 0.7
   slo_p99_ms:
-    description: Time in which 99 % of the answers must come, in milliseconds. Three times that of an idle
-      server if nothing is said.
+    description: Time within which 99 % of the responses must come, in milliseconds. By default three times
+      that of an idle server.
     type: float
   max_queue_s:
-    description: Time in the listen queue beyond which an answer comes too late, in seconds.
+    description: Time in the listen queue beyond which a response comes too late, in seconds.
     type: float
     default: 5.0
   max_threads:
-    description: Most threads of a worker, unless O(threads) says more.
+    description: Most threads of a worker, unless O(threads) is higher.
     type: int
     default: 64
   policy:
     description:
       - Who chooses workers and threads. All but V(model) are rules of thumb, clipped to what memory and
-        database allow. They are here to be compared with.
+        database allow. They are included for comparison.
     type: str
     choices:
       - model
@@ -256,7 +256,7 @@ _value:
         V(inputs).
       type: str
     kept_running:
-      description: Whether the layout is the one that was said to be running.
+      description: Whether the layout is the running one.
       type: bool
     capacity:
       description: What the model predicts, with the response times at C(rps_at_target).
@@ -320,7 +320,7 @@ _value:
       description: What the plan used of the host.
       type: dict
       contains:
-        cpus: {description: CPUs that the site plans with., type: float}
+        cpus: {description: CPUs that the plan uses., type: float}
         memory_mb: {description: "Memory that the site plans with, the reserve included.", type: float}
         cpus_total: {description: CPUs of the host., type: float}
         memory_total_mb: {description: Memory of the host., type: float}

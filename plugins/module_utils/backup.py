@@ -21,7 +21,7 @@ __all__ = ["BackupError", "backup"]
 
 
 class BackupError(Exception):
-    """No backup was made; the message tells the reason."""
+    """No backup was made; the message has the reason."""
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:

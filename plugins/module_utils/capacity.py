@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Linux host grants its services: CPUs, memory, listen queue and open files, and which file says so.
+"""What a Linux host grants its services: CPUs, memory, listen queue and open files, each with the file that limits it.
 
 Limits are read for PID 1, never for this process: a login session has limits of its own that a service does
 not share. The limits of the control group of PID 1 (in a container: those of the container), of all its

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to set in the inventory, by the words in which uv, pip, compilers and Django complain.
+"""What to set in the inventory, by the error messages of uv, pip, compilers and Django.
 
 These programs know what is missing, but not where a user of this collection sets it.
 """
@@ -19,7 +19,7 @@ def _packages(reason: str, *names: str) -> str:
 
 
 def _build(reason: str, *names: str) -> str:
-    """Name all that building needs, since compilers complain about one thing at a time."""
+    """Name everything that a build needs, since compilers report one missing file at a time."""
     return _packages(reason, *sorted({*COMPILER, *names}))
 
 
@@ -153,7 +153,7 @@ def _matching(text: str, table: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 def install_cures(text: str) -> list[str]:
-    """Return what to set in the inventory for what uv or pip has written; empty if that says nothing known."""
+    """Return what to set in the inventory for what uv or pip has written; empty if nothing in it is known."""
     return _matching(text, INSTALL) or _matching(text, OTHERWISE)[:1]
 
 

@@ -7,7 +7,7 @@ know, then checks, collects the static files and migrates, in this order: steps 
 come before the one that changes the database.
 
 The job arrives as JSON on standard input. The answer goes as JSON to the file descriptor that the job names: one line
-at each stage, so that even a process that is killed has told how far it got. The last line counts.
+at each stage, so that even a process that is killed has reported how far it got. The last line counts.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _variable_in(node: ast.AST) -> str | None:
 
 
 def check_security(settings: Any, module: str, answer: Answer) -> None:
-    """Complain about what nobody may see of a site in production, or guess."""
+    """Complain about settings that expose the site, or a key that others can guess."""
     if settings.DEBUG:
         variable = variable_behind("DEBUG", module)
         answer.complain(
@@ -180,7 +180,7 @@ def check_security(settings: Any, module: str, answer: Answer) -> None:
 
 
 def check_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
-    """Complain about domains for which Django would refuse to answer."""
+    """Complain about domains that Django would reject."""
     from django.http.request import validate_host
 
     allowed = list(settings.ALLOWED_HOSTS)
@@ -288,7 +288,7 @@ def check(answer: Answer) -> None:
 
 
 def advise_health_path(path: str, settings: Any, answer: Answer) -> None:
-    """Say that the next attempt would fail, too: a new project has no home page without DEBUG.
+    """Complain if the health path would fail at the next attempt: a new project has no home page without DEBUG.
 
     That alone is no reason to refuse a release, since middleware may answer what the URLs do not have.
     """
@@ -311,7 +311,7 @@ def advise_health_path(path: str, settings: Any, answer: Answer) -> None:
             f"get 404. Set site_health_path: {known or 'a path that the site answers with 200'}",
             **({"site_health_path": known} if known else {}),
         )
-    except Exception:  # The checks have said what is wrong with the URLs.
+    except Exception:  # The checks have reported what is wrong with the URLs.
         return
 
 

@@ -3,14 +3,14 @@
 """Whether a site is healthy: requests that it has to answer, its home page, and the files that the home page names.
 
 1. The health path has to return the expected status. Redirects within the site are followed: a home page that sends
-   strangers to the login is healthy. Cookies are kept on the way: a page may set one, and redirect to itself to see it.
-   Where a redirect is the expected answer, it is not followed.
-2. Further checks, each a path and a status, are treated alike.
-3. The home page may return any status below 500: an API has none, and an intranet keeps strangers out. If it is a page,
-   the static files that it names have to exist.
+   anonymous visitors to the login is healthy. Cookies are kept on the way: a page may set one, and redirect to itself to
+   see it. Where a redirect is the expected answer, it is not followed.
+2. Further checks, each a path and a status, work the same way.
+3. The home page may return any status below 500: an API has none, and an intranet rejects anonymous visitors. If it is
+   a page, the static files that it names have to exist.
 4. Every response has to come from the expected release.
 
-A slot's own socket does not serve static files: nginx does, from the slot's directory. There they are looked up.
+A slot's own socket does not serve static files: nginx does, from the slot's directory. They are looked up there.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class HealthCheck:
         return list(dict.fromkeys(filter(None, found)))
 
     def foreign(self, response: Response) -> bool:
-        """Whether another release answered than the expected one."""
+        """Whether a release other than the expected one responded."""
         return self.release is not None and response.release != self.release
 
     def has(self, parts: SplitResult) -> bool:
@@ -282,7 +282,7 @@ class HealthCheck:
         if response.status == 400:
             host = _host(urlsplit(visit.url))
             return f"{problem}; Django does so if ALLOWED_HOSTS lacks {host!r}: add it there, or correct site_domains"
-        # Of an error in the application, the traceback shows the cure.
+        # For an error in the application, the traceback shows the cause.
         return problem if response.status >= 500 else f"{problem}; {check.cure(response.status)}"
 
     def _foreign_problem(self, visit: _Visit) -> str:

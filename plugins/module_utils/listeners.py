@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which programs listen on a host's ports, as its kernel tells in /proc."""
+"""Which programs listen on a host's ports, from the kernel's tables in /proc."""
 
 from __future__ import annotations
 

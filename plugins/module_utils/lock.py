@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Only one run works on a site at a time, and a second one is told whose run that is.
+"""Only one run works on a site at a time; a second one is refused, and shown who runs the first.
 
 A run consists of several visits to the host, each of them one module. During each visit that changes something it holds
 a kernel lock (C(exclusive_visit)), which is released when the process ends. From the first visit to the last, a record
@@ -34,7 +34,7 @@ VISIT_S = 900
 
 
 class Busy(Exception):
-    """Another run is working on the site; `holder` tells whose run it is, if that is known."""
+    """Another run is working on the site; `holder` identifies it, if that is known."""
 
     def __init__(self, message: str, holder: Holder | None = None) -> None:
         super().__init__(message)
@@ -121,7 +121,7 @@ class DeployLock:
         return before
 
     def free(self, token: str) -> bool:
-        """Remove the record of the run with this token; return whether it still was that run's.
+        """Remove the record of the run with this token; return whether that run still held the lock.
 
         The token stays: if the connection breaks, ssh may send the visit that has done this once more.
         """
@@ -133,7 +133,7 @@ class DeployLock:
         return True
 
     def check(self, token: str | None) -> None:
-        """Raise Busy if another run than that of the token has taken over the site, even if it has ended since."""
+        """Raise Busy if a run without this token has taken over the site, even if it has ended since."""
         if token is None or not self.path.exists():  # A reboot has cleared the record.
             return
         holder = self.holder
@@ -150,7 +150,7 @@ class DeployLock:
 
     @property
     def _freed(self) -> str | None:
-        """The token of the run that has given the site back, if none has taken it since."""
+        """The token of the run that released the lock, if no other has taken it since."""
         with suppress(OSError, ValueError, KeyError):
             token: str = json.loads(self.path.read_text(encoding="utf-8"))["freed"]
             return token
@@ -185,10 +185,10 @@ class DeployLock:
 
 @contextmanager
 def exclusive_visit(root: str | Path, token: str | None = None) -> Iterator[None]:
-    """Hold the site for one visit, with a lock that only root can take and that ends with the process.
+    """Lock the site for one visit. Only root can take this lock, and it ends with the process.
 
     With the token of the run that holds the site, wait for the last visit of a run that was cut off. Raises Busy if
-    another visit is in progress, or if another run than that of the token holds the site.
+    another visit is in progress, or if a run without this token holds the site.
     """
     record = DeployLock(root)
     record.check(token)

@@ -3,7 +3,7 @@
 """Migrate a site's database while an older release serves from it.
 
 One process migrates at a time, no statement waits for a lock forever, and nothing is applied that the older release
-could not work with. If a migration fails, the message tells the state of the database. Runs in the release's own
+could not work with. If a migration fails, the message has the state of the database. Runs in the release's own
 Python, with the Django of the site.
 """
 
@@ -35,9 +35,9 @@ COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class MigrationRefused(Exception):
-    """The database was not migrated, or not completely; the message tells the reason.
+    """The database was not migrated, or not completely; the message has the reason.
 
-    `database` tells what has become of the database, as part of a sentence; it is empty if nothing was tried.
+    `database` is the state of the database, as part of a sentence; it is empty if nothing was tried.
     """
 
     def __init__(self, reason: str, database: str = "") -> None:

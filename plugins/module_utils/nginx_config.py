@@ -53,7 +53,7 @@ class Directive:
 def parse(text: str, file: str, blocks: tuple[str, ...] = ()) -> Iterator[Directive]:
     """Yield the directives of one file, which may itself be included from inside of blocks.
 
-    Never fails: whatever is not written as nginx wants it is for nginx to judge.
+    Never fails: reporting errors in a file is up to nginx.
     """
     inside, words, start, end = list(blocks), list[str](), 0, 0
     for token in _TOKEN.finditer(text):

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nginx's error log says, and nothing else does."""
+"""What only nginx's error log shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-__all__ = ["end_of_log", "length_of_log", "requests_with_long_answers"]
+__all__ = ["end_of_log", "length_of_log", "requests_with_long_headers"]
 
 ERROR_LOG = Path("/var/log/nginx/error.log")
 # How much of its end is read, in bytes: some thousands of lines.
@@ -29,7 +29,7 @@ def end_of_log(start: int = 0) -> str:
         return file.read().decode(errors="replace")
 
 
-def requests_with_long_answers(root: Path, since: float) -> list[str]:
+def requests_with_long_headers(root: Path, since: float) -> list[str]:
     """The requests to which a site answered with more headers than nginx has room for, which became a 502 each.
 
     C(root) is the site's directory, through whose sockets nginx reaches it; C(since) is in seconds since the epoch.

@@ -15,7 +15,7 @@ LINKS = (
     "The above exception was the direct cause of the following exception:",
     "During handling of the above exception, another exception occurred:",
 )
-# Lines of a traceback that say nothing: marks below the code, and how Python itself imports.
+# Lines of a traceback that add nothing: marks below the code, and how Python itself imports.
 SPARE = re.compile(r'\s+([~^]+\s*)+$|\s+File "<frozen importlib')
 
 

@@ -20,7 +20,7 @@ INERT = ("template", "textarea", "title")
 
 @dataclass(frozen=True)
 class PageFile:
-    """A file that a page names, by its absolute URL; C(code) tells stylesheets and scripts from icons and images."""
+    """A file that a page names, by its absolute URL; C(code) is true for stylesheets and scripts."""
 
     url: str
     code: bool

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of a release: created, given its packages, finished, live, kept for a rollback, removed.
 
-One that is refused is removed, too, or set aside for looking at: unfinished again, until a switch succeeds.
+One that is refused is removed, too, or set aside for inspection: unfinished again, until a switch succeeds.
 
 ========================  ================================================================================
 /srv/shop/releases/ID/    code (app), virtual environment (venv), overrides, release.json once complete, or the
@@ -199,7 +199,7 @@ class Releases:
         return list(dict.fromkeys(entry["release"] for entry in reversed(self.history())))
 
     def add_to_history(self, release_id: str | None, slot: str, by: str | None) -> None:
-        """Record that the release is live in the slot, and who deployed it, unless the last entry says so."""
+        """Record that the release is live in the slot, and who deployed it, unless the last entry does."""
         entries = self.history()
         if entries and (entries[-1]["release"], entries[-1]["slot"]) == (release_id, slot):
             return

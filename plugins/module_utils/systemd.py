@@ -12,7 +12,7 @@ from pathlib import Path
 __all__ = ["Systemd", "Unit"]
 
 LINES_READ = 2000
-# Where systemd has killed the process, or the kernel has, its exit status does not tell why.
+# If systemd or the kernel killed the process, its exit status does not show why.
 ENDS = {"timeout": "timeout", "oom-kill": "killed for lack of memory"}
 
 # AnsibleModule.run_command, or anything that takes an argument list and returns (exit code, stdout, stderr).
@@ -31,7 +31,7 @@ class Unit:
 
     @property
     def running(self) -> bool:
-        """Whether systemd considers its main process running, which says nothing about the application's health."""
+        """Whether systemd considers its main process running, whatever the health of the application."""
         return self.active == "active"
 
     @property
@@ -41,7 +41,7 @@ class Unit:
 
     @property
     def ending(self) -> bool:
-        """Whether it has stopped, or has been told to stop and is finishing the requests it has accepted."""
+        """Whether it has stopped, or is stopping and finishes the requests it has accepted."""
         return self.stopped or self.active == "deactivating"
 
     @property
@@ -55,7 +55,7 @@ class Unit:
 
 
 class Systemd:
-    """systemctl, journalctl and ss, under names that tell what they are used for."""
+    """systemctl, journalctl and ss, under names for what they are used for."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

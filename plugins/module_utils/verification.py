@@ -30,7 +30,7 @@ VERIFY_SPEC = {
 
 
 class NotAsPlannedError(Refusal):
-    """The site is live, but not as planned; the message says in what way."""
+    """The site is live, but not as planned; the message has the difference."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Verification:
             time.sleep(POLL_S)
 
     def _problem(self) -> str | None:
-        """Return what is wrong, in words, or None."""
+        """Return what is wrong as text, or None."""
         if self.workers is not None:
             live = self.site.live
             if live is None:
@@ -85,7 +85,7 @@ class Verification:
     def _health_check(self) -> HealthCheck:
         """The health path, and that nginx reaches the release's files: the home page and one file that it names.
 
-        The switch has seen to the rest. What comes through a balancer may be of two releases, page and file.
+        The switch has checked the rest. Through a balancer, page and file may come from different releases.
         """
         if self.release is None:
             return HealthCheck(essential(self.health), self.address, self.protocol, None)
@@ -95,6 +95,6 @@ class Verification:
         return HealthCheck(health, self.address, self.protocol, self.release, static, files=1)
 
     def _old_slot(self) -> str | None:
-        """Return in words that the old slot still runs, or None."""
+        """Return a sentence if the old slot still runs, or None."""
         unit = self.site.idle.unit
         return None if self.systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"

@@ -31,7 +31,7 @@ POLL_S = 0.1
 
 def uptime() -> int:
     """Return the full seconds since the host was booted, from the same file as the script."""
-    # Not with clock_gettime: some containers have a file of their own here, but the clock of their host.
+    # Not clock_gettime: in some containers /proc/uptime is their own, but the clock is that of their host.
     return int(float(UPTIME.read_text(encoding="ascii").split()[0]))
 
 

@@ -9,13 +9,13 @@ module: lock
 short_description: Lock a site for one run of a playbook
 version_added: 0.1.0
 description:
-  - Records on the host who works on the site, from where and since when, so that a second run is refused with a
-    message that names the first.
+  - Records on the host who is working on the site, from where and since when. A second run is refused with a message
+    that names the first.
   - A run that is cut off leaves its lock behind. The lock ends at the next boot, when it expires, or when somebody
     breaks it; it ends at once if the next run comes from the same control node and finds that the process is gone.
   - M(pitcrew.django.release) and M(pitcrew.django.switch) renew the lock, and stop if another run has taken it over.
-  - While it holds the lock, the module also reads what the host has of the site, as M(pitcrew.django.site_facts) does,
-    since each visit to the host costs time.
+  - While it holds the lock, the module also gathers the facts of M(pitcrew.django.site_facts), since each visit to the
+    host takes time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -131,7 +131,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    # Nothing on the host changes, only who may change it.
+    # Taking the lock does not count as a change of the host.
     result: dict[str, Any] = {"changed": False}
     lock = DeployLock(params["root"])
     try:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nginx
-short_description: Test files of nginx together, and have nginx run with them
+short_description: Test nginx configuration files together, and have nginx run with them
 version_added: 0.1.0
 description:
   - Has nginx test the files together with everything else in C(/etc/nginx) before any of them takes its place. The test
     sees a copy there, and nothing else does.
   - Installs all of them or none. If nginx does not start or reload with them, the previous files are put back.
-  - A failure shows what nginx itself says about it.
+  - A failure shows nginx's own message.
   - Only ever raises limits, since all sites of a host share them. C(server_names_hash_bucket_size), which has to be
     higher for a long host name or nginx does not start, follows from the host names in all files.
 author:
@@ -30,17 +30,17 @@ options:
     type: dict
     default: {}
   absent:
-    description: Files and links below C(/etc/nginx) that nginx is not to read any more.
+    description: Files and links below C(/etc/nginx) to remove.
     type: list
     elements: str
     default: []
   limits:
-    description: Directives of C(nginx.conf) with the numbers that they have to have at least.
+    description: Directives of C(nginx.conf), each with the least value that it needs.
     type: dict
     default: {}
   cures:
     description:
-      - What to do about an error, by a part of nginx's message. The first that occurs in the message is shown with it.
+      - What to do about an error, by a part of nginx's message. The first one that matches is shown with the message.
     type: dict
     default: {}
   state:
@@ -313,7 +313,7 @@ def serve(systemd: Systemd) -> None:
         journal = systemd.journal(UNIT)
         raise NginxError("\n".join(emergencies(journal)) or journal or objection)
     deadline = time.monotonic() + PATIENCE_S
-    # The order is done once nginx has been told to reload. New workers are the proof that it has been able to.
+    # systemctl returns once nginx has got the signal to reload. New workers prove that it could.
     while not set(systemd.show(UNIT).processes) - before:
         time.sleep(POLL_S)
         if time.monotonic() > deadline:

@@ -43,7 +43,7 @@ RETURN = r"""
 msg:
   description:
     - The cause, on one line, where the text was printed.
-    - All sentences, where nothing was printed because the stdout callback writes JSON.
+    - The cause and the cure, where nothing was printed because the stdout callback writes JSON.
   returned: always
   type: str
 details:

@@ -14,8 +14,7 @@ description:
     it is used and never changed afterwards.
   - Unpacking and installing run at a low priority, so that the live release keeps the CPU that it needs.
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. The
-    process reads from the settings what a deploy has to know, and runs C(check --deploy), C(collectstatic) and
-    C(migrate).
+    process reads the settings that a deploy depends on, and runs C(check --deploy), C(collectstatic) and C(migrate).
   - Warnings of C(check --deploy) become Ansible warnings. Errors, and settings that do not work in production, are
     fatal; the failure names all of them, and what to set in the inventory.
   - Afterwards the release belongs to root, so that the site's process cannot change its own code, and its description
@@ -146,7 +145,7 @@ options:
     default: 5
   keep_refused:
     description:
-      - Whether a release whose build fails stays on disk, for looking at, if its packages are installed. No later run
+      - Whether a release whose build fails stays on disk, for inspection, if its packages are installed. No later run
         takes it for built, and the message says how to run its C(manage.py).
     type: bool
     default: false
@@ -157,8 +156,8 @@ options:
     default: false
   health_path:
     description:
-      - The path that the health check will request. If the settings are refused anyway, and the project has no such
-        URL, that is said, too.
+      - The path that the health check will request. If the settings are refused anyway, the message also
+        reports if the project has no such URL.
     type: str
     default: /
   lock:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: site_facts
-short_description: Gather the capacity of a host and what it has of a site
+short_description: Gather facts about the capacity of a host and a site on it
 version_added: 0.1.0
 description:
   - Reads the site's links, release directories and history, and changes nothing.
-  - Includes the facts of M(pitcrew.django.capacity_facts), since a deploy needs both and each visit to the host costs
+  - Includes the facts of M(pitcrew.django.capacity_facts), since a deploy needs both, and each visit to the host takes
     time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
@@ -41,7 +41,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Read what the host has of the site
+- name: Gather facts about the site
   pitcrew.django.site_facts:
     name: shop
     root: /srv/shop
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: What the host has of the site, and its capacity.
+  description: The state of the site on the host, and the capacity of the host.
   returned: always
   type: dict
   contains:

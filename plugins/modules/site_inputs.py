@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Reads all variables that the roles of this collection document, and fails with everything that is wrong with them.
     Each complaint is one line that begins with the variable and ends with the cure.
-  - Without O(facts), it checks what needs nothing of the host, such as types, ranges, patterns, relations between
+  - Without O(facts), it checks what does not depend on the host, such as types, ranges, patterns, relations between
     variables, misspelt names, and variables that follow from others and cannot be set.
   - With O(facts), it compares the variables with the host, and computes the plan.
   - Refuses to work with an ansible-core that this collection does not support.

@@ -16,8 +16,8 @@ description:
   - The archive is named after its content. The same source gives the same archive, byte for byte.
   - Checks that the source has what the site needs, before anything changes on a host. A failure names everything that
     is missing, one complaint per line.
-  - Chooses the version of the application server. A version that the user has set wins; else the one that the project
-    pins, if it is supported; else the tested one.
+  - Chooses the version of the application server. A version that the user has set takes precedence, then the one that
+    the project pins, if it is supported, then the tested one.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -75,7 +75,7 @@ options:
     description:
       - The application servers of the play's hosts that are Python packages, by their names. The value has the name of
         the C(package); the C(variable) in which a user sets the version; the version C(wanted) there, or an empty text;
-        the C(tested) version; the C(oldest) that a project may pin, and the C(reason) why no older one.
+        the C(tested) version; the C(oldest) that a project may pin, and the C(reason) for that limit.
     type: dict
     default: {}
   cache:

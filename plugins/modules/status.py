@@ -12,8 +12,8 @@ description:
   - Inspects the live slot, its unit and its processes, sends the requests of O(health) on the slot's own socket and
     through the proxy, and compares what it finds with what was deployed and with what the inventory wants.
   - Counts responses of the last day, or since the slot went live, that nginx turned into a 502 for their long headers.
-  - Reports in sentences what is wrong, each with what to do about it. Changes nothing, and does not fail if the site is
-    unhealthy.
+  - Reports what is wrong, one sentence per fault, with what to do about it. Changes nothing, and does not fail if the
+    site is unhealthy.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -59,7 +59,7 @@ options:
     elements: str
     default: []
   problems:
-    description: What could not be found out, in sentences.
+    description: What could not be determined, in sentences.
     type: list
     elements: str
     default: []
@@ -130,7 +130,7 @@ status:
       description: How many of its processes were killed for lack of memory since the unit started.
       type: int
     answers_ms:
-      description: How long a healthy answer took in ms, on the slot's own socket and through the proxy.
+      description: How long a healthy response took in ms, on the slot's own socket and through the proxy.
       type: dict
     edited:
       description: Files that differ from what was deployed.
@@ -173,7 +173,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import read_t
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
@@ -271,7 +271,7 @@ class Examination:
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
         self.see_database()
-        self.see_long_answers(last.get("at"))
+        self.see_long_headers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
         return {
@@ -337,9 +337,9 @@ class Examination:
         if self.params["unknown"]:
             self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
 
-    def see_long_answers(self, since: str | None) -> None:
+    def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
-        if requests := requests_with_long_answers(self.site.root, max(went_live, time.time() - DAY_S)):
+        if requests := requests_with_long_headers(self.site.root, max(went_live, time.time() - DAY_S)):
             self.complaints.append(
                 f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"

@@ -18,7 +18,7 @@ description:
   - A candidate that passes goes live by one rename of the link. The old slot then finishes the requests it has
     accepted, and stops.
   - A candidate that does not pass is stopped and removed, and so is its release if it never served, unless
-    O(keep_refused) is set. The link, the live slot's files and what starts at boot are then as they were before. The
+    O(keep_refused) is set. The link, the live slot's files and what starts at boot are then unchanged. The
     module fails with the reason, and with what the candidate wrote to the journal, down to its last exception.
 author:
   - The pitcrew.django maintainers (@pitcrew)
@@ -33,7 +33,7 @@ attributes:
     description: Reports whether a switch would take place, and writes nothing.
     support: full
   diff_mode:
-    description: Shows what would change for the process. Of secrets it shows only that they differ.
+    description: Shows what would change for the process. For secrets, it shows only that they differ.
     support: full
 options:
   name:
@@ -68,11 +68,11 @@ options:
     choices: [http, uwsgi]
     default: http
   boot_timeout:
-    description: How many seconds a release may take until its first healthy answer.
+    description: How many seconds a release may take until its first healthy response.
     type: int
     default: 60
   patience:
-    description: For how many seconds after its first answer a release may give wrong answers before it is refused.
+    description: For how many seconds after its first response a release may respond wrongly before it is refused.
     type: int
     default: 5
   drain_timeout:
@@ -85,7 +85,7 @@ options:
     default: 5
   keep_refused:
     description:
-      - Whether a refused release that never served stays on disk, for looking at, until a switch succeeds. It cannot be
+      - Whether a refused release that never served stays on disk, for inspection, until a switch succeeds. It cannot be
         started, and the message says how to run its C(manage.py).
     type: bool
     default: false
@@ -399,7 +399,7 @@ class Switch:
             raise OSError(f"it would not start at boot: {complaint}")
 
     def record(self, slot: Slot) -> None:
-        """Record in the history that the slot is live, unless the last entry says so."""
+        """Record in the history that the slot is live, unless the last entry does."""
         holder = DeployLock(self.site.root).holder
         by = f"{holder.operator} on {holder.node}" if holder else None
         self.site.releases.add_to_history(slot.release, slot.name, by)

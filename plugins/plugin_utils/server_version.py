@@ -60,7 +60,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Listed:
-    """What a list asks of a package, such as `==26.0.0`; empty if any version will do."""
+    """The versions of a package that a list allows, such as `==26.0.0`; empty if any version will do."""
 
     specifier: str
     place: str
@@ -147,7 +147,7 @@ def _supported(server: Server) -> Iterator[str]:
             yield str(version)
 
 
-# What the lists say
+# The requirements in the lists
 
 
 def listed_in_inventory(requirements: Sequence[str], package: str) -> list[Listed]:
@@ -190,7 +190,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _asked(text: str, package: str) -> SpecifierSet | None:
-    """Return which versions a requirement asks for, None if it is one of another package or for other hosts."""
+    """Return which versions a requirement asks for, None if it is for another package or for other hosts."""
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
@@ -205,7 +205,7 @@ def _asked(text: str, package: str) -> SpecifierSet | None:
 def _toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # The installer will say so.
+    except tomllib.TOMLDecodeError:  # The installer reports it.
         return {}
 
 

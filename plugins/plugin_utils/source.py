@@ -32,13 +32,13 @@ from .server_version import (
 
 __all__ = ["Source", "SourceError", "pack"]
 
-# Never part of a release, where git does not say what is.
+# Never part of a release, where git does not list the files.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
 ARCHIVES_KEPT = 20
 REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
 UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
 CANDIDATES_SHOWN = 5
-# git asks this for a login: first nobody else, for others keep what they are told.
+# git gets the login from this helper alone: other helpers would store it.
 LOGIN_HELPER = (
     "-c",
     "credential.helper=",
@@ -91,7 +91,7 @@ class Repository:
 
 
 def git(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run git without a prompt; the result is the caller's to judge."""
+    """Run git without a prompt; the caller checks the result."""
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **environment}
     try:
         return subprocess.run(

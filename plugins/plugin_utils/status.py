@@ -17,7 +17,7 @@ UNREACHABLE: Final = "unreachable"
 
 
 def report(statuses: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay out the answers of the module status by host; an empty one is that of a host which was not reached.
+    """Lay out the results of the module status by host; a host that was not reached has an empty one.
 
     Two tables, how the site runs and what is live, since one does not fit 80 columns; then what is wrong.
     """

@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["WIDTH", "Refusal", "table", "wrapped"]
 
 WIDTH: Final = 80
-"""Columns of a terminal that nobody has made wider."""
+"""Columns of a terminal by default."""
 
 
 HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
@@ -71,7 +71,7 @@ class Refusal:
         line = self.sentences.partition("\n")[0]
         return re.split(r"(?<=[.!?])\s+(?=[A-Z])|;\s", line, maxsplit=1)[0].rstrip(":")
 
-    def told(self, host: str, heading: str = "") -> str:
+    def laid_out(self, host: str, heading: str = "") -> str:
         """Lay it out for a terminal, beginning with the host: the sentences folded, the output as it is.
 
         With a heading, every line of the sentences is an item below it.

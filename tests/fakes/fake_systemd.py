@@ -16,7 +16,7 @@ __all__ = ["FakeSystemd", "Process"]
 
 @dataclass
 class Process:
-    """How the process of a unit behaves once systemd has been told to start it.
+    """How the process of a unit behaves once systemd starts it.
 
     Where it ends before it is ready, C(complaint) is the answer to the order to start. Otherwise C(active) and
     C(restarts) are what becomes of the unit: with Restart=always, systemd starts one that ends again and again.
@@ -44,7 +44,7 @@ class FakeSystemd:
         raise NotImplementedError
 
     def state(self, unit: str, active: str, restarts: int = 0) -> None:
-        """Set what `show` tells."""
+        """Set what `show` returns."""
         self.units[unit] = Unit(unit, active, 0, restarts, "")
 
     # The methods of Systemd

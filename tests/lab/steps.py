@@ -132,7 +132,7 @@ def _report(results: Path, began: float) -> int:
 
 
 def _durations() -> dict[str, float]:
-    """Give what each step took; a line that is none, as a cut-off run may leave it, tells nothing."""
+    """Give what each step took; an incomplete line, as a cut-off run may leave it, is ignored."""
     text = next((file.read_text(encoding="utf-8") for file in MEASURED if file.exists()), "")
     return {name: float(seconds) for name, seconds in re.findall(r"^([\w.-]+)\t(\d+)$", text, re.MULTILINE)}
 

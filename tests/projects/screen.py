@@ -86,7 +86,7 @@ def parts(output: str) -> list[tuple[str, str]]:
 
 
 def message(output: str, *, with_warnings: bool = False) -> str:
-    """Return what a person has to read: everything in the parts that tell of a failure, and perhaps the warnings."""
+    """Return what a person has to read: everything in the parts that report a failure, and the warnings if wanted."""
     read: list[str] = []
     for heading, text in parts(output):
         if any(FAILED.match(line) for line in text.splitlines()):
@@ -115,7 +115,7 @@ def masked(text: str, places: Mapping[str, str]) -> str:
 
 
 def first_error(journal: str) -> str:
-    """Return the journal without what the server says of itself, and the same error once: both depend on time."""
+    """Return the journal without the server's messages about itself, and the same error once: both depend on time."""
     _before, cause, rest = journal.partition(ERROR)
     if not cause:
         return "...\n"
@@ -147,7 +147,7 @@ def too_wide(text: str) -> list[str]:
 
 
 def twice(text: str) -> list[str]:
-    """Return the first sentence of a message if it is told more than once: by Ansible, too, or in the output.
+    """Return the first sentence of a message if it is printed more than once: by Ansible, too, or in the output.
 
     The result of the task is not meant, which repeats it.
     """

@@ -50,7 +50,7 @@ class Played(FakeSystemd):
 
 
 def interview(systemd: Any, directory: Path, units: dict[str, str]) -> dict[str, Any]:
-    """Give orders, and tell what became of them: a complaint or none, the state of a unit, whether it is outdated."""
+    """Give orders, and return what became of them: a complaint or none, the state of a unit, whether it is outdated."""
 
     def name(unit: str) -> str:
         return f"probe-{unit}.service"

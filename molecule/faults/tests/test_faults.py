@@ -171,7 +171,7 @@ def test_a_worker_takes_all_the_memory(site: Site) -> None:
 
 
 def test_a_request_hangs(site: Site) -> None:
-    """It is given up, and told so; no other visitor notices, and its place is free again."""
+    """It is ended with an error; no other visitor notices, and its place is free again."""
     main, workers = site.main, site.workers
     with ThreadPoolExecutor(1) as aside:
         asked = []
@@ -191,7 +191,7 @@ def test_a_request_hangs(site: Site) -> None:
 
 
 def test_the_backlog_is_full(site: Site) -> None:
-    """Who finds no place in the queue is told at once to come again; who found one is served when it goes on."""
+    """Whoever finds no place in the queue gets an error at once; who found one is served when it goes on."""
 
     def stall() -> None:
         processes = [site.main, *site.workers]

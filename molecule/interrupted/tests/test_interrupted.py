@@ -193,7 +193,7 @@ def test_a_deploy_that_is_cut_off(
 def test_two_at_once(
     deploy: Deploy, source: Source, git: dict[str, str], inventory: Path, host: Host, answering: Callable[[], str]
 ) -> None:
-    """The second is refused before it changes anything, and told whose run the first is; the first is not disturbed."""
+    """The second is refused before it changes anything, and shown who runs the first; the first is not disturbed."""
     before = answering()
     source.commit(shop__wsgi="import time; time.sleep(5)")
     try:

@@ -105,7 +105,7 @@ def test_a_loss_is_refused_unless_it_is_allowed(
 def test_a_migration_that_fails(
     deploy: Deploy, git: dict[str, str], source: Source, host: Host, answering: Callable[[], str]
 ) -> None:
-    """It is rolled back by PostgreSQL; the one before it stays, and that is said."""
+    """It is rolled back by PostgreSQL; the one before it stays, and the message states that."""
     serving = answering()
     add(source, "0005_size", "0004_no_note", SIZE)
     add(source, "0006_broken", "0005_size", NOTE, FAILS)
@@ -128,7 +128,7 @@ def test_a_migration_that_fails(
 def test_a_lock_that_is_held(
     deploy: Deploy, git: dict[str, str], source: Source, host: Host, statement: str, words: str
 ) -> None:
-    """Nobody waits behind a migration for longer than said."""
+    """Nobody waits behind a migration for longer than the variables allow."""
     import zlib
 
     add(source, "0006_note", "0005_size", NOTE)
@@ -149,7 +149,7 @@ def test_the_way_back(
     host: Host,
     answering: Callable[[], str],
 ) -> None:
-    """A rollback names what the release before does not know, and returns when it is told to."""
+    """A rollback names what the release before does not know, and returns with the operator's consent."""
     deploy(**git).succeeded()  # 0005 alone
     serving = answering()
     add(source, "0006_note", "0005_size", NOTE)

@@ -95,7 +95,7 @@ def test_another_program_has_the_port(
     answering()
 
 
-def test_servers_of_somebody_else_s(deploy: Deploy, variables: dict[str, Any], host: Host) -> None:
+def test_servers_of_other_software(deploy: Deploy, variables: dict[str, Any], host: Host) -> None:
     """They keep their requests, and the site gets its own; a file by the name of the welcome page is no such page."""
     host.check_output("printf %%s %s > /etc/nginx/sites-enabled/default", OTHERS)
     play = deploy(**variables).succeeded()

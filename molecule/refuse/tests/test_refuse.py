@@ -47,7 +47,7 @@ PATIENCE = {"site_boot_timeout": 8, "site_health_patience": 2}
 
 @dataclass(frozen=True)
 class Bad:
-    """A bad release: what it changes, and what the operator has to be told."""
+    """A bad release: what it changes, and the words that the message has to contain."""
 
     name: str
     changes: dict[str, str]

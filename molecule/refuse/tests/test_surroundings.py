@@ -1,4 +1,4 @@
-"""A host or a network that does not do what a deploy needs: it says so, and the release before keeps serving.
+"""A host or a network that fails a deploy: the message names the cause, and the previous release keeps serving.
 
 Nothing half made is left, and the next deploy needs no repair.
 """

@@ -1,4 +1,4 @@
-"""What `pitcrew.django.status` says of a site that is well, and of everything that can be wrong with it."""
+"""What `pitcrew.django.status` reports about a healthy site, and about everything that can be wrong with one."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_plan_that_is_impossible(status: Status) -> None:
 def test_workers_that_were_killed(
     status: Status, host: Host, live: Callable[[], str], answering: Callable[[], str]
 ) -> None:
-    """The main process replaces one; systemd replaces the main process, and that is told."""
+    """The main process replaces one; systemd replaces the main process, and the status reports that."""
     main = host.check_output("systemctl show --property=MainPID --value shop@%s", live())
     host.check_output("kill -KILL %s", main)
     answering()

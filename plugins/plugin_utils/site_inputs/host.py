@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only the host can tell: each rule compares the site's variables with what is known of the host.
+"""What depends on the host: each rule compares the site's variables with what is known about the host.
 
 Another rule is another function in RULES. It is given a SiteOnHost: the variables, as usable values; the fact
 C(pitcrew_site) of the host; the server that will run; and the plan, None if there is none.
@@ -37,7 +37,7 @@ class SiteOnHost:
 
 
 def check_host(site: SiteOnHost) -> Iterator[Complaint]:
-    """Ask every rule."""
+    """Check every rule."""
     for rule in RULES:
         yield from rule(site)
 

@@ -18,7 +18,7 @@ LONGEST_NAME: Final = 253
 
 
 class DomainError(ValueError):
-    """A domain that nothing can be asked for: what is wrong with it, and what to write instead."""
+    """A domain that is not valid: what is wrong with it, and what to write instead."""
 
     def __init__(self, problem: str, cure: str) -> None:
         super().__init__(f"{problem}; {cure}")
@@ -27,7 +27,7 @@ class DomainError(ValueError):
 
 
 def hostnames(domains: Iterable[str]) -> list[str]:
-    """Normalise all domains, and drop those that are the same then. Raises DomainError."""
+    """Normalise all domains, and drop duplicates. Raises DomainError."""
     return list(dict.fromkeys(hostname(domain) for domain in domains))
 
 
@@ -57,7 +57,7 @@ def _address(domain: str) -> str | None:
     except ValueError:
         return None
     if address.version == 6:
-        # An address with a scope is of one interface of one machine; browsers send none.
+        # An address with a scope belongs to one interface of one machine; browsers never send one.
         return None if "%" in bare else f"[{address.compressed}]"
     return None if bare != domain else str(address)
 

@@ -43,7 +43,7 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
 """Why a computed variable cannot be set, and what can be set instead. Those that tasks set are all here."""
 
 SHORT: Final = 5
-"""Up to so many letters after its prefix, only one may be wrong in a name: shorter ones are alike by chance."""
+"""In a name with at most this many letters after its prefix, only one may differ: short names are similar by chance."""
 
 
 def distance(one: str, other: str) -> int:
@@ -71,7 +71,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def check_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
-    """Refuse what a user has set in vain: misspelt names, and names of variables that are computed."""
+    """Refuse variables that would have no effect: misspelt ones, and those that are computed."""
     for name in sorted(names):
         if _is_computed(name, roles):
             reason, cure = COMPUTED.get(name, ("it follows from other variables", "leave it out"))
@@ -85,7 +85,7 @@ def check_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Ite
 
 
 def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> str:
-    """Give the warning of variables that begin like those of a site and are none; empty if there are none."""
+    """Return a warning about unknown variables that begin with site_; empty if there are none."""
     unknown = [
         name
         for name in sorted(names)

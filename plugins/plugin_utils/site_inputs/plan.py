@@ -36,7 +36,7 @@ def check_plan_inputs(values: Mapping[str, Any], checked: Collection[str]) -> It
 
 
 def plan_site(values: Mapping[str, Any], facts: Mapping[str, Any], server: str, hosts: int) -> Plan | Complaint:
-    """Plan the site on a host, under the server of its release, for so many hosts; or say why that cannot be."""
+    """Plan the site on a host, under the server of its release, for that many hosts; or return why there is no plan."""
     inputs = {name: values.get(variable) for variable, name in PLAN_INPUTS.items()}
     more = values.get("site_plan_inputs") or {}
     try:

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What values have to be to each other, and what no pattern can express.
+"""How values relate to each other, and what no pattern can express.
 
-Each rule is a function whose parameters are the variables that it compares. It is asked where all of them are usable.
+Each rule is a function whose parameters are the variables that it compares. It is called if all of them are usable.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ UWSGI_OPTIONS_OF_THE_SLOT: Final = (
 
 
 def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
-    """Ask every rule whose variables are all usable."""
+    """Check every rule whose variables are all usable."""
     for rule in RULES:
         names = list(inspect.signature(rule).parameters)
         if all(values.get(name) is not None for name in names):
@@ -67,7 +67,7 @@ def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
 
 
 def check_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
-    """Compare what decides on the source between the hosts of a play, which get one."""
+    """Compare the variables that decide on the source between the hosts of a play, which share one."""
     for name in SOURCE_VARIABLES:
         first, *others = [(host, given.get(name) or "") for host, given in by_host.items()] or [("", "")]
         other = next((other for other in others if written(other[1]) != written(first[1])), None)

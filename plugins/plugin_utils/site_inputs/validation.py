@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that is wrong with a site's variables, once without and once with what is known of the host."""
+"""Everything that is wrong with a site's variables, first without the host, then compared with it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def old_ansible(version: str) -> str:
 
 
 def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
-    """Give all complaints that need nothing of the host, and the warning of unknown names, empty if there are none."""
+    """Return all complaints that do not depend on the host, and a warning about unknown names, or an empty text."""
     values, complaints = _usable(roles, play)
     own = values.get("site_custom_variables") or ()
     complaints += check_values(values, roles.options)
@@ -62,7 +62,7 @@ def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
 def validate_on_host(
     roles: Roles, play: PlayVariables, facts: Mapping[str, Any], server: str, home: str, hosts: int
 ) -> tuple[list[Complaint], Plan | None]:
-    """Give all complaints that depend on the host, and the plan if there can be one."""
+    """Return all complaints that depend on the host, and the plan if there can be one."""
     values, complaints = _usable(roles, play)
     planned = plan_site(values, facts, server, hosts)
     plan = None if isinstance(planned, Complaint) else planned

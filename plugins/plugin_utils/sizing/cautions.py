@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan warns of: the consequences that it can state but not repair."""
+"""The warnings of a plan: consequences that it can state but not repair."""
 
 from __future__ import annotations
 

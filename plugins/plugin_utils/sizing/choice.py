@@ -82,7 +82,7 @@ class Choice:
 
     @property
     def gives_overlap_up(self) -> bool:
-        """Whether fewer generations exist side by side than were asked for."""
+        """Whether fewer generations exist side by side than the inputs require."""
         return self.overlap < self.site.inputs.reload_overlap
 
     @property
@@ -107,7 +107,7 @@ def choose(site: Site) -> Choice:
 
 
 def _holds_workers(site: Site, overlap: float) -> bool:
-    """Whether the memory holds so many generations of two workers, or of those that were asked for."""
+    """Whether memory holds that many generations of two workers, or of the workers that the inputs require."""
     inputs = site.inputs
     workers = inputs.workers or min(2, site.asked.processes if site.asked else 2)
     return site.footprint.workers_within(site.available_mb / overlap, inputs.threads or 1) >= workers

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bounds the throughput of a plan: found, and said in one sentence with its arithmetic."""
+"""What bounds the throughput of a plan, and one sentence that states it with its arithmetic."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _rate_under(site: Site, limits: Limits) -> float:
 
 
 def explain(choice: Choice, factor: str, unpinned: Choice | None) -> str:
-    """Say in one sentence what bounds the throughput, with its arithmetic and the number to change."""
+    """Write in one sentence what bounds the throughput, with its arithmetic and the number to change."""
     site, layout, overlap = choice.site, choice.layout, choice.overlap
     work = site.work
     by_cpu = 1000 * site.cpus / work.cpu_ms

@@ -17,7 +17,7 @@ MEMORY_FACTS: Final = ("memtotal_mb",)
 
 
 def host_of(given: Any) -> Host:
-    """Take `cpus` and `memory_mb` as said, or find them in gathered facts. Raises SizingError."""
+    """Take `cpus` and `memory_mb` as given, or find them in gathered facts. Raises SizingError."""
     if not isinstance(given, Mapping):
         raise SizingError("host", f"expected a mapping of cpus and memory_mb or gathered facts, got {given!r}")
     return Host.of(given) if "cpus" in given else _host_of_facts(given)

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan is made from: the host, what is said of the site, and the checks both must pass.
+"""What a plan is made from: the host, the inputs for the site, and the checks that both must pass.
 
 Every default and every allowed range of the sizing model lives here, once.
 """
@@ -46,7 +46,7 @@ class SizingError(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """A workload that stands in for that of a site which has not been measured yet (section 3)."""
+    """A workload that stands in for one that has not been measured yet (section 3)."""
 
     cpu_ms: float
     wait_ms: float
@@ -65,7 +65,7 @@ SERVER_OVERHEAD_MS: Final[Mapping[str, float]] = {"gunicorn": 0.7, "uwsgi": 0.2}
 """CPU time that the server itself spends on one request (section 3)."""
 
 DEFAULT_SOMAXCONN: Final = 4096
-"""Longest listen queue of kernels since 5.4, where nobody said otherwise."""
+"""Longest listen queue by default, of kernels since 5.4."""
 
 POLICIES: Final = ("model", *RULES)
 """Who chooses workers and threads: the model, or a rule of thumb."""
@@ -153,7 +153,7 @@ def _flag(default: bool) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """What the machine offers, and who said so.
+    """What the host offers, and where each number comes from.
 
     `cpus` counts the CPUs that its processes can really use: 0.5 under a quota of half a CPU.
     """
@@ -172,7 +172,7 @@ class Host:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], cpus_source: str = "cpus", memory_source: str = "memory_mb") -> Host:
-        """Check the numbers that were said; both `cpus` and `memory_mb` must be. Raises SizingError."""
+        """Check the numbers; both `cpus` and `memory_mb` are required. Raises SizingError."""
         numbers = {
             name: rule.check(name, values[name]) for name, rule in _rules(cls).items() if values.get(name) is not None
         }
@@ -184,9 +184,9 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Everything that can be said of a site. Milliseconds, seconds and MB as the names say.
+    """Everything that can be set for a site. The names have the units: milliseconds, seconds, MB.
 
-    None means that nothing was said: the profile, the host or the model then decides.
+    None means that it is not set: the profile, the host or the model then decides.
     """
 
     server: str = _choice("gunicorn", ("gunicorn", "uwsgi"))
@@ -231,7 +231,7 @@ class Inputs:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Inputs:
-        """Check what was said, name by name, then together. Raises SizingError."""
+        """Check the values one by one, then together. Raises SizingError."""
         rules = _rules(cls)
         checked = {name: _check(rules, name, value) for name, value in values.items()}
         inputs = cls(**{name: value for name, value in checked.items() if value is not None})

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a host and what is said of the site to one consistent plan."""
+"""From a host and the inputs for a site to one consistent plan."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class PlannedHost:
-    """What the plan used of the host, of how much, and who said so."""
+    """What the plan uses of the host, out of how much, and where the numbers come from."""
 
     cpus: float
     memory_mb: float
@@ -72,7 +72,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole answer, for asdict() to make a template's mapping of; `inputs` is what it was made from."""
+    """The whole plan. Templates get it as a mapping, by asdict(); `inputs` are all inputs that it was made from."""
 
     server: str
     policy: str

@@ -16,7 +16,7 @@ __all__ = ["RULES", "Rule"]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of thumb: what it asks for, given whole cores and MB of memory."""
+    """A rule of thumb: the layout that it requires, given whole cores and MB of memory."""
 
     ask: Callable[[int, float], Layout]
     says: str

@@ -26,7 +26,7 @@ MOST_CV: Final = 3
 """Beyond that a quantile of a Gamma distribution is no longer approximated; no input varies more either."""
 
 QUOTA_PERIOD_MS: Final = 100
-"""The kernel counts a CPU quota in periods of this length, unless somebody said otherwise."""
+"""The kernel's default period of a CPU quota."""
 
 Z_P95: Final = 1.6448536269514722
 Z_P99: Final = 2.3263478740408408
@@ -71,7 +71,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Response:
-    """Distribution of the time from arrival to answer, as a Gamma distribution of this mean and deviation."""
+    """Distribution of the time from arrival to response, as a Gamma distribution of this mean and deviation."""
 
     mean_ms: float
     deviation_ms: float
@@ -83,17 +83,17 @@ class Response:
 
     @property
     def p50_ms(self) -> float:
-        """Time within which half of the answers come."""
+        """Time within which half of the responses come."""
         return self.quantile_ms(0)
 
     @property
     def p95_ms(self) -> float:
-        """Time within which 95 % of the answers come."""
+        """Time within which 95 % of the responses come."""
         return self.quantile_ms(Z_P95)
 
     @property
     def p99_ms(self) -> float:
-        """Time within which 99 % of the answers come."""
+        """Time within which 99 % of the responses come."""
         return self.quantile_ms(Z_P99)
 
 
@@ -208,7 +208,7 @@ class System:
         return Response(in_slot + queued * wait_if_queued, math.sqrt(variance + queue_variance))
 
     def rps_within(self, p99_ms: float) -> float:
-        """Find the largest rate that keeps 99 % of the answers below `p99_ms`; 0 if there is none."""
+        """Find the largest rate that keeps 99 % of the responses below `p99_ms`; 0 if there is none."""
         low, high = 0.0, self.saturation_rps
         for _halving in range(24):
             middle = (low + high) / 2
@@ -247,7 +247,7 @@ def _spent_by_one(quota: float) -> float:
 def erlang_c(servers: int, offered: float) -> float:
     """Probability that an arrival must wait for one of the servers, at this offered load (Erlang, 1917).
 
-    The sum is Erlang's B formula read from its largest index down; it ends as soon as the rest can not be
+    The sum is Erlang's B formula read from its largest index down; it ends as soon as the rest cannot be
     seen.
     """
     if offered <= 0:

@@ -25,7 +25,7 @@ WORTH_SAYING: Final = 1.05
 
 
 def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
-    """Tell the story of a plan, as returned by the filter capacity_plan, and notes after its warnings.
+    """Write a plan, as returned by the filter capacity_plan, as text, with notes after its warnings.
 
     Raises SizingError for anything else than a plan.
     """
@@ -35,7 +35,7 @@ def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
 
 
 def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
-    """Tell what is planned and what limits it, and the notes. Raises SizingError for anything else than a plan."""
+    """Write what is planned, what limits it, and the notes. Raises SizingError for anything else than a plan."""
     plan = _case_of(planned).plan
     facts = [_fact("why", plan.explanation), *(_fact("note", note) for note in (*plan.warnings, *notes))]
     return "\n".join([_layout(plan), *facts]) + "\n"
@@ -43,7 +43,7 @@ def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
 
 @dataclass(frozen=True)
 class _Case:
-    """A plan with what it was made from, to make others of."""
+    """A plan with its host and inputs, from which other plans can be made."""
 
     host: Host
     inputs: Inputs
@@ -51,7 +51,7 @@ class _Case:
 
 
 def _case_of(planned: Mapping[str, Any]) -> _Case:
-    """Plan again from what the plan says it was made from; the model is a pure function."""
+    """Plan again from the inputs that the plan contains; the model is a pure function."""
     try:
         host, values = planned["host"], planned["inputs"]
         numbers = {

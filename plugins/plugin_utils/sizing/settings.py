@@ -17,11 +17,11 @@ RECYCLING_COST: Final = 0.005
 """Part of a worker's time that may go into starting its successors."""
 LEAST_MAX_REQUESTS: Final = 1000
 RECYCLED_TOGETHER: Final = 100
-"""Up to this many workers one may start at a time; of more, one in so many."""
+"""With up to this many workers, one restarts at a time; with more, one in this many."""
 
 SYNC_TIMEOUT_S: Final = 30
 LIVENESS_TIMEOUT_S: Final = 60
-"""gthread and asgi workers beat from their main loop: the time-out finds the dead, it bounds no request."""
+"""gthread and asgi workers report from their main loop: the time-out detects dead workers and bounds no request."""
 GRACE_S: Final = 5
 STOP_MARGIN_S: Final = 10
 LEAST_START_S: Final = 60
@@ -39,7 +39,7 @@ LEAST_NOFILE: Final = 4096
 LEAST_TASKS: Final = 64
 NGINX_COUNTED_WORKERS: Final = 16
 NGINX_CONNECTIONS: Final = (16384, 65535)
-"""Ten thousand visitors who are there and say nothing are no reason to refuse others; one connection takes 0.4 kB."""
+"""Ten thousand idle visitors are no reason to refuse others; one connection takes 0.4 kB."""
 NGINX_OWN_FILES: Final = 64
 CLIENT_KEEPALIVE_S: Final = 10
 
@@ -56,7 +56,7 @@ class Recycling:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Whole seconds: for a silent worker, for the requests under way when a worker ends, for the unit, for nginx."""
+    """Whole seconds: for a silent worker, for the requests in progress when a worker exits, for the unit, for nginx."""
 
     worker_s: int
     graceful_s: int
@@ -121,7 +121,7 @@ class Nginx:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that is set for a layout; of `gunicorn` and `uwsgi`, one is None.
+    """All settings for a layout; either `gunicorn` or `uwsgi` is None.
 
     `backlog` is the listen queue, `backlog_wanted` what it would be if nothing bounded it.
     """
@@ -160,7 +160,7 @@ def settings_of(choice: Choice) -> Settings:
 
 
 def _timeouts(inputs: Inputs, worker_class: str) -> Timeouts:
-    """Let the inner give up before the outer does: worker, unit, nginx, balancer.
+    """Let each layer give up before the one around it: worker, unit, nginx, balancer.
 
     Only a sync worker is silent while it serves. An application that takes ten times as long as usual has failed to
     start.
@@ -200,7 +200,7 @@ def _recycling(choice: Choice) -> Recycling:
 
 
 def _wanted_backlog(choice: Choice) -> int:
-    """Count the requests that may queue: they are answered in time, or arrive while the server boots."""
+    """Count the requests that may queue: they are answered in time, or arrive while the server starts."""
     inputs = choice.site.inputs
     return _power_of_two(choice.saturation_rps * max(inputs.max_queue_s, inputs.boot_s))
 

@@ -17,7 +17,7 @@ __all__ = ["Footprint", "Limits", "Site"]
 
 RESERVE_PART: Final = 0.10
 RESERVE_MB: Final = (128, 4096)
-"""Memory that stays with the system: a tenth of it within these bounds, unless it is said."""
+"""Memory that stays with the system: a tenth of it within these bounds, unless memory_reserve_mb is set."""
 
 SLO_OF_IDLE: Final = 3
 """Without a wish, the 99th percentile may rise to three times that of an idle server."""
@@ -66,7 +66,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Site:
-    """The host, and what was said of the site."""
+    """The host, and the inputs for the site."""
 
     host: Host
     inputs: Inputs
@@ -117,7 +117,7 @@ class Site:
 
     @property
     def somaxconn(self) -> int:
-        """Longest listen queue: as said, as the host says, or as kernels have it."""
+        """Longest listen queue: the input, the host's limit, or the kernel's default."""
         return self.inputs.somaxconn or self.host.somaxconn or DEFAULT_SOMAXCONN
 
     @cached_property
@@ -134,14 +134,14 @@ class Site:
 
     @cached_property
     def asked(self) -> Layout | None:
-        """What the rule of thumb asks for, if one was named."""
+        """The layout that the rule of thumb requires, if one was chosen."""
         if self.inputs.policy == "model":
             return None
         return RULES[self.inputs.policy].ask(max(1, math.ceil(self.cpus)), self.memory_mb)
 
     @cached_property
     def running(self) -> Layout | None:
-        """The layout of the plan in force, if one was said."""
+        """The layout of the plan in force, if the inputs have one."""
         inputs = self.inputs
         if inputs.running_workers is None or inputs.running_threads is None:
             return None
@@ -169,14 +169,14 @@ class Site:
         return limits if self.asked is None else self._as_asked(self.asked, limits)
 
     def db_slots(self, overlap: float) -> float:
-        """Slots of one generation that the database has connections for; infinite if nothing was said."""
+        """Slots of one generation that the database has connections for; infinite without db_connections."""
         inputs = self.inputs
         if inputs.db_connections is None:
             return math.inf
         return inputs.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
 
     def _as_asked(self, asked: Layout, limits: Limits) -> Limits:
-        """Pin what the rule asks for, less what memory and database refuse."""
+        """Pin what the rule requires, as far as memory and database allow."""
         one_worker = self.footprint.threads_within(limits.memory_mb, 1)
         threads = max(1, int(min(asked.threads, limits.threads_per_worker, limits.slots, one_worker)))
         workers = min(

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 MEMORY_MB = 65_536
-"""What the plan is told: enough for all layouts, so that memory decides nothing here. They really take much less."""
+"""Memory for the plan: enough for all layouts, so that memory decides nothing here. They really take much less."""
 
 THREADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 GTHREAD_DEFAULT_CONNECTIONS = 1000

@@ -1,4 +1,4 @@
-"""Offer requests of a mix to a lab host and say what became of them.
+"""Offer requests of a mix to a lab host and report what became of them.
 
 A process of its own, lighter than the client of tests/lab/load.py, which watches every single request.
 

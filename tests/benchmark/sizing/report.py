@@ -65,7 +65,7 @@ def failed(sweep: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a study says. Ratios are of sustained rates, in the same repeats."""
+    """The results of a study. Ratios are of sustained rates, in the same repeats."""
 
     mix: str
     cpus: float
@@ -138,7 +138,7 @@ class Results:
         return [probe_of(found) for found in sweep["probes"] if not disturbed(found)]
 
     def slowness(self, sweep: Mapping[str, Any]) -> float:
-        """How much more CPU time a request cost in a sweep than when the plan was told what it costs.
+        """How much more CPU time a request cost in a sweep than the plan assumes.
 
         A virtual machine does not get the same CPU at all times, and its steal time shows only a part of that. What a
         request costs hardly depends on the layout (`cost_of_more_slots`), so what differs is the machine. That it
@@ -240,7 +240,7 @@ def _name(line: Mapping[str, Any]) -> str:
 
 
 def findings(results: Results) -> list[Finding]:
-    """Say of every study what its repeats allow to say."""
+    """Give the results of every study, as far as its repeats allow."""
     found = []
     for name, study in results.studies.items():
         rates = results.rates(name)
@@ -455,7 +455,7 @@ the plan sets it to the number of threads.
 Times are exponentially distributed around these means, those of f are exactly these. Computing is the rendering of
 Django templates, always the same amount of it; Django itself and the queries come on top. Waiting is `pg_sleep` in
 PostgreSQL where the mix says queries, and otherwise a sleep that stands for another service. In mix h the role of
-the site may open {DB_BUDGET} connections, and the plan is told of twice as many since a deploy needs them twice;
+the site may open {DB_BUDGET} connections, and the plan gets twice as many, since a deploy needs them twice;
 layouts with more threads than connections answer with errors and sustain nothing.
 
 ## How it was measured
@@ -476,7 +476,7 @@ The machine was not steady, as virtual ones are not: the same requests cost the 
 {statistics.median(unsteady):.0%} more CPU time in its slowest repeat than in its fastest in the median,
 {max(unsteady):.0%} at worst. The layout has no part in that: twice the slots cost {100 * more.slope:+.1f} %, within
 {100 * more.half_width:.1f} %, over {more.count} sweeps of gunicorn. Rates are therefore given as if a request had
-always cost what the plan was told: the rate that was measured, times what a request cost meanwhile, over that. As it
+always cost what the plan assumes: the measured rate, times the measured cost of a request, over the assumed cost. As it
 was measured:
 
 {_lines("- " + line for line in _overall(findings(results.as_measured)))}

@@ -1,4 +1,4 @@
-"""What a run says of its steps: how long each action took, what the run waited for, and what begins first next time."""
+"""What a run reports on its steps: how long each action took, what it waited for, and which begins first next time."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_there_are_hundreds_of_cases() -> None:
 
 @pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
 def test_a_good_site_has_nothing_wrong(server: str) -> None:
-    """Or no refusal here would say anything."""
+    """Otherwise no refusal here would prove anything."""
     assert complaints(site_server=server) == []
 
 
@@ -193,7 +193,7 @@ def test_an_accepted_value_is_harmless(files: dict[str, dict[str, str]], number:
 
 @pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
 def test_good_values_reach_the_files(files: dict[str, dict[str, str]], server: str) -> None:
-    """Or nothing of this file would say anything."""
+    """Otherwise nothing in this file would prove anything."""
     assert "shop.example.com" in files[server]["site"]
 
 

@@ -55,7 +55,7 @@ IS_OF_TYPE = {
 
 @pytest.mark.parametrize("playbook", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)
 def test_a_playbook_has_no_tasks_of_ansible_s_own_validation(playbook: Path) -> None:
-    """What it would find, the roles say themselves, and all at once."""
+    """The roles report themselves what Ansible would find, and all of it at once."""
     found = re.findall(r"^ +ansible\.builtin\.import_role:\n((?: +\w+: .+\n)+)", playbook.read_text(), re.MULTILINE)
     assert found
     assert all("rolespec_validate: false" in options for options in found)
@@ -99,7 +99,7 @@ def test_a_default_is_specified(role: str, name: str) -> None:
 
 @pytest.mark.parametrize(("role", "name"), DEFAULTS)
 def test_a_default_is_of_its_type(role: str, name: str) -> None:
-    """Ansible checks what a user says and not what a role says."""
+    """Ansible checks the values of users, not the defaults of roles."""
     option, value = options(role)[name], defaults(role)[name]
     if value is not None:
         assert IS_OF_TYPE[option["type"]](value)

@@ -364,7 +364,7 @@ def test_a_backend_that_is_slow_or_gone(render: Render) -> None:
 
 
 def test_trusted_proxies(render: Render) -> None:
-    """They may say who the visitor is, and that he came by https."""
+    """They are trusted to report the visitor's address and that the request came by https."""
     text = render("proxied", "site")
     [server] = servers(text)
     assert [line for line in server if "real_ip" in line] == [
@@ -479,7 +479,7 @@ def test_what_the_site_says_of_its_own(render: Render) -> None:
 
 
 def test_where_the_site_cannot_answer(render: Render) -> None:
-    """A page that needs no file and no application, and tells when to come back."""
+    """A page that needs no file and no application, and has Retry-After."""
     text = render("plain", "site")
     assert "    error_page 502 503 504 @unavailable;\n" in text
     assert block(text, "location @unavailable")[0] == "default_type text/html;"
@@ -790,7 +790,7 @@ def test_settings_of_gunicorn_are_the_plan_s(
     ],
 )
 def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
-    """Gunicorn's own names win over the plan; every kind of value arrives as it was said."""
+    """Gunicorn's own names win over the plan; every kind of value arrives as it was set."""
     assert settings(render("own", "gunicorn"), monkeypatch)[name] == value
 
 
@@ -849,7 +849,7 @@ def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pyt
 def test_errors_of_gunicorn_itself(
     render: Render, monkeypatch: pytest.MonkeyPatch, site: str, functions: list[str]
 ) -> None:
-    """Its loggers stay enabled before anything can use them; its main process tells why loading fails.
+    """Its loggers stay enabled before anything can use them; its main process reports why loading fails.
 
     Without preloading, workers load, and gunicorn writes their tracebacks itself.
     """

@@ -1,4 +1,4 @@
-"""The client of the sizing benchmark keeps count, against a server that does as it is told."""
+"""The client of the sizing benchmark keeps count, against a server that behaves as each test sets."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_the_lock_of_a_run_that_has_died_is_taken_at_once(lock: DeployLock, ask:
 
 @on_linux
 def test_two_runs_that_find_the_same_one_dead(lock: DeployLock, ask: Ask) -> None:
-    """The second is told of the first, which keeps the site."""
+    """The second is refused; the first keeps the lock."""
     died, alive = ended(), identity(os.getpid())
     lock.take(holder("anna", died), EXPIRES_S)
     answer = ask(lambda: lock.take(holder("bert", alive), EXPIRES_S, gone=died), operator="carl")

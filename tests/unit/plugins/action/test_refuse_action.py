@@ -1,4 +1,4 @@
-"""The actions that run a module and tell its refusal: each runs the module of its own name, and a crash is none."""
+"""Actions that run a module and print its refusal: each runs the module of its name; a crash is not a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a play knows of the host after a build: what that has brought, or what the host says when it is asked again."""
+"""The facts of a play after a build: those that the build returned, or those gathered again from the host."""
 
 from __future__ import annotations
 

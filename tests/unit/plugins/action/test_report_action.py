@@ -135,7 +135,7 @@ def test_a_program_gets_nothing_but_json(run: Run) -> None:
 
 
 def test_a_play_that_collects_refusals_gets_all_sentences(run: Run) -> None:
-    """It tells them itself; the output is not printed then."""
+    """The callback prints them; the output is not printed then."""
     output = run("--extra-vars", json.dumps({"__site_collects_refusals": True}))
     failed: dict[str, Any] = json.loads(output.partition("fatal: [web1]: FAILED! => ")[2].partition("\n")[0])
     assert failed == {"changed": False, "msg": SENTENCES, "details": OUTPUT.split("\n")}

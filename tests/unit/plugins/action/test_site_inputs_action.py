@@ -1,4 +1,4 @@
-"""What of a play reaches its validation, with Ansible itself: values, names, hosts, and how it is told."""
+"""What of a play reaches its validation, with Ansible itself: values, names, hosts, and how complaints are printed."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_unknown_names_are_warned_of_once(run: Run) -> None:
 
 
 def test_values_are_evaluated_each_by_itself(run: Run) -> None:
-    """What cannot be evaluated is a complaint of its variable, and all the others are told too."""
+    """What cannot be evaluated is a complaint of its variable, and all the others are reported too."""
     done = run(
         [ROLE, VALIDATE],
         files={"group_vars/all.yml": {"site_git_ref": "{{ branch }}", "word": "fast"}},

@@ -29,7 +29,7 @@ def test_a_plan_is_told_in_brief() -> None:
 
 
 def test_anything_else_is_refused() -> None:
-    """A part of a plan is none."""
+    """A part of a plan is not accepted."""
     with pytest.raises(AnsibleFilterError) as refused:
         capacity_report({"workers": 2})
     assert str(refused.value) == (

@@ -176,7 +176,7 @@ def test_a_machine_without_limits(tmp_path: Path) -> None:
     ],
 )
 def test_the_narrowest_limit(tmp_path: Path, layer: dict[str, str], cpus: float, memory_mb: int, source: str) -> None:
-    """Whatever is the narrowest counts, and says where it was found."""
+    """The narrowest limit counts, with the file that it was found in."""
     capacity = host(tmp_path, layer)
     assert (capacity["cpus"], capacity["memory_mb"]) == (cpus, memory_mb)
     assert sources(capacity, "cpus")[source] == cpus

@@ -1,4 +1,4 @@
-"""What a release says of itself and in which order it does its work, on real directories; Django is played."""
+"""What a release reports, and the order of its stages, on real directories with a fake Django."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CheckError(str):
 
 
 class Site:
-    """A release on disk, its settings, its job, and a Django that notes what it is told to do."""
+    """A release on disk, its settings, its job, and a Django that records its commands."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.release, self.home = tmp_path / "releases/r1", tmp_path / "home"
@@ -291,7 +291,7 @@ def test_a_description(site: Site) -> None:
 
 
 def test_files_that_are_not_the_site_s(site: Site) -> None:
-    """They cannot be served; said before anything is migrated."""
+    """They cannot be served; reported before anything is migrated."""
     site.settings.MEDIA_ROOT = "/var/uploads"
     [complaint] = site.run()["complaints"]
     assert "'/var/uploads' cannot be served as /media/, since it is not the site's" in complaint
@@ -567,7 +567,7 @@ def test_a_database_among_the_uploads(site: Site) -> None:
 
 
 def test_everything_that_is_wrong_with_the_settings(site: Site) -> None:
-    """It is told at once, with what Django's own checks find, and what to set in one piece."""
+    """All of it is reported at once, with the findings of Django's own checks, and what to set in one piece."""
     (site.project / "data").mkdir()
     site.job |= {"shared": ["data/"], "domains": ["a.test"]}
     site.settings.ALLOWED_HOSTS, site.settings.DEBUG, site.settings.STATIC_ROOT = [], True, None
@@ -628,7 +628,7 @@ def test_a_health_check_that_would_fail_next(
     ids=["there", "with a slash", "by language", "nothing else is wrong"],
 )
 def test_a_health_check_that_may_pass(site: Site, path: str, middleware: list[str], debug: bool) -> None:
-    """Nothing is said about it."""
+    """Nothing is reported."""
     site.job["health_path"], site.settings.MIDDLEWARE, site.settings.DEBUG = path, middleware, debug
     assert [complaint.split()[0] for complaint in site.run()["complaints"]] == ["DEBUG"] * debug
 

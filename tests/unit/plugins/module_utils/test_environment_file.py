@@ -88,7 +88,7 @@ def test_values_are_texts(value: Any, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "1ST", "MY-NAME", "A B", "A=B", "NAME\n", "ÄRGER", "a.b"])
 def test_a_name_that_is_none(name: str) -> None:
-    """The message shows the name, where it was said, and what a name is made of."""
+    """The message shows the name, where it was set, and what a name is made of."""
     with pytest.raises(ValueError, match="not the name of an environment variable") as error:
         environment_values({name: "x"}, "site_environment")
     assert str(error.value).startswith(f"site_environment: {name!r}")

@@ -279,7 +279,7 @@ def test_five_redirects_are_followed(site: Site, hops: int) -> None:
     ],
 )
 def test_a_redirect_that_leaves_the_site(site: Site, location: str, rest: str) -> None:
-    """It is told with its target, and it is not followed."""
+    """The message has its target, and it is not followed."""
     site.pages["/healthz/"] = Page(302, location)
     (problem,) = site.problems()
     assert problem.startswith(f"{BEGINNING} {rest}")
@@ -480,7 +480,7 @@ def test_a_home_page_with_an_error_behind_a_redirect(site: Site) -> None:
 
 
 def test_a_home_page_that_is_the_health_path(site: Site) -> None:
-    """It is requested once, and what is wrong with it is told once."""
+    """It is requested once, and reported once."""
     assert site.problems(path="/") == []
     assert site.requests == ["shop.test/"]
     site.pages["/"] = Page(500)

@@ -72,7 +72,7 @@ def test_nginx_listens(proc: Callable[..., None], tmp_path: Path, monkeypatch: p
 
 
 def test_both_listen(proc: Callable[..., None], tmp_path: Path) -> None:
-    """Each on an address of its own: the other one is told."""
+    """Each on an address of its own: the other one is reported."""
     (tmp_path / "net/tcp").write_text(HEAD + line("0100000A", 80, NGINX) + line("0100007F", 80, LOCAL))
     proc(10, "nginx", NGINX)
     proc(500, "docker-proxy", LOCAL, group="0::/user.slice/user-0.slice/user@0.service/app.slice/x.service\n")
@@ -96,7 +96,7 @@ def test_a_program_that_cannot_be_seen(proc: Callable[..., None], tmp_path: Path
 
 
 def test_this_machine() -> None:
-    """The real /proc tells of a socket of this process."""
+    """The real /proc has a socket of this process."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         [found] = other_listeners((port,), "nginx", "")

@@ -118,7 +118,7 @@ def test_a_lock_is_broken_on_request(lock: DeployLock) -> None:
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_once(lock: DeployLock) -> None:
-    """Of two runs that found the same process gone, the second is told of the first."""
+    """Of two runs that found the same process gone, the second is refused."""
     lock.take(ANNA, EXPIRES_S)
     assert lock.take(BERT, EXPIRES_S, gone=ANNA.process) == ANNA
     with pytest.raises(Busy, match="is being deployed by bert on desk") as refusal:
@@ -156,7 +156,7 @@ def test_a_record_is_no_link(lock: DeployLock, tmp_path: Path) -> None:
 
 
 def test_one_visit_at_a_time(root: Path) -> None:
-    """The second says so; afterwards the site is free again."""
+    """The second is refused; afterwards the site is free again."""
     with (
         exclusive_visit(root),
         pytest.raises(Busy, match=r"Another run is working on the site in .*/shop; wait"),

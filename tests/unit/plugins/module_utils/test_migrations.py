@@ -1,4 +1,4 @@
-"""Migrations of a real Django on a real SQLite database: what is refused, what fails, and what is told of it."""
+"""Migrations of a real Django on a real SQLite database: what is refused, what fails, and what is reported."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_what_the_serving_release_does_not_notice(site: Site, operation: str) ->
 def test_what_the_serving_release_does_not_say_of_a_row(
     site: Site, capsys: pytest.CaptureFixture[str], field: str, is_demanded: bool
 ) -> None:
-    """The database will insist on it from the migration on: a warning says so, and how to do better."""
+    """The database will insist on it from the migration on: a warning states that, and the cure."""
     site.migrate()
     site.add("0002_colour", f"migrations.AddField('bike', 'colour', {field})")
     capsys.readouterr()
@@ -208,7 +208,7 @@ def test_a_migration_that_fails(site: Site) -> None:
 
 
 def test_the_first_of_them_fails(site: Site) -> None:
-    """The database is as it was, and that is said."""
+    """The database is unchanged, and the message states that."""
     site.migrate()
     site.add("0002_broken", COLOUR, FAILS)
     with pytest.raises(MigrationRefused, match="no_such_table") as refusal:
@@ -218,7 +218,7 @@ def test_the_first_of_them_fails(site: Site) -> None:
 
 
 def test_a_migration_that_is_not_atomic_fails(site: Site) -> None:
-    """Nobody is told that it was rolled back."""
+    """The message does not claim that it was rolled back."""
     site.migrate()
     site.add("0002_broken", COLOUR, FAILS, atomic=False)
     with pytest.raises(MigrationRefused, match="no_such_table") as refusal:
@@ -230,7 +230,7 @@ def test_a_migration_that_is_not_atomic_fails(site: Site) -> None:
 
 
 def test_a_database_that_is_gone_when_a_migration_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first error is told, and that nothing is known of the rest."""
+    """The message has the first error, and that nothing is known about the rest."""
     site.migrate()
     site.add("0002_broken", FAILS)
     seen: list[Any] = [pending(site.connection)]
@@ -283,7 +283,7 @@ def names(directory: Path) -> list[str]:
 
 
 def test_a_backup(site: Site, tmp_path: Path) -> None:
-    """It has what was committed, is its owner's alone, and tells when and before which release it was made."""
+    """It has what was committed, is its owner's alone, and its name has the time and the next release."""
     site.migrate()
     with site.connection.cursor() as cursor:
         cursor.execute("INSERT INTO depot_bike (name) VALUES ('Gazelle')")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import nginx_log
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_answers
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 
 ROOT = Path("/srv/shop")
 NOW = time.time()
@@ -41,15 +41,15 @@ def test_answers_with_long_headers(log: Path) -> None:
         + line("/last/").replace("http://", "uwsgi://")
         + "half a li"
     )
-    assert requests_with_long_answers(ROOT, NOW - 3600) == ["GET /first/?a=b", "GET /last/"]
+    assert requests_with_long_headers(ROOT, NOW - 3600) == ["GET /first/?a=b", "GET /last/"]
 
 
 def test_no_log(log: Path) -> None:
     """nginx has not run yet, or writes elsewhere."""
-    assert requests_with_long_answers(ROOT, 0) == []
+    assert requests_with_long_headers(ROOT, 0) == []
 
 
 def test_a_long_log(log: Path) -> None:
     """Only its end is read."""
     log.write_text(line("/early/") + "x" * nginx_log.READ + "\n" + line("/late/"))
-    assert requests_with_long_answers(ROOT, 0) == ["GET /late/"]
+    assert requests_with_long_headers(ROOT, 0) == ["GET /late/"]

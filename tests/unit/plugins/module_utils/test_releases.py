@@ -19,7 +19,7 @@ def shop(tmp_path: Path) -> Releases:
 
 
 def test_releases_on_disk(shop: Releases) -> None:
-    """By name; a release is finished once it has its record; files between them are none."""
+    """By name; a release is finished once it has its record; files beside them are ignored."""
     for name in ("b", "a"):
         (shop.directory / name).mkdir(parents=True)
     (shop.directory / "readme").write_text("")
@@ -116,7 +116,7 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
 
 
 def test_the_secrets_of_what_serves(shop: Releases) -> None:
-    """They are read by systemd; where nothing serves, there are none, and the reader is told."""
+    """They are read by systemd; if nothing serves, there are none, and the message states that."""
     runnable(shop)
     told = "The site's secrets are not on the host: add --setenv=NAME=VALUE for each that it needs."
     assert set_aside(shop, needs_secrets=True).splitlines()[-1] == told
@@ -138,7 +138,7 @@ def test_a_release_that_could_not_be_run(shop: Releases, built: bool) -> None:
 
 
 def test_a_disk_that_is_full(shop: Releases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The refusal is told all the same, and nothing half kept is left."""
+    """The refusal is reported all the same, and nothing half kept is left."""
 
     def full(*_said: Any) -> None:
         raise OSError("No space left on device")

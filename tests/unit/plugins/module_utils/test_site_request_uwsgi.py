@@ -145,7 +145,7 @@ def test_a_response(serve: Serve, response: bytes, expected: Response) -> None:
     [(b"", http.client.RemoteDisconnected), (b"no HTTP\r\n\r\n", http.client.BadStatusLine)],
 )
 def test_no_response(serve: Serve, response: bytes, error: type[Exception]) -> None:
-    """A connection that ends is none."""
+    """A connection that ends is not a response."""
     _server, address = serve(response)
     with pytest.raises(error):
         send(replace(REQUEST, address=address))

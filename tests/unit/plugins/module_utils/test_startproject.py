@@ -1,4 +1,4 @@
-"""What is said of a project that is as startproject made it, by a real Django: everything, and after that nothing."""
+"""A project as startproject creates it, with a real Django: everything is reported, and nothing once it is set."""
 
 from __future__ import annotations
 

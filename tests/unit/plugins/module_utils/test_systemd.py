@@ -87,7 +87,7 @@ def test_running_and_stopped(active: str, running: bool, stopped: bool) -> None:
 
 @pytest.fixture
 def parent_of_two() -> Iterator[subprocess.Popen[str]]:
-    """Give a process that has two children and has said so."""
+    """Return a process that has started two children."""
     source = (
         "import subprocess, sys\n"
         "wait = [sys.executable, '-c', 'import sys; sys.stdin.read()']\n"
@@ -144,7 +144,7 @@ def test_an_order(answer: tuple[int, str, str], complaint: str | None) -> None:
     ],
 )
 def test_how_a_unit_ended(found: str, words: str) -> None:
-    """By its exit status, unless that came from outside; nothing is said of a unit that runs."""
+    """By its exit status, unless that came from outside; None for a unit that runs."""
     run = Commands({"systemctl": (0, found, "")})
     assert Systemd(run).how_it_ended("shop@blue.service") == words
     assert run.seen == [["systemctl", "show", "--property=Result,ExecMainCode,ExecMainStatus", "shop@blue.service"]]

@@ -171,7 +171,7 @@ def test_files_that_nginx_accepts(host: Host) -> None:
 
 
 def test_the_second_time(host: Host) -> None:
-    """Nothing changes, unless nginx is told to reload all the same."""
+    """Nothing changes, unless a reload is requested."""
     host.play()
     assert host.play()["changed"] is False
     assert len(host.orders) == 1
@@ -293,7 +293,7 @@ def test_what_nginx_warns_of(host: Host) -> None:
 
 
 def test_nginx_that_does_not_reload(host: Host) -> None:
-    """It goes on with the files that it has read, and finds these again; what it says is in its log."""
+    """It goes on with the files that it has read, and finds these again; its message is in its log."""
     host.reloads = False
     (host.home / "conf.d/shop.conf").write_text("# before\n")
     before = host.files()
@@ -303,7 +303,7 @@ def test_nginx_that_does_not_reload(host: Host) -> None:
 
 
 def test_nginx_that_says_nothing(host: Host) -> None:
-    """Then that it has no new workers is all there is to say."""
+    """The message is then only that it has started no workers."""
     host.reloads = False
     host.log = host.log.with_name("elsewhere.log")
     assert "it has started no workers in 0.2 s" in host.play()["msg"]

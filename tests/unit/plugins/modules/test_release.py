@@ -201,7 +201,7 @@ def test_the_facts_of_the_host(site: Site) -> None:
 
 
 def test_a_finished_release(site: Site) -> None:
-    """Its description is told and kept, and what Django wrote is told."""
+    """Its description is returned and recorded; what Django wrote is returned."""
     answer = site.build(server="gunicorn")
     assert answer["changed"] is True
     assert answer["description"] == {
@@ -267,7 +267,7 @@ def test_the_environment_of_the_process(site: Site) -> None:
 
 
 def test_the_environment_of_the_process_is_the_site_s_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the release is judged by is what it will run with."""
+    """The release is checked in the environment that it will run in."""
     monkeypatch.setenv("DATABASE_URL", "of the administrator")
     site.settings("import os\nprint(os.environ.get('DATABASE_URL'))\n")
     assert site.build()["output"].splitlines()[0] == "None"
@@ -343,7 +343,7 @@ def test_a_release_that_is_there(site: Site) -> None:
 
 
 def test_another_run_at_work(site: Site) -> None:
-    """One at a time; the second says so, and leaves the release of the first alone."""
+    """One at a time; the second fails, and leaves the release of the first alone."""
     site.release.mkdir()
     with (site.tmp / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -505,7 +505,7 @@ def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> 
     ids=["raises", "is killed"],
 )
 def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
-    """The release is gone; nobody says that the database is as it was."""
+    """The release is gone; the message does not claim that the database is unchanged."""
     site.settings(settings)
     message = site.build()["msg"]
     state = "The site keeps running as before; migrations may have been applied to the database."
@@ -615,14 +615,14 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
     ],
 )
 def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
-    """It comes from the site's own code, and becomes configuration of nginx: only what was judged is believed."""
+    """It comes from the site's own code, and becomes configuration of nginx: only what was checked is used."""
     site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{params!r}, 'collects': False}}\n")
     description = site.build(migrate=False)["description"]
     assert (description["static"], description["media"]) == (None, None)
 
 
 def test_directories_that_are_not_the_site_s(site: Site) -> None:
-    """What a description wants served is judged again by root."""
+    """Root checks again what a description wants to be served."""
     params = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
     site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {params!r}\n")
     assert "'/etc' cannot be served as /x/, since it is not the site's" in site.build()["msg"]

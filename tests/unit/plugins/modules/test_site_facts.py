@@ -224,7 +224,7 @@ def test_a_welcome_page_that_somebody_changed(host: Host, page: str) -> None:
 
 
 def test_a_file_by_the_name_of_a_welcome_page(host: Host) -> None:
-    """It is somebody's where no package has installed it."""
+    """It belongs to the user where no package has installed it."""
     (host.nginx / "sites-enabled").mkdir(parents=True)
     (host.nginx / "sites-enabled/default").write_text(WELCOME)
     assert host.read()["nginx"]["welcome_pages"] == []
@@ -351,7 +351,7 @@ def test_nginx_that_does_not_run(host: Host) -> None:
 
 
 def test_the_home_of_the_site_s_account(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By it an account that is the site's is told from one that only has its name."""
+    """It distinguishes the site's account from one that only has its name."""
     accounts = {"shop": SimpleNamespace(pw_dir="/var/lib/shop")}
     monkeypatch.setattr(site_state.pwd, "getpwnam", lambda name: accounts[name])
     assert host.read()["home"] == "/var/lib/shop"

@@ -197,7 +197,7 @@ def test_a_unit_that_systemd_has_given_up(site: Site, result: str, ended: str) -
     ],
 )
 def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: str) -> None:
-    """It was restarted some time before, which says nothing of this end."""
+    """It was restarted some time before, which does not explain this failure."""
     site.unit |= {"ActiveState": active, "Result": result, "NRestarts": "1"}
     site.unit["ExecMainExitTimestampMonotonic"] = "3044801658"
     status = site.look()
@@ -231,7 +231,7 @@ def test_a_wrong_response(site: Site, address: str, response: Response | OSError
 
 
 def test_a_home_page_with_an_error_and_a_check_that_fails(site: Site) -> None:
-    """Both are told of both sides; the health path has its time."""
+    """The problems of both are reported for socket and proxy; the health path has its time."""
     site.responses["/"] = Response(500, "r2")
     checks = [{"path": "/api/", "status": 401}]
     status = site.look(health={"host": "shop.example.com", "scheme": "http", "path": "/healthz/", "checks": checks})
@@ -266,7 +266,7 @@ def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
 
 @pytest.mark.parametrize("name", ["unit", "gunicorn.conf.py", "secrets"])
 def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
-    """Or that is gone. Its name is told, never what is in it."""
+    """Or that is gone. Its name is reported, never its content."""
     path = site.hosted.slots["blue"].file(name)
     for change in (lambda: path.write_text("KEY=2\n"), path.unlink):
         change()
@@ -276,7 +276,7 @@ def test_a_file_that_was_edited_by_hand(site: Site, name: str) -> None:
 
 
 def test_a_unit_that_is_overridden(site: Site) -> None:
-    """A drop-in is allowed and told; a unit that systemd has not read again is not as it seems."""
+    """A drop-in is allowed and noted; a unit that systemd has not read again is a complaint."""
     site.unit |= {"DropInPaths": "/etc/systemd/system/shop@.service.d/exports.conf", "NeedDaemonReload": "yes"}
     status = site.look()
     assert status["drop_ins"] == ["/etc/systemd/system/shop@.service.d/exports.conf"]
@@ -352,7 +352,7 @@ def test_what_could_not_be_found_out_is_told_first(site: Site) -> None:
 
 
 def test_answers_with_long_headers(site: Site) -> None:
-    """Their cause is in nginx's log alone: those of the last day are told, unless the slot went live since."""
+    """Their cause is in nginx's log alone: those of the last day are reported, or those since the slot went live."""
 
     def line(hours_ago: int) -> str:
         at = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(time.time() - 3600 * hours_ago))

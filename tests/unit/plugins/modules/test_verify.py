@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass
 class Site:
-    """A proxy on a real socket, a live link, and the processes that systemd tells of."""
+    """A proxy on a real socket, a live link, and the processes that systemd reports."""
 
     root: Path
     clock: Clock

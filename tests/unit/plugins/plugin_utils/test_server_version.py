@@ -1,4 +1,4 @@
-"""Which version of the application server is installed, by what the inventory and the project's lists say."""
+"""Which version of the application server is installed, given the inventory and the project's lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def server(wanted: str = "") -> Server:
 
 @pytest.mark.parametrize("asked", [None, "", ">=20", "~=27.0", "==27.*", "!=24.0"])
 def test_the_tested_version(asked: str | None) -> None:
-    """Where the project has no say in it, or would take it as well; there is nothing to explain."""
+    """If the project has no pin, or one that allows it, there is nothing to explain."""
     listed = [] if asked is None else [Listed(asked, LIST)]
     assert choose_version(server(), listed) == ServerVersion("gunicorn==27.0.1", "27.0.1", "")
 
@@ -167,7 +167,7 @@ def test_a_project_file(text: str, specifier: str) -> None:
 @pytest.mark.parametrize("path", ["requirements.txt", "uv.lock", "pyproject.toml"])
 @pytest.mark.parametrize("text", [None, "= [", "\0"])
 def test_a_list_that_cannot_be_read(path: str, text: str | None) -> None:
-    """The installer says what is wrong with it."""
+    """The installer reports what is wrong with it."""
     assert found({} if text is None else {path: text}, path) == []
 
 

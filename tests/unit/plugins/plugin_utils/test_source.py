@@ -155,7 +155,7 @@ def test_the_repository_is_asked_anew(pack: Packer, repository: Path) -> None:
 
 
 def test_the_default_branch_is_asked_anew(pack: Packer, repository: Path) -> None:
-    """HEAD is what the repository says now."""
+    """HEAD is the repository's current default branch."""
     pack(git_url=str(repository))
     git(repository, "checkout", "--quiet", "-b", "trunk")
     second = commit(repository, new="")
@@ -252,7 +252,7 @@ def test_a_wrong_password(pack: Packer, guarded: str) -> None:
 
 @pytest.mark.parametrize("ref", ["v9", "--all", "0123456789abcdef0123456789abcdef01234567"])
 def test_a_reference_to_nothing(pack: Packer, repository: Path, ref: str) -> None:
-    """The sentence has both names; what looks like an option is none."""
+    """The message has both names; a name that looks like an option is not taken for one."""
     message = pack(git_url=str(repository), git_ref=ref)["msg"]
     assert message.startswith(f"site_git_ref: {ref!r} is not a branch, tag or commit in {str(repository)!r}")
 
@@ -442,7 +442,7 @@ def test_a_socket_is_no_source(pack: Packer, directory: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_no_directory(pack: Packer, tmp_path: Path, name: str) -> None:
-    """The sentence has the path, and says on which machine it was looked for."""
+    """The sentence has the path, and names the control node as the place where it was looked for."""
     (tmp_path / "file").write_text("")
     path = str(tmp_path / name)
     message = pack(directory=path)["msg"]
@@ -464,7 +464,7 @@ def test_no_directory(pack: Packer, tmp_path: Path, name: str) -> None:
     ],
 )
 def test_modules_that_will_be_asked_for(pack: Packer, directory: Path, modules: dict[str, str], fine: bool) -> None:
-    """A file or a package; what is missing is told by the variable that asks for it."""
+    """A file or a package; a missing one is reported under the variable that requires it."""
     answer = pack(directory=str(directory), modules=modules)
     [(variable, name)] = modules.items()
     assert ("msg" not in answer) is fine
@@ -485,7 +485,7 @@ def test_a_project_below_the_source(pack: Packer, tmp_path: Path) -> None:
 
 
 def test_no_project_at_all(pack: Packer, tmp_path: Path) -> None:
-    """The sentence says that no directory has one."""
+    """The message states that no directory has one."""
     write(tmp_path / "source", {"README": ""})
     message = pack(directory=str(tmp_path / "source"))["msg"]
     assert "site_project_directory: '' has no manage.py, nor has any other directory in the source" in message
@@ -503,7 +503,7 @@ def test_a_project_elsewhere(pack: Packer, directory: Path, more: dict[str, str]
 
 
 def test_everything_that_is_wrong_with_a_source(pack: Packer, tmp_path: Path) -> None:
-    """It is told at once, one line each, as far as the project that must be meant goes."""
+    """Everything is reported at once, one line each, for the only project that can be meant."""
     files = {
         "src/manage.py": "",
         "src/config/settings/production.py": "",

@@ -55,7 +55,7 @@ def test_a_refusal_is_sentences_and_then_output() -> None:
     refusal = Refusal.of(f"{REFUSED}.\n\n{TRACEBACK}\n")
     assert refusal == Refusal(f"{REFUSED}.", TRACEBACK)
     assert refusal.headline == "Release r2 is refused, release r1 keeps serving: KeyError: 1."
-    assert refusal.told("web1") == (
+    assert refusal.laid_out("web1") == (
         "web1: Release r2 is refused, release r1 keeps serving: KeyError: 1. Set\n"
         f"site_environment to what it needs, and deploy.\n\n{TRACEBACK}"
     )
@@ -66,7 +66,7 @@ def test_each_complaint_has_its_line() -> None:
         "3 variables are wrong:\nsite_workers: 0 is not positive\n  site_domains: [] names no host; " + PROSE
     )
     assert refusal.headline == "3 variables are wrong"
-    assert refusal.told("web1").split("\n") == [
+    assert refusal.laid_out("web1").split("\n") == [
         "web1: 3 variables are wrong:",
         "site_workers: 0 is not positive",
         "  site_domains: [] names no host; shop@blue.service ended again and again, and",
@@ -76,7 +76,7 @@ def test_each_complaint_has_its_line() -> None:
 
 def test_complaints_below_a_heading() -> None:
     refusal = Refusal("site_workers: 0 is not positive\nsite_domains: [] names no host; " + PROSE)
-    assert refusal.told("web1", "2 variables are not valid").split("\n") == [
+    assert refusal.laid_out("web1", "2 variables are not valid").split("\n") == [
         "web1: 2 variables are not valid:",
         "site_workers: 0 is not positive",
         "site_domains: [] names no host; shop@blue.service ended again and again, and",

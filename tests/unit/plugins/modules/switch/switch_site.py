@@ -31,7 +31,7 @@ BOOT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 
 
 def waiting_room(root: Path, run: Path) -> dict[str, str]:
-    """What a deploy says of the waiting room, from the role's own templates, with another /run."""
+    """The texts of the waiting room, from the role's own templates, with another /run."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters["comment"] = "# {}".format
     params = {
@@ -85,7 +85,7 @@ def healthy(_seconds: float) -> tuple[int, str | None]:
 
 @dataclass
 class Behaviour(Process):
-    """How a release behaves once systemd has been told to start it."""
+    """How a release behaves once systemd starts it."""
 
     listens: bool = True
     # From the seconds since its start to status and release, or to None: the connection ends without an answer.
@@ -226,7 +226,7 @@ class Host(FakeSystemd):
 
 @dataclass
 class Site:
-    """One site on a host of its own, and what a deploy says of it."""
+    """One site on a host of its own, and the options of its deploys."""
 
     root: Path
     units: Path

@@ -27,7 +27,7 @@ def test_check_mode_on_a_bare_host(site: Site) -> None:
     [("r1", {}, False), ("r2", {}, True), ("r1", {"secrets": {}}, True)],
 )
 def test_check_mode_writes_nothing(site: Site, release: str, params: dict[str, Any], changed: bool) -> None:
-    """It tells what would happen, and gives no order."""
+    """It reports what would happen, and gives no order."""
     site.deploy("r1")
     site.host.log.clear()
     before = site.tree()
@@ -38,7 +38,7 @@ def test_check_mode_writes_nothing(site: Site, release: str, params: dict[str, A
 
 
 def test_check_mode_does_not_settle(site: Site) -> None:
-    """It says that there is something to do."""
+    """It reports a change."""
     site.deploy("r1")
     site.hosted.boot_link.unlink()
     site.host.log.clear()

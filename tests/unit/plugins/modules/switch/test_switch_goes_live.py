@@ -110,7 +110,7 @@ def test_what_the_process_would_notice_goes_to_the_other_slot(
 
 
 def test_slots_take_turns(site: Site) -> None:
-    """Each deploy goes to the slot that idles, and the history tells them all."""
+    """Each deploy goes to the slot that idles, and the history lists them all."""
     for release in ("r1", "r2", "r3", "r1"):
         site.deploy(release)
     assert [(entry["release"], entry["slot"]) for entry in site.hosted.releases.history()] == [
@@ -252,14 +252,14 @@ def test_the_old_slot_loses_its_secrets(site: Site) -> None:
 
 
 def test_a_candidate_that_failed_before_is_started(site: Site) -> None:
-    """Systemd refuses to start what failed too often, until it is told to forget that."""
+    """systemd refuses to start a unit that failed too often, until reset-failed."""
     site.deploy("r1")
     site.host.state("shop@green.service", "failed")
     assert site.deploy("r2")["slot"] == "green"
 
 
 def test_the_old_slot_answers_what_it_was_asked(site: Site) -> None:
-    """It stops once nothing is under way; the seconds it took are told."""
+    """It stops once no request is in progress; the result has the seconds it took."""
     site.deploy("r1")
     site.host.under_ways = [3, 2, 2, 1, 0]
     answer = site.deploy("r2")

@@ -65,7 +65,7 @@ def test_a_live_slot_that_does_not_start_at_boot_does_again(site: Site) -> None:
 
 
 def test_a_live_slot_that_failed_is_started_again(site: Site) -> None:
-    """Systemd has given it up, and is told to forget that."""
+    """systemd has given up on it; reset-failed makes it start again."""
     site.deploy("r1")
     site.host.stop("shop@blue.service")
     site.host.state("shop@blue.service", "failed")
@@ -74,7 +74,7 @@ def test_a_live_slot_that_failed_is_started_again(site: Site) -> None:
 
 
 def test_an_old_slot_that_has_not_stopped_yet(site: Site) -> None:
-    """It was told to, and answers what it was asked: nothing is left to do."""
+    """It is stopping and finishes the requests it has accepted: nothing is left to do."""
     site.deploy("r1")
     site.deploy("r2")
     site.host.state("shop@blue.service", "deactivating")
@@ -96,7 +96,7 @@ def test_what_starts_the_site_at_boot_is_as_it_is_wanted(site: Site) -> None:
 
 
 def test_a_site_that_cannot_start_at_boot(site: Site) -> None:
-    """It serves, and whoever deployed it is told what it lacks, until it does not any more."""
+    """It serves, and every deploy reports what it lacks until that is repaired."""
     site.host.cannot_enable = "Access denied"
     for _ in range(2):
         answer = site.deploy("r1")
@@ -128,7 +128,7 @@ def test_a_stopped_site_takes_a_new_release(site: Site) -> None:
 
 
 def test_a_refused_release_of_a_stopped_site(site: Site) -> None:
-    """Nobody is told that the site keeps serving; how to start it is."""
+    """The message does not claim that the site keeps serving, but names how to start it."""
     site.deploy("r1")
     site.host.order("stop", "shop@blue.service")
     site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))

@@ -276,7 +276,7 @@ def test_patience_and_boot_time_are_the_site_s(site: Site, seconds: float, servi
 
 
 def test_a_silent_release_is_given_its_boot_time_and_no_more(site: Site) -> None:
-    """The longest wait is the one that was said."""
+    """It waits no longer than the option allows."""
     site.deploy("r1")
     start = site.host.clock.now
     site.host.behaviours["r2"] = Behaviour(listens=False)
@@ -285,7 +285,7 @@ def test_a_silent_release_is_given_its_boot_time_and_no_more(site: Site) -> None
 
 
 def test_the_healthy_status_is_the_site_s(site: Site) -> None:
-    """A site may say that its healthy answer is a redirect."""
+    """The expected status may be a redirect."""
     site.host.behaviours["r1"] = Behaviour(answer=lambda _s: (302, ""))
     assert site.deploy("r1", health={"host": "shop.example.com", "path": "/old/", "status": 302})["slot"] == "blue"
 
@@ -325,7 +325,7 @@ def test_a_variable_that_cannot_be_one(site: Site) -> None:
 
 @pytest.mark.parametrize("release", ["r2", "r1"], ids=["switch", "settle"])
 def test_another_switch_under_way(site: Site, release: str) -> None:
-    """One at a time; the second says so, and touches nothing."""
+    """One at a time; the second fails, and touches nothing."""
     site.deploy("r1")
     site.build("r2")
     site.hosted.boot_link.unlink()

@@ -61,7 +61,7 @@ def test_it_is_verified_where_nothing_changes_too(site: Site, visits: list[Reque
 
 
 def test_a_site_that_is_not_as_planned_stays_held(site: Site, visits: list[Request]) -> None:
-    """What else has to be done is the run's to say, which gives it back in the end."""
+    """The run still has work to do, and releases the lock itself."""
     token = held(site)
     answer = site.deploy("r1", lock=token, verify={**EXPECTED, "workers": 7, "timeout": 1})
     assert answer["failed"] is True

@@ -89,7 +89,7 @@ def room(site: Site) -> WaitingRoom:
 
 @pytest.fixture
 def wait_in(tmp_path: Path) -> Callable[..., list[str]]:
-    """Wait in a room as its unit does, by a real shell; give what systemd was told. Programs can be replaced."""
+    """Wait in a room as its unit does, by a real shell; return the orders to systemd. Programs can be replaced."""
     directory, calls = tmp_path / "programs", tmp_path / "calls"
     directory.mkdir()
     calls.touch()
@@ -148,7 +148,7 @@ def test_a_refused_release_without_memory_for_both(site: Site) -> None:
 
 
 def test_a_refused_release_and_an_old_one_that_does_not_come_up_again(site: Site) -> None:
-    """The worst there is: it is said, with the way out."""
+    """The worst case: the message names it, with the way out."""
     site.deploy("r1")
     site.host.behaviours["r2"] = Behaviour(complaint="no")
     site.host.behaviours["r1"] = Behaviour(complaint="no more")
@@ -230,7 +230,7 @@ def test_a_slot_that_fills_the_memory_ends_first_whatever_the_new_plan_says(site
 
 
 def test_a_history_that_cannot_be_written_keeps_nobody_waiting(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new slot serves: all who waited are answered before that is said."""
+    """The new slot serves: all waiting requests are answered before the failure is reported."""
     site.deploy("r1")
     record = module.Switch.record
 

@@ -117,7 +117,7 @@ def test_no_option_is_refused() -> None:
     ],
 )
 def test_what_would_be_overridden_is_refused(name: str, sentence: str) -> None:
-    """Also where the user says that it is his."""
+    """Even if site_custom_variables lists it."""
     for own in ((), (name,)):
         (complaint,) = check_names([name], ROLES, own)
         assert str(complaint) == sentence

@@ -1,4 +1,4 @@
-"""What the validation makes of whole sites: patterns, ranges, relations, order, and what one call says at once."""
+"""Validation of whole sites: patterns, ranges, relations, order, and everything that one call reports at once."""
 
 from __future__ import annotations
 

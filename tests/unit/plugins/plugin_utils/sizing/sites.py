@@ -22,7 +22,7 @@ def host(cpus: float, memory_mb: float) -> Host:
 
 
 def inputs_of(**inputs: Any) -> Inputs:
-    """What is said of the site, and its own numbers for the rest."""
+    """The inputs of a test, and fixed numbers for the rest."""
     return Inputs.of({**MEMORY, **({} if "profile" in inputs else TIMES), **inputs})
 
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be said, and what is answered to what may not."""
+"""Which inputs are allowed, and the messages for those that are not."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_an_unknown_name_without_a_near_one_lists_what_there_is() -> None:
     ],
 )
 def test_what_may_not_be_a_host(host: Any, message: str) -> None:
-    """The left side of the filter is judged like its arguments."""
+    """The left side of the filter is checked like its arguments."""
     with pytest.raises(SizingError) as refused:
         host_of(host)
     assert str(refused.value) == message

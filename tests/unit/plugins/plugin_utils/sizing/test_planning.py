@@ -89,7 +89,7 @@ def test_rule_of_thumb(policy: str, expected: tuple[int, int]) -> None:
 
 
 def test_rules_of_thumb_are_clipped_to_what_fits() -> None:
-    """8.1: what a rule asks for and what it gets are both told."""
+    """8.1: the warning has both what a rule requires and what fits."""
     plan = planned(4, 1024, policy="two_n_plus_one_threads_4")
     assert (plan.workers, plan.threads) == (2, 4)
     assert "policy=two_n_plus_one_threads_4 asks for 9 x 4; memory and database allow 2 x 4." in plan.warnings
