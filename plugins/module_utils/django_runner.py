@@ -204,8 +204,9 @@ def database_files(settings: Any, release: Path, home: Path, answer: Answer) -> 
     """Return the databases that are files, and complain about those that the next release would not have."""
     files = {}
     for alias, database in settings.DATABASES.items():
+        # The default one may be empty, for a project that has none.
         path = Path(str(database.get("NAME") or ":memory:"))
-        if not database["ENGINE"].endswith("sqlite3") or ":memory:" in str(path):
+        if not database.get("ENGINE", "").endswith("sqlite3") or ":memory:" in str(path):
             continue
         files[f"DATABASES[{alias!r}]"] = path
         if not path.resolve().is_relative_to(release):
@@ -361,7 +362,7 @@ def build(job: dict[str, Any], answer: Answer) -> None:
         answer.enter("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
     # A database in a file belongs to this host; one host migrates a shared one.
-    own = all(database["ENGINE"].endswith("sqlite3") for database in settings.DATABASES.values())
+    own = all(database.get("ENGINE", "").endswith("sqlite3") for database in settings.DATABASES.values())
     answer["description"]["migrated"] = job["migrate"] and (own or job["migrates_shared_database"])
     if answer["description"]["migrated"]:
         migrate_guarded(job, answer)

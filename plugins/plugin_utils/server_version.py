@@ -60,10 +60,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Listed:
-    """The versions of a package that a list allows, such as `==26.0.0`; empty if any version will do."""
+    """The versions of a package that a list allows, such as `==26.0.0`; empty if any will do, or for a direct address."""
 
     specifier: str
     place: str
+    direct: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,14 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
 
     Raises UnsupportedVersionError.
     """
-    pin = next((one for one in listed if one.specifier), None)
+    pin = _pin(listed)
     if server.wanted:
         return _wanted(server, pin)
+    if pin is None and (direct := next((one for one in listed if one.direct), None)):
+        # It is installed by then, and stays if it is not too old.
+        return ServerVersion(
+            f"{server.package}>={server.oldest}", "", f"Server: {server.package}, as {direct.place} asks"
+        )
     if pin is None or _allows(pin.specifier, server.tested):
         return ServerVersion(f"{server.package}=={server.tested}", server.tested, "")
     asked = f"{server.package}{pin.specifier}"
@@ -102,6 +108,13 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
         f"{server.variable}: {pin.place} asks for {asked}, and versions before {server.oldest} are not supported: "
         f"{server.reason}. Set {server.variable}: {server.tested}, which is then installed instead, or change that line"
     )
+
+
+def _pin(listed: Sequence[Listed]) -> Listed | None:
+    """Choose what counts: the inventory's, else an exact version, which constraints often have, else the first one."""
+    asked = [one for one in listed if one.specifier]
+    asked = [one for one in asked if one.place == INVENTORY] or asked
+    return next((one for one in asked if re.match(r"={2,3}[^,*]+\Z", one.specifier)), next(iter(asked), None))
 
 
 def _wanted(server: Server, pin: Listed | None) -> ServerVersion:
@@ -152,7 +165,7 @@ def _supported(server: Server) -> Iterator[str]:
 
 def listed_in_inventory(requirements: Sequence[str], package: str) -> list[Listed]:
     """Find the package among the requirements that the inventory adds."""
-    return [Listed(str(found), INVENTORY) for text in requirements if (found := _asked(text, package)) is not None]
+    return [found for text in requirements if (found := _asked(text, package, INVENTORY)) is not None]
 
 
 def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, package: str) -> list[Listed]:
@@ -171,8 +184,8 @@ def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, 
         for number, line in _lines(text):
             if included := INCLUDE.match(line):
                 waiting.append(path.parent / included[1])
-            elif (asked := _asked(line, package)) is not None:
-                found.append(Listed(str(asked), f"{path}, line {number}"))
+            elif (asked := _asked(line, package, f"{path}, line {number}")) is not None:
+                found.append(asked)
     return found
 
 
@@ -189,17 +202,19 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         begun = ""
 
 
-def _asked(text: str, package: str) -> SpecifierSet | None:
+def _asked(text: Any, package: str, place: str) -> Listed | None:
     """Return which versions a requirement asks for, None if it is for another package or for other hosts."""
+    if egg := re.match(r"(?:-e\s+|--editable[\s=]+)?[a-z+]+://\S+#(?:\S*&)?egg=([\w.-]+)", str(text)):
+        return Listed("", place, direct=True) if canonicalize_name(egg[1]) == package else None
     try:
-        requirement = Requirement(text)
+        requirement = Requirement(str(text))
     except InvalidRequirement:
         return None
     if canonicalize_name(requirement.name) != package:
         return None
     if requirement.marker and not requirement.marker.evaluate(HOST):
         return None
-    return requirement.specifier
+    return Listed(str(requirement.specifier), place, direct=requirement.url is not None)
 
 
 def _toml(text: str) -> dict[str, Any]:
@@ -214,26 +229,57 @@ def _place(text: str, path: PurePosixPath, pattern: str) -> str:
     return f"{path}, line {numbers[0]}" if numbers else str(path)
 
 
+def _table(table: Any, *names: str) -> dict[str, Any]:
+    """Return a table inside of others; an empty one if there is none."""
+    for name in names:
+        table = table.get(name) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
 def _in_lock(text: str, path: PurePosixPath, package: str) -> list[Listed]:
-    versions = [one["version"] for one in _toml(text).get("package", []) if one.get("name") == package]
-    return [Listed(f"=={version}", _place(text, path, rf'^name = "{package}"')) for version in versions]
+    packages = _toml(text).get("package")
+    found = [one for one in (packages if isinstance(packages, list) else []) if _table(one).get("name") == package]
+    place = _place(text, path, rf'^name = "{package}"')
+    # A package has no version there if its source decides on it.
+    return [Listed(f"=={one['version']}" if "version" in one else "", place, "version" not in one) for one in found]
 
 
 def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
     project = _toml(text)
     place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
-    asked = [_asked(one, package) for one in project.get("project", {}).get("dependencies", [])]
-    found = [Listed(str(one), place) for one in asked if one is not None]
-    for name, spec in project.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
+    dependencies = _table(project, "project").get("dependencies")
+    asked = [_asked(one, package, place) for one in (dependencies if isinstance(dependencies, list) else [])]
+    found = [one for one in asked if one is not None]
+    for name, said in _table(project, "tool", "poetry", "dependencies").items():
         if canonicalize_name(name) == package:
-            found.append(Listed(_from_poetry(spec.get("version", "") if isinstance(spec, dict) else str(spec)), place))
+            found += _from_poetry(said, place)
     return found
 
 
-def _from_poetry(constraint: str) -> str:
-    """Translate a version as Poetry writes it: `^24.1` has an upper bound, `24.1.0` is exact, `*` is any."""
-    if caret := re.fullmatch(r"\^((\d+)[\d.]*)", constraint):
-        return f">={caret[1]},<{int(caret[2]) + 1}"
-    if re.fullmatch(r"\d[\w.]*", constraint):
-        return f"=={constraint}"
-    return "" if constraint == "*" else constraint
+def _from_poetry(said: Any, place: str) -> list[Listed]:
+    """Translate a dependency as Poetry writes it: a version, a table, or a list of them for different hosts."""
+    if isinstance(said, list):
+        # The last one is for the newest Python.
+        return _from_poetry(said[-1], place) if said else []
+    if isinstance(said, dict):
+        direct = not {"git", "url", "path", "file"}.isdisjoint(said)
+        return [Listed(_poetry_specifier(str(said.get("version", ""))), place, direct)]
+    return [Listed(_poetry_specifier(str(said)), place)]
+
+
+def _poetry_specifier(said: str) -> str:
+    """Translate versions as Poetry writes them: of alternatives, the last one."""
+    parts = [_poetry_part(part) for part in re.split(r",|(?<=\w)\s+(?=[<>=!~^])", said.rpartition("||")[2])]
+    return ",".join(filter(None, parts))
+
+
+def _poetry_part(said: str) -> str:
+    """Translate one condition: `^24.1` and `~24.1` have an upper bound, `24.1.0` is exact, `*` is any."""
+    said = said.strip()
+    if bounded := re.fullmatch(r"([~^])\s*((\d+)(?:\.(\d+))?[\w.]*)", said):
+        sign, version, major, minor = bounded.groups()
+        end = f"{major}.{int(minor) + 1}" if sign == "~" and minor else f"{int(major) + 1}"
+        return f">={version},<{end}"
+    if re.fullmatch(r"\d[\w.]*(\.\*)?", said):
+        return f"=={said}"
+    return "" if said == "*" else said

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import gzip
 import hashlib
 import io
@@ -38,6 +39,7 @@ ARCHIVES_KEPT = 20
 REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
 UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
 CANDIDATES_SHOWN = 5
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 # git gets the login from this helper alone: other helpers would store it.
 LOGIN_HELPER = (
     "-c",
@@ -433,7 +435,10 @@ def read_member(tar: tarfile.TarFile, path: PurePosixPath) -> str | None:
         file = tar.extractfile(os.path.normpath(path))
     except KeyError:
         return None
-    return file.read().decode(errors="replace") if file else ""
+    content = file.read() if file else b""
+    # What Windows saves may begin with a mark of its encoding.
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace")
 
 
 def included_lists(text: str) -> list[str] | None:

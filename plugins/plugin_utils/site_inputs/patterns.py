@@ -85,7 +85,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         r"[A-Za-z0-9][\x20-\x7e]*", "is not a requirement for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
     ),
     "site_system_packages": Pattern(
-        r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?",
+        r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+\*?)?",
         "is not a package of the distribution",
         "write it as in libpq5",
     ),
@@ -95,7 +95,9 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "write it as in https://pypi.example.com/simple/",
     ),
     "site_ca_bundle": _path("/etc/ssl/certs/ca-certificates.crt"),
-    "site_health_path": Pattern("/[A-Za-z0-9._~/?&=%+-]*", "is not a path on the site", "write it as in /healthz/"),
+    "site_health_path": Pattern(
+        r"/[A-Za-z0-9._~/?&=%+:@!$,;*()\[\]-]*", "is not a path on the site", "write it as in /healthz/"
+    ),
     "site_upload_limit": Pattern("[1-9][0-9]{0,8}[kKmMgG]?", "is not a size in nginx's notation", "write it as in 10m"),
     "site_tls_certificate": _path("/etc/ssl/shop/fullchain.pem"),
     "site_tls_key": _path("/etc/ssl/shop/privkey.pem"),
@@ -107,7 +109,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "is not one line of at most 100 characters",
         "write a name, or the URL of a pipeline",
     ),
-    "site_backends": Pattern("[A-Za-z0-9.:/_-]{1,255}", "is not an address", "write it as in 10.0.0.11:80"),
+    "site_backends": Pattern(r"[A-Za-z0-9.:/_\[\]-]{1,255}", "is not an address", "write it as in 10.0.0.11:80"),
     # nginx would resolve their names when it starts, and never again.
     "site_trusted_proxies": Pattern(
         "[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?",

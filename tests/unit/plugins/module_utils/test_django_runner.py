@@ -536,7 +536,7 @@ def test_a_database_that_outlives_the_release(site: Site, kept: str) -> None:
 
 def test_a_database_in_memory(site: Site) -> None:
     """A site without data of its own may say so."""
-    site.settings.DATABASES = sqlite(":memory:")
+    site.settings.DATABASES = {**sqlite(":memory:"), "other": {}}
     assert site.describe()["static"] == "static"
 
 

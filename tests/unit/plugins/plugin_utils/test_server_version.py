@@ -156,6 +156,15 @@ def test_a_lock() -> None:
         ('[tool.poetry.dependencies]\n\ngunicorn = { version = "23.0.0", extras = ["gevent"] }', "==23.0.0"),
         ('[tool.poetry.dependencies]\n\ngunicorn = "*"', ""),
         ('[tool.poetry.dependencies]\n\ngunicorn = ">=23"', ">=23"),
+        ('[tool.poetry.dependencies]\n\ngunicorn = "~26.1"', ">=26.1,<26.2"),
+        ('[tool.poetry.dependencies]\n\ngunicorn = "~26"', ">=26,<27"),
+        ('[tool.poetry.dependencies]\n\ngunicorn = "26.*"', "==26.*"),
+        ('[tool.poetry.dependencies]\n\ngunicorn = "^25 || ^26.0.1, !=26.0.2"', ">=26.0.1,<27,!=26.0.2"),
+        ('[tool.poetry.dependencies]\n\ngunicorn = ">=25 <27"', ">=25,<27"),
+        (
+            '[tool.poetry.dependencies]\n\ngunicorn = [{version = "^25", python = "<3.12"}, {version = "^26"}]',
+            ">=26,<27",
+        ),
     ],
 )
 def test_a_project_file(text: str, specifier: str) -> None:
@@ -165,10 +174,36 @@ def test_a_project_file(text: str, specifier: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["requirements.txt", "uv.lock", "pyproject.toml"])
-@pytest.mark.parametrize("text", [None, "= [", "\0"])
+@pytest.mark.parametrize("text", [None, "= [", "\0", "project = 1\npackage = 1", "project = {dependencies = [1]}"])
 def test_a_list_that_cannot_be_read(path: str, text: str | None) -> None:
     """The installer reports what is wrong with it."""
     assert found({} if text is None else {path: text}, path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("requirements.txt", "gunicorn @ git+https://user:password@example.com/gunicorn.git@main"),
+        ("requirements.txt", "git+https://example.com/gunicorn.git@main#subdirectory=x&egg=gunicorn"),
+        ("requirements.txt", "-e git+https://example.com/gunicorn.git#egg=Gunicorn"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\ngunicorn = {git = "https://example.com/gunicorn.git"}'),
+        ("uv.lock", '[[package]]\nname = "gunicorn"\nsource = { git = "https://example.com/gunicorn.git" }'),
+    ],
+)
+def test_a_server_of_the_project_s_own(path: str, text: str) -> None:
+    """It stays, unless it is too old; its address may have a password in it."""
+    listed = listed_in(lambda name: text if str(name) == path else None, PurePosixPath(path), "gunicorn")
+    version = choose_version(server(), listed)
+    assert (version.requirement, version.version) == ("gunicorn>=24.1.0", "")
+    assert version.explanation.startswith(f"Server: gunicorn, as {path}")
+    assert choose_version(server("26.0.0"), listed).requirement == "gunicorn==26.0.0"
+
+
+def test_a_range_and_a_constraint() -> None:
+    """The exact one counts, wherever it is."""
+    listed = [Listed(">=20", LIST), Listed("==26.0.0", "constraints.txt, line 1")]
+    assert choose_version(server(), listed).requirement == "gunicorn==26.0.0"
+    assert choose_version(server(), [Listed(">=25", "site_python_packages"), *listed]).requirement == "gunicorn==27.0.1"
 
 
 def test_uwsgi_is_known_by_any_spelling() -> None:

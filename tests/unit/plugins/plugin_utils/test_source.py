@@ -746,10 +746,13 @@ def test_settings_of_uv_above_the_project(pack: Packer, tmp_path: Path) -> None:
     assert before == after
 
 
-def test_a_list_in_another_encoding(pack: Packer, directory: Path) -> None:
-    """It is pip's to read: here only whether it changes counts."""
-    (directory / "requirements.txt").write_text("django\n", encoding="utf-16")
-    assert pack(directory=str(directory))["requirements"] == "requirements.txt"
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_list_in_another_encoding(pack: Packer, directory: Path, encoding: str) -> None:
+    """As Windows saves it, and pip reads it."""
+    (directory / "requirements.txt").write_text("gunicorn==26.0.0\n", encoding=encoding)
+    answer = pack(directory=str(directory), servers={"gunicorn": GUNICORN})
+    assert answer["requirements"] == "requirements.txt"
+    assert answer["servers"]["gunicorn"]["version"] == "26.0.0"
 
 
 # The cache

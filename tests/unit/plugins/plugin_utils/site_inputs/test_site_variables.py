@@ -234,6 +234,9 @@ def test_what_is_refused(variables: dict[str, Any], sentences: str) -> None:
         {"site_python_packages": ["psycopg[binary]==3.2.1", "x @ https://example.com/x.whl ; python_version > '3'"]},
         {"site_system_packages": ["libpq5", "g++", "gir1.2-gtk-3.0", "nginx=1.22.1-9"]},
         {"site_git_ref": "feature/x#7", "site_release": "3f2a9c1d04ab-1f3e2c-2"},
+        {"site_backends": ["[2001:db8::11]:80"]},
+        {"site_health_path": "/api/v1:status/@me/?fields[]=a,b"},
+        {"site_system_packages": ["libpq5=15.*"]},
     ],
     ids=str,
 )
