@@ -3,8 +3,8 @@
 """Whether a site is healthy: requests that it has to answer, its home page, and the files that the home page names.
 
 1. The health path has to return the expected status. Redirects within the site are followed: a home page that sends
-   anonymous visitors to the login is healthy. Cookies are kept on the way: a page may set one, and redirect to itself to
-   see it. Where a redirect is the expected answer, it is not followed.
+   anonymous visitors to the login is healthy. Cookies are kept on the way: a page may set one, and redirect to
+   itself to see it. Where a redirect is the expected answer, it is not followed.
 2. Further checks, each a path and a status, work the same way.
 3. The home page may return any status below 500: an API has none, and an intranet rejects anonymous visitors. If it is
    a page, the static files that it names have to exist.

@@ -60,7 +60,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Listed:
-    """The versions of a package that a list allows, such as `==26.0.0`; empty if any will do, or for a direct address."""
+    """The versions of a package that a list allows, such as `==26.0.0`; empty for any, or a direct address."""
 
     specifier: str
     place: str
