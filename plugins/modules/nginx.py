@@ -153,9 +153,9 @@ class Configuration:
             rc, out, err = self.run(["cp", "-a", f"{NGINX}/.", directory])
             if rc != 0:
                 raise NginxError(err or out)
-            lead_alike(copy)
+            repoint_links(copy)
             for path, text in self.changes.items():
-                have_directories(copy, path)
+                copy_linked_directories(copy, path)
                 replace(copy / path, text)
             directives = list(read(copy))
             for name, least in {**self.params["limits"], BUCKET: bucket_size(directives)}.items():
@@ -176,7 +176,7 @@ class Configuration:
         before = read_exactly(copy / path)
         if (after := raised(before, name, least)) != before:
             self.changes[path] = after
-            have_directories(copy, path)
+            copy_linked_directories(copy, path)
             replace(copy / path, after)
 
     def _refusal(self, words: str) -> str:
@@ -264,7 +264,7 @@ def put_back(copy: Path, place: Path) -> None:
     os.replace(new, place)
 
 
-def lead_alike(copy: Path) -> None:
+def repoint_links(copy: Path) -> None:
     """Have the links of a copy lead to where those of nginx's directory do; what is in there leads into the copy."""
     for directory, names, files in os.walk(copy):
         for link in (path for name in (*names, *files) if (path := Path(directory) / name).is_symlink()):
@@ -276,7 +276,7 @@ def lead_alike(copy: Path) -> None:
                 link.symlink_to(original.resolve() / target)
 
 
-def have_directories(copy: Path, path: str) -> None:
+def copy_linked_directories(copy: Path, path: str) -> None:
     """Give a copy the directories of a file: what is written there does not follow a link to where nginx reads."""
     for parent in reversed(Path(path).parents[:-1]):
         directory = copy / parent
@@ -288,7 +288,7 @@ def have_directories(copy: Path, path: str) -> None:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def exclusive() -> Iterator[None]:
     """Wait for other runs of this module: each tests, and puts back, what the one before has left."""
     try:
         place = os.open(NGINX, os.O_RDONLY)
@@ -335,11 +335,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    with alone():
-        have(module)
+    with exclusive():
+        apply(module)
 
 
-def have(module: AnsibleModule) -> None:
+def apply(module: AnsibleModule) -> None:
     """Do what the parameters say, and exit."""
     params = module.params
     configuration = Configuration(params, module.run_command)

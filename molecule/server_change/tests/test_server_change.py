@@ -13,7 +13,7 @@ testinfra_hosts = ["ansible://django"]
 
 # What belongs to one server only, in the directory of a slot.
 FILES = {"gunicorn": {"gunicorn.conf.py", "http.sock"}, "uwsgi": {"application.py", "uwsgi.ini", "uwsgi.sock"}}
-COMMON = {"deployed", "environment", "public", "release", "secrets"}
+COMMON = {"deployed", "environment", "public", "release", "secrets", "site_errors.py"}
 
 
 def server(host: Host, slot: str) -> str:
