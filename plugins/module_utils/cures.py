@@ -109,7 +109,8 @@ LIBRARIES = {
     "libpq": "libpq5",
     "libxmlsec1": "libxmlsec1-openssl",
 }
-LIBRARY = r"(lib[A-Za-z]\w*)[\w.+-]*: cannot open shared object file|cannot load library '(lib[A-Za-z]\w*)"
+# Of bounded length: what a site writes may have words without an end.
+LIBRARY = r"(lib[A-Za-z]\w{0,60})[\w.+-]{0,60}: cannot open shared object file|cannot load library '(lib[A-Za-z]\w*)"
 START: tuple[tuple[str, str], ...] = (
     (r"no pq wrapper available", _packages("psycopg needs a library of PostgreSQL", "libpq5")),
     (r"failed to find libmagic", _packages("A library is missing", "libmagic1")),

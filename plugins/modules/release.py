@@ -431,7 +431,10 @@ class Build:
         """The virtual environment for these packages and this Python; None if some of them come from the source."""
         python, digest = self.params["python"], self.params["packages_digest"]
         version = [python, "-ISc", "import sys; print(sys.implementation.cache_tag)"]
-        returncode, out, err = self.module.run_command(version, handle_exceptions=False)
+        try:
+            returncode, out, err = self.module.run_command(version, handle_exceptions=False)
+        except OSError as error:
+            returncode, out, err = error.errno or 1, "", f"{python}: {error.strerror}"
         if returncode:
             raise BuildError(f"site_python: {python!r} does not run on this host", err)
         return self.releases.shared_venv(digest, out) if digest else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
 
@@ -202,3 +204,10 @@ def test_words_that_are_not_known(output: str) -> None:
 def test_a_django_that_does_not_start(output: str, cure: str) -> None:
     """One cure, for the cause rather than for what follows from it."""
     assert start_cures(output) == [cure]
+
+
+def test_a_word_without_an_end() -> None:
+    """What a site writes is searched in seconds, whatever it is."""
+    began = time.monotonic()
+    assert start_cures("lib" * 100_000) == []
+    assert time.monotonic() - began < 10
