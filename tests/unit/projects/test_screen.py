@@ -17,7 +17,7 @@ ok: [web]
 
 TASK [Switch to the release] ***************************************************
 [ERROR]: Task failed: Module failed: It answers 500.
-Origin: /work/roles/site/tasks/switch.yml:4:3
+Origin: /home/you/roles/site/tasks/switch.yml:4:3
 
 2 ---
 3
@@ -42,7 +42,7 @@ def test_a_message_has_the_failure_and_perhaps_the_warnings():
         "",
         "TASK [Switch to the release]",
         "[ERROR]: Task failed: Module failed: It answers 500.",
-        "Origin: /work/roles/site/tasks/switch.yml:4:3",
+        "Origin: /home/you/roles/site/tasks/switch.yml:4:3",
     ]
     assert screen.message(REFUSAL).endswith("    msg: It answers 500.\n")
 

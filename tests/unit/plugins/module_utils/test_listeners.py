@@ -100,7 +100,7 @@ def test_this_machine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         [found] = other_listeners((port,), "nginx", "")
-    assert (found["port"], found["program"][:6]) == (port, "python")
+    assert (found["port"], found["program"]) == (port, Path("/proc/self/comm").read_text().strip())
     assert other_listeners((port,), "nginx", "") == []
 
 
