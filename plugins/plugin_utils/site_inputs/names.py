@@ -12,7 +12,7 @@ from .specification import Roles
 
 __all__ = ["COMPUTED", "PREFIXES", "check_names", "distance", "nearest", "unknown_names"]
 
-PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_")
+PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_", "monitoring_")
 """Variables that begin with one of these belong to this collection."""
 
 COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
