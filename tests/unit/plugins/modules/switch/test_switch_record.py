@@ -65,9 +65,7 @@ def test_the_visit_that_verifies_also_records_that_the_run_succeeded(
     """No other visit follows it."""
     holder = Holder("anna", "laptop", "process", 1_750_000_000)
     DeployLock(site.root).take(holder, 600)
-    monkeypatch.setattr(
-        "ansible_collections.pitcrew.django.plugins.modules.switch.Verification.run", lambda _self: None
-    )
+    monkeypatch.setattr(module.Verification, "run", lambda _self: None)
     site.deploy("r1", lock=holder.token, verify={})
     last = LastRun.read(site.root)
     assert last is not None
