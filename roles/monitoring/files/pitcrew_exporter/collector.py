@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -378,12 +379,12 @@ class SiteCollector(Collector):
         """Ask systemd, the kernel and all servers, once for all sites."""
         slots = [slot for site in sites for slot in site.slots.values() if slot.path.is_dir()]
         questions = ((path_of(slot, server), server) for slot in slots for server in [server_of(slot)])
-        return Host(
-            units=self.systemd.properties_of([slot.unit for slot in slots], *PROPERTIES),
-            queues=self.systemd.listen_queues(),
-            servers=ask(questions),
-            kernel=self.kernel,
-        )
+        # Each of the three mostly waits.
+        with ThreadPoolExecutor(3) as pool:
+            units = pool.submit(self.systemd.properties_of, [slot.unit for slot in slots], *PROPERTIES)
+            queues = pool.submit(self.systemd.listen_queues)
+            servers = pool.submit(ask, questions)
+            return Host(units.result(), queues.result(), servers.result(), self.kernel)
 
     def tell(self, site: str, part: str, problem: str) -> None:
         """Write a problem to the journal when it is a new one."""

@@ -34,9 +34,9 @@ SUFFIXES = {
 }
 OURS = {(description.name.removesuffix("_total"), description.type) for description in PROCESSES}
 
-# What one slot may have: ten times that of a large site with 32 workers.
+# What one slot may have: 60 workers that count 100 routes each, the most that ours count.
 MAX_BYTES = 64 << 20
-MAX_ENTRIES = 200_000
+MAX_ENTRIES = 400_000
 MAX_SAMPLES = 50_000
 MAX_KEY = 8192
 HEAD = 8

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
+from socketserver import BaseServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -60,8 +61,8 @@ class Server(WSGIServer):
     request_queue_size = 64
 
     def __init__(self, listener: socket.socket, collector: Collector) -> None:
-        super().__init__(listener.getsockname()[:2], Handler, bind_and_activate=False)
-        self.socket.close()
+        # Not WSGIServer's own: it creates a socket, which the sandbox forbids.
+        BaseServer.__init__(self, listener.getsockname()[:2], Handler)
         self.socket = listener
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()

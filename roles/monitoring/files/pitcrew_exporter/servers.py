@@ -95,7 +95,9 @@ class _Question:
         """Connect and send the request, which fits into the buffer of any socket."""
         with socket_path(path) as reached:
             self.connection.connect(reached)
-        self.connection.send(self.server.request)
+        # A server that needs no request may have answered, and closed the connection, by now.
+        if self.server.request:
+            self.connection.send(self.server.request)
 
     def is_answered(self) -> bool:
         """Read what there is. Raises Suspicious if it is too much."""
@@ -106,10 +108,8 @@ class _Question:
         return not part or self.server.is_complete(self.answer)
 
 
-def ask(
-    questions: Iterable[tuple[Path, Server]], patience_s: float = PATIENCE_S
-) -> dict[Path, dict[str, float] | None]:
-    """Return the metrics that each server answers by the path of its socket, within so many seconds for all together.
+def ask(questions: Iterable[tuple[Path, Server]]) -> dict[Path, dict[str, float] | None]:
+    """Return the metrics that each server answers by the path of its socket, after a moment for all together.
 
     One that does not answer in time, or does not make sense, has None; one that has no such socket is left out.
     """
@@ -126,7 +126,7 @@ def ask(
                 del answers[path]
             except (Suspicious, OSError):  # Such as a full queue of one that has stopped.
                 pass
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + PATIENCE_S
         while selector.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _events in selector.select(left):
                 path, question = key.data

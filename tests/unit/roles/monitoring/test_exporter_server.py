@@ -48,7 +48,10 @@ def address(collector: Slow, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
     """A server with short limits on a socket that listens already, as systemd hands it over."""
     monkeypatch.setattr(module, "CONNECTION_S", 1)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(listener, collector)
+    with monkeypatch.context() as sandbox:
+        # RestrictAddressFamilies= of the unit.
+        sandbox.setattr(socket, "socket", lambda *_arguments: pytest.fail("it creates a socket"))
+        server = Server(listener, collector)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield listener.getsockname()
