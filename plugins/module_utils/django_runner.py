@@ -20,6 +20,7 @@ import re
 import sys
 import traceback
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -272,12 +273,11 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
 
 def check_middleware(middleware: list[Any], answer: Answer) -> None:
     """Complain about WSGI middleware that cannot be imported, or not be called as it will be when the slot starts."""
-    from django.utils.module_loading import import_string
-
     for one in middleware:
         path, arguments = (one, {}) if isinstance(one, str) else (one["path"], one.get("arguments") or {})
         try:
-            found = import_string(path)
+            module, _dot, name = path.rpartition(".")
+            found = getattr(import_module(module), name)
         except Exception as error:
             answer.complain(
                 f"site_wsgi_middleware: {path!r} cannot be imported: {type(error).__name__}: {error}. Correct the "

@@ -63,8 +63,8 @@ def in_middleware(application, middleware):
         except Exception as error:
             traceback.print_exc()
             complaints.append(
-                f"site_wsgi_middleware: {path!r} cannot be used: {type(error).__name__}: {error}. Correct it, remove it, "
-                "or add its package to the project's list"
+                f"site_wsgi_middleware: {path!r} cannot be used: {type(error).__name__}: {error}. Correct it, remove "
+                "it, or add its package to the project's list"
             )
     if complaints:
         raise MiddlewareRefused("\n".join(reversed(complaints)))
