@@ -184,7 +184,10 @@ def _middleware(site_wsgi_middleware: list[Any]) -> Iterator[Complaint]:
             yield from _middleware_path(name, one)
             continue
         if unknown := [part for part in one if part not in ("path", "arguments")]:
-            yield Complaint(name, f"{listed(list(map(shown, unknown)))}: unknown here", "it has path and arguments")
+            verb = "is" if len(unknown) == 1 else "are"
+            yield Complaint(
+                name, f"{listed(list(map(shown, unknown)))} {verb} unknown here", "it has path and arguments"
+            )
         yield from _middleware_path(f"{name}.path", one.get("path"))
         yield from _middleware_arguments(f"{name}.arguments", one.get("arguments", {}))
 

@@ -184,27 +184,27 @@ class Metrics:
 
     def text(self, route):
         """Return a route as header and label: an address as a URL pattern, in ASCII."""
-        try:
-            return self.texts[route]
-        except KeyError:
+        text = self.texts.get(route)
+        if text is None:
             text = quote("/" + route, safe=PRINTABLE)[:LONGEST_ROUTE]
             # Not with half of a percent-encoded byte.
-            cut = text.rfind("%", -2)
-            return self.texts.setdefault(route, text if cut < 0 else text[:cut])
+            text = text[:-2] + text[-2:].partition("%")[0]
+            self.texts[route] = text
+        return text
 
     def count(self, route, status, seconds, cpu_seconds):
         """Count a request that has been answered."""
-        try:
-            observe, use = self.series[route, status]
-        except KeyError:
+        series = self.series.get((route, status))
+        if series is None:
             label = self.text(route)
             if label not in self.routes and route is not None:
                 if len(self.routes) < MOST_ROUTES:
                     self.routes.add(label)
                 else:
                     label = OTHER
-            observe, use = self.durations.labels(label, status).observe, self.cpu.labels(label).inc
-            self.series[route, status] = observe, use
+            series = self.durations.labels(label, status).observe, self.cpu.labels(label).inc
+            self.series[route, status] = series
+        observe, use = series
         observe(seconds)
         use(cpu_seconds)
 
@@ -229,7 +229,7 @@ class Request:
             waited = time() - float(began[2:])
         except ValueError:
             return
-        if waited < LONGEST_WAIT:
+        if -1 < waited < LONGEST_WAIT:
             self.queue = max(waited, 0.0)
             self.metrics.queue.observe(self.queue)
 
