@@ -12,7 +12,7 @@ import traceback
 from functools import wraps
 from urllib.parse import quote
 
-# On this signal, a process writes the stacks of all its threads: site_liveness.py sends it before it restarts a slot that hangs.
+# On this signal, a process writes the stacks of all its threads: site_liveness.py sends it before a restart.
 faulthandler.register(signal.SIGRTMIN + 8, all_threads=True)
 
 

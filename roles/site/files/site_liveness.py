@@ -117,10 +117,10 @@ class State:
             before = {}
         self.failures: int = before.get("failures", 0)
         self.restarts: int = before.get("restarts", 0)
-        self.last_restart: "float | None" = before.get("last_restart")
+        self.last_restart: float | None = before.get("last_restart")
         self.reason: str = before.get("reason", "")
         # Seconds of the monotonic clock: the other one may be set meanwhile.
-        self.recent: "list[float]" = [at for at in before.get("recent", []) if at > time.monotonic() - HOUR_S]
+        self.recent: list[float] = [at for at in before.get("recent", []) if at > time.monotonic() - HOUR_S]
         # A restart may be tried again as soon as the oldest one is an hour ago.
         self.gave_up: bool = before.get("gave_up", False) and bool(self.recent) and self.failures > 0
 
