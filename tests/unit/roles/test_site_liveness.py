@@ -1,4 +1,4 @@
-"""The program that asks the live slot whether it is alive: a real socket, a systemctl that is played, a journal that is read."""
+"""The program that asks the live slot whether it is alive: real sockets, and a systemctl that is played."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_slot_that_is_alive(host: Host) -> None:
     ],
 )
 def test_a_slot_that_hangs(host: Host, answer: bytes, reason: str) -> None:
-    """It is killed at the third failure in a row, after its threads have written where they are; the reason comes first."""
+    """It is killed at the third failure in a row, after its threads have written where they are."""
     host.answer = answer
     for count in (1, 2):
         assert "<4>shop@blue.service: " in host.look()
@@ -260,7 +260,7 @@ def test_it_answers_after_all(host: Host) -> None:
     ],
 )
 def test_what_is_not_its_business(host: Host, unit: dict[str, str]) -> None:
-    """A unit that starts or stops, that was stopped, or that has only just failed for good is left alone and not asked."""
+    """A unit that starts or stops, that was stopped, or that has only just failed for good is left alone."""
     host.answer = SILENT
     host.look()
     host.requests.clear()

@@ -376,7 +376,10 @@ def test_answers_with_long_headers(site: Site) -> None:
     assert complaint.startswith("nginx returned 502 for 1 responses with")
 
 
-ONCE = "shop@blue.service was restarted once because it did not answer: its threads are in journalctl -u shop@blue.service."
+ONCE = (
+    "shop@blue.service was restarted once because it did not answer: its threads are in journalctl -u "
+    "shop@blue.service."
+)
 
 
 @pytest.mark.parametrize(
