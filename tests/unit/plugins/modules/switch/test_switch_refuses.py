@@ -368,6 +368,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep_refused": False,
                 "overlap": True,
                 "record": {},
+                "watch": None,
             }
             | site.params
             | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},
