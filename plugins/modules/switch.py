@@ -127,7 +127,7 @@ options:
       - What other programs of the host may know of the site and its plan. It is written to C(site.json) in the site's
         directory once the release is live. No process of the site reads it, so a difference in it alone is no reason to
         switch.
-      - Everyone on the host may read it.
+      - It must not contain secrets, and is shown in diff mode.
     type: dict
     default: {}
   lock:
