@@ -1,4 +1,4 @@
-"""Files that a program tests together and runs with, or that leave everything as it was; program and systemd are played."""
+"""Files that a program tests together and runs with, or that leave all as it was; program and systemd are played."""
 
 from __future__ import annotations
 
