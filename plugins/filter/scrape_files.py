@@ -34,8 +34,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The content of each file by its path, C(prometheus) for Prometheus and C(blackbox) for the blackbox exporter, whose
-      configuration they are parts of; and C(absent), the paths of files that must not exist.
+    - The content of each file by its path, C(prometheus) for Prometheus and C(blackbox) for the blackbox exporter, of
+      whose configuration they are parts; and C(absent), the paths of files that must not exist.
   type: dict
 """
 

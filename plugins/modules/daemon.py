@@ -9,11 +9,11 @@ module: daemon
 short_description: Test the files of a program together, and have its service run with them
 version_added: 0.1.0
 description:
-  - Has a program test its new files together with everything else in its directory before any of them takes its place. The
-    test sees a copy there, and nothing else does.
+  - Has a program test its new files together with everything else in its directory before any of them takes its place.
+    The test sees a copy there, and nothing else does.
   - Installs all of them or none. If the service does not run with them, the previous files are put back.
-  - Starts the service, restarts it if the drop-in of its unit has changed, and has it reload if another file has. A service
-    that has not read its files since they last changed, because a run was cut off, reads them now.
+  - Starts the service, restarts it if the drop-in of its unit has changed, and has it reload if another file has. A
+    service that has not read its files since they last changed, because a run was cut off, reads them now.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 attributes:
@@ -108,7 +108,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Syst
 
 DROP_IN = "pitcrew.conf"
 STAMPS = Path("/var/lib/pitcrew")
-# In a mount namespace of its own, the copy is where the program looks for its files and where its messages say they are.
+# In a mount namespace of its own, the copy is where the program finds its files, and where its messages say they are.
 TEST = 'mount --bind "$0" "$1" && shift && exec "$@"'
 # How long a service may take until it listens, and for how long it is watched once it does.
 PATIENCE_S = 30

@@ -9,8 +9,8 @@ module: exporter_access
 short_description: Give a host the certificate and the password that its exporters are read with
 version_added: 0.1.0
 description:
-  - Creates a key and a certificate for one address, signed by itself. It is valid for ten years, and renewed a year before its end
-    or if the address changes. It cannot sign other certificates, so that a host that trusts it trusts this address only.
+  - Creates a key and a certificate for one address, signed by itself. It is valid for ten years, and renewed a year
+    before its end, or if the address changes. It cannot sign others, so that trust in it is trust in this address.
   - Writes the user and the hash of the password (SHA-512) in the format of nginx.
 author:
   - The pitcrew.django maintainers (@pitcrew)
@@ -140,9 +140,9 @@ def create(certificate: Path, key: Path, address: str, run: Run) -> None:
 
 
 def hashed(password: str, run: Run, salt: str | None = None) -> str:
-    """Hash a password as crypt(3) does; with a new salt unless one is given. The password is not among the arguments."""
+    """Hash a password as crypt(3) does, with a new salt unless one is given. It is never among the arguments."""
     salted = ("-salt", salt) if salt else ()
-    return openssl(run, "passwd", "-6", *salted, "-stdin", data=f"{password}\n")
+    return openssl(run, "passwd", "-6", *salted, "-stdin", data=password)
 
 
 def knows(users: Path, user: str, password: str, run: Run) -> bool:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a Prometheus server reads: the hosts of a site, and the site itself as its visitors see it.
 
-Each host and each site has files of its own, named after it, in the format of file_sd_config. Two sites on one host name
-the same host in the same file, so that it is read once.
+Each host and each site has files of its own, named after it, in the format of file_sd_config. Two sites on one host
+name the same host in the same file, so that it is read once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Site:
-    """A site as its visitors see it: URLs and their status, the addresses to ask if DNS knows none, and an authority."""
+    """A site as its visitors see it: URLs and their status, addresses to ask if DNS knows none, and an authority."""
 
     name: str
     urls: tuple[str, ...]
