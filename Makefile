@@ -117,6 +117,11 @@ docs: environment ## Write the READMEs of the roles from their specifications, a
 changelog: environment ## Render CHANGELOG.md from the fragments
 	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
 
+.PHONY: panels
+panels: environment ## Draw the panels of the dashboards from what Prometheus answered in the last run of the scenario alerts
+	@$(bin)/venv $(PYTHON) .venv tests/requirements-benchmark.txt
+	@python tests/docs/panels.py
+
 .PHONY: messages
 messages: environment machine ## Write the text of each refusal, for you to read: KIND=untouched for one kind only
 	MESSAGES=write PYTEST_ADDOPTS="-k 'test_message$(if $(KIND), and $(KIND))'" \
