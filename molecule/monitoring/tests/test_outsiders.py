@@ -12,7 +12,7 @@ testinfra_hosts = ["ansible://watch"]
 
 PATHS = ["/site", "/node", "/nginx", "/postgres"]
 PASSWORD = "a-password-that-only-these-hosts-know"
-STATUS = "curl -s -o /dev/null -w '%%{http_code}' --max-time 5"
+STATUS = "curl -s -o /dev/null -w '%{http_code}' --max-time 5"
 OURS = {9090, 9093, 9094, 9100, 9112, 9113, 9115, 9187, 9443, 9817}
 
 Hosts = Callable[[str], Host]
