@@ -160,11 +160,11 @@ def test_the_exporter_is_gone(site: Site) -> None:
 
 
 def test_more_visitors_than_the_site_can_serve(site: Site) -> None:
-    """Sixty at a time, for four request slots; each request takes a second."""
+    """Twenty-four at a time, for four request slots; each request takes a second."""
     alerts = ("SiteSaturated", "SiteQueueFilling", "SiteQueueSlow", "SiteSlow")
-    load = site.visitors("wait", "/exercise/wait/?seconds=1", 60)
+    load = site.visitors("wait", "/exercise/wait/?seconds=1", 24)
     # The monitoring host waits in the same queue.
-    strike(site, Fault("60 visitors at a time, 4 request slots", alerts, load), besides=frozenset({"SiteDown"}))
+    strike(site, Fault("24 visitors at a time, 4 request slots", alerts, load), besides=frozenset({"SiteDown"}))
 
 
 def test_a_page_fails(site: Site) -> None:
