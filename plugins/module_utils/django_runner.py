@@ -6,7 +6,7 @@ Starting Django takes longer than most of its commands. So one process reads fro
 know, then checks, collects the static files and migrates, in this order: steps that can fail without leaving a trace
 come before the one that changes the database.
 
-The job arrives as JSON on standard input. The answer goes as JSON to the file descriptor that the job names: one line
+The job arrives as JSON on standard input. The report goes as JSON to the file descriptor that the job names: one line
 at each stage, so that even a process that is killed has reported how far it got. The last line counts.
 """
 
@@ -39,10 +39,10 @@ NEW_KEY = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 
 
 class SettingsRefused(Exception):
-    """The project would not work in production with its settings; the answer has the complaints."""
+    """The project would not work in production with its settings; the report has the complaints."""
 
 
-class Answer(dict[str, Any]):
+class Report(dict[str, Any]):
     """What is known so far: the current stage, and everything that is wrong with the settings.
 
     Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all.
@@ -60,7 +60,7 @@ class Answer(dict[str, Any]):
         self.write()
 
     def write(self) -> None:
-        """Write the whole answer as one line."""
+        """Write the whole report as one line."""
         self.file.write(json.dumps(self) + "\n")
         self.file.flush()
 
@@ -83,19 +83,19 @@ def url_path(url: str | None) -> str | None:
     return path if path and not parts.netloc else None
 
 
-def link_shared(project: Path, home: Path, shared: list[str], answer: Answer) -> None:
+def link_shared(project: Path, home: Path, shared: list[str], report: Report) -> None:
     """Link files and directories that outlive a release into it; a name that ends with a slash is a directory."""
     for name in shared:
         kept, link = home / name, project / name.rstrip("/")
         if link.exists() or link.is_symlink():
-            answer.complain(f"site_shared_paths: {name!r} is in the source, too; remove it from one of the two")
+            report.complain(f"site_shared_paths: {name!r} is in the source, too; remove it from one of the two")
             continue
         (kept if name.endswith("/") else kept.parent).mkdir(parents=True, exist_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(kept)
 
 
-def link_media(media_root: Path, release: Path, home: Path, answer: Answer) -> Path:
+def link_media(media_root: Path, release: Path, home: Path, report: Report) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one outside all releases."""
     if media_root.resolve().is_relative_to(home):
         # nginx only follows a link that has the owner of its target, so the target has to exist before the link.
@@ -106,7 +106,7 @@ def link_media(media_root: Path, release: Path, home: Path, answer: Answer) -> P
     kept = home / "media"
     kept.mkdir(exist_ok=True)
     if media_root.exists():
-        answer.complain(
+        report.complain(
             f"MEDIA_ROOT is {str(media_root)!r}, a directory that the source contains. Uploads cannot be kept inside a "
             f"release: remove that directory from the source, or set site_settings: {{MEDIA_ROOT: {kept}}}",
             site_settings={"MEDIA_ROOT": str(kept)},
@@ -150,11 +150,11 @@ def _variable_in(node: ast.AST) -> str | None:
     return key.value if reads and isinstance(key, ast.Constant) and isinstance(key.value, str) else None
 
 
-def check_security(settings: Any, module: str, answer: Answer) -> None:
+def check_security(settings: Any, module: str, report: Report) -> None:
     """Complain about settings that expose the site, or a key that others can guess."""
     if settings.DEBUG:
         variable = variable_behind("DEBUG", module)
-        answer.complain(
+        report.complain(
             f"DEBUG is True in {module}, which shows code and settings to visitors. Set site_settings: {{DEBUG: false}}"
             + (f", or the environment variable {variable}, which it is read from" if variable else "")
             + ALLOWANCE,
@@ -171,7 +171,7 @@ def check_security(settings: Any, module: str, answer: Answer) -> None:
         )
         where = {"site_secrets": {variable: ""}} if variable else {"site_secret_settings": {"SECRET_KEY": ""}}
         name, value = next(iter(where.items()))
-        answer.complain(
+        report.complain(
             f"SECRET_KEY in {module} {what}, so others can forge sessions. Set {name}: "
             f"{{{next(iter(value))}: ...}} to the output of {NEW_KEY}, in a file that ansible-vault encrypts"
             + ALLOWANCE,
@@ -179,7 +179,7 @@ def check_security(settings: Any, module: str, answer: Answer) -> None:
         )
 
 
-def check_hosts(settings: Any, module: str, domains: list[str], answer: Answer, debug: bool) -> None:
+def check_hosts(settings: Any, module: str, domains: list[str], report: Report, debug: bool) -> None:
     """Complain about domains that Django would reject."""
     from django.http.request import validate_host
 
@@ -192,15 +192,15 @@ def check_hosts(settings: Any, module: str, domains: list[str], answer: Answer, 
     # Django's wildcard is a leading dot.
     wanted = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *(name[name.startswith("*") :] for name in domains)]))
     variable = variable_behind("ALLOWED_HOSTS", module)
-    answer.complain(
-        f"ALLOWED_HOSTS in {module} is {list(settings.ALLOWED_HOSTS)!r}, so Django would answer 400 to visitors of "
+    report.complain(
+        f"ALLOWED_HOSTS in {module} is {list(settings.ALLOWED_HOSTS)!r}, so Django would return 400 to visitors of "
         f"{', '.join(missing)}. Set site_settings: {{ALLOWED_HOSTS: {json.dumps(wanted)}}}"
         + (f", or the environment variable {variable}, which it is read from" if variable else ""),
         site_settings={"ALLOWED_HOSTS": wanted},
     )
 
 
-def database_files(settings: Any, release: Path, home: Path, answer: Answer) -> dict[str, Path]:
+def database_files(settings: Any, release: Path, home: Path, report: Report) -> dict[str, Path]:
     """Return the databases that are files, and complain about those that the next release would not have."""
     files = {}
     for alias, database in settings.DATABASES.items():
@@ -215,10 +215,10 @@ def database_files(settings: Any, release: Path, home: Path, answer: Answer) -> 
         # The name in the project; not if the source has a file there, which a link would hide.
         if path.resolve().is_relative_to(Path.cwd()) and not path.exists():
             name = str(path.resolve().relative_to(Path.cwd()))
-            answer.complain(f"{lost}. Set site_shared_paths: [{name}]", site_shared_paths=[name])
+            report.complain(f"{lost}. Set site_shared_paths: [{name}]", site_shared_paths=[name])
         else:
             kept = {"ENGINE": database["ENGINE"], "NAME": str(home / path.name)}
-            answer.complain(
+            report.complain(
                 f"{lost}, and the source may contain it. Set its NAME to {kept['NAME']!r}, by an environment variable "
                 "or in site_settings: {DATABASES: ...}",
                 **({"site_settings": {"DATABASES": {alias: kept}}} if len(settings.DATABASES) == 1 else {}),
@@ -226,21 +226,21 @@ def database_files(settings: Any, release: Path, home: Path, answer: Answer) -> 
     return files
 
 
-def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def describe(settings: Any, job: dict[str, Any], report: Report) -> dict[str, Any]:
     """Read from the settings what nginx and the switch have to know, and complain about all that would not work."""
     release, home = Path(job["release"]).resolve(), Path(job["home"]).resolve()
     module = os.environ.get("SITE_SETTINGS_MODULE") or os.environ["DJANGO_SETTINGS_MODULE"]
-    check_hosts(settings, module, job["domains"], answer, settings.DEBUG and job["allow_insecure"])
+    check_hosts(settings, module, job["domains"], report, settings.DEBUG and job["allow_insecure"])
     if not job["allow_insecure"]:
-        check_security(settings, module, answer)
-    files = database_files(settings, release, home, answer)
+        check_security(settings, module, report)
+    files = database_files(settings, release, home, report)
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
     if collects and not settings.STATIC_ROOT:
         # Relative to the working directory, which is the project's.
         name = "static-root" if Path("staticfiles").exists() else "staticfiles"
-        answer.complain(
+        report.complain(
             f"STATIC_ROOT is not set in {module}, so static files cannot be collected. Set site_settings: "
             f"{{STATIC_ROOT: {name}}}, a directory inside the release; or site_collectstatic: false",
             site_settings={"STATIC_ROOT": name},
@@ -249,15 +249,15 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
         public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
     media_path = url_path(settings.MEDIA_URL)
     if settings.MEDIA_ROOT:
-        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, home, answer)
+        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, home, report)
         if media_path:
             public[media_path] = str(kept)
     for complaint in public_path_complaints(public, [release, home]):
-        answer.complain(complaint)
+        report.complain(complaint)
     for directory in map(Path, public.values()):
         for name, path in {"the source": Path.cwd(), **files}.items():
             if path.resolve().is_relative_to(directory.resolve()):
-                answer.complain(
+                report.complain(
                     f"STATIC_ROOT, MEDIA_ROOT: {str(directory)!r} is served to everybody, and {name} is in it; set a "
                     "directory with nothing else in it, such as BASE_DIR / 'static'"
                 )
@@ -269,7 +269,7 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
     }
 
 
-def check(answer: Answer) -> None:
+def check(report: Report) -> None:
     """Run C(manage.py check --deploy): its warnings are printed, its errors become complaints."""
     from django.core import checks
     from django.core.management import call_command
@@ -280,43 +280,43 @@ def check(answer: Answer) -> None:
     except SystemCheckError:
         for found in checks.run_checks(include_deployment_checks=True):
             if found.is_serious() and not found.is_silenced():
-                answer.complain(f"manage.py check --deploy: {' '.join(str(found).split())}")
+                report.complain(f"manage.py check --deploy: {' '.join(str(found).split())}")
     except Exception as error:
-        if not answer["complaints"]:
+        if not report["complaints"]:
             raise
         traceback.print_exc()
-        answer.complain(f"manage.py check --deploy failed: {type(error).__name__}: {error}")
+        report.complain(f"manage.py check --deploy failed: {type(error).__name__}: {error}")
 
 
-def advise_health_path(path: str, settings: Any, answer: Answer) -> None:
+def advise_health_path(path: str, settings: Any, report: Report) -> None:
     """Complain if the health path would fail at the next attempt: a new project has no home page without DEBUG.
 
-    That alone is no reason to refuse a release, since middleware may answer what the URLs do not have.
+    That alone is no reason to refuse a release, since middleware may respond to paths that are not among the URLs.
     """
     from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
-    asked = urlsplit(path).path
+    requested = urlsplit(path).path
     try:
-        resolve(asked)
+        resolve(requested)
     except Resolver404:
         if any("LocaleMiddleware" in name for name in settings.MIDDLEWARE):
             return  # It redirects to the language of the visitor.
         with suppress(Resolver404):
-            resolve(f"{asked}/")
+            resolve(f"{requested}/")
             return
         known = ""
         with suppress(NoReverseMatch):
             known = reverse("admin:login")
-        answer.complain(
+        report.complain(
             f"site_health_path: {path!r} is not among the URLs of {settings.ROOT_URLCONF}, so the health check would "
-            f"get 404. Set site_health_path: {known or 'a path that the site answers with 200'}",
+            f"get 404. Set site_health_path: {known or 'a path that returns 200'}",
             **({"site_health_path": known} if known else {}),
         )
     except Exception:  # The checks have reported what is wrong with the URLs.
         return
 
 
-def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
+def migrate_guarded(job: dict[str, Any], report: Report) -> None:
     """Migrate the database, after a backup if one is wanted and there is something to lose."""
     from django.db import connection
     from django.db.migrations.recorder import MigrationRecorder
@@ -331,74 +331,74 @@ def migrate_guarded(job: dict[str, Any], answer: Answer) -> None:
             and pending(connection)
             and MigrationRecorder(connection).applied_migrations()
         ):
-            answer.enter("backup")
+            report.enter("backup")
             directory = Path(job["home"]) / "backups"
-            answer["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
-        answer.enter(name)
+            report["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
+        report.enter(name)
 
-    answer["migrations"] = migrate(connection, job, stage)
+    report["migrations"] = migrate(connection, job, stage)
 
 
-def build(job: dict[str, Any], answer: Answer) -> None:
-    """Go through the stages of a new release; the answer always names the current one."""
+def build(job: dict[str, Any], report: Report) -> None:
+    """Go through the stages of a new release; the report always names the current one."""
     import django
     from django.core.management import call_command
 
-    answer.enter("settings")
-    link_shared(Path.cwd(), Path(job["home"]), job["shared"], answer)
+    report.enter("settings")
+    link_shared(Path.cwd(), Path(job["home"]), job["shared"], report)
     django.setup()
     from django.conf import settings
 
-    answer["description"] = describe(settings, job, answer)
-    usable = not answer["complaints"]
+    report["description"] = describe(settings, job, report)
+    usable = not report["complaints"]
     if usable:
-        answer.enter("check")
-    check(answer)
+        report.enter("check")
+    check(report)
     if not usable:
-        advise_health_path(job["health_path"], settings, answer)
-    if answer["complaints"]:
+        advise_health_path(job["health_path"], settings, report)
+    if report["complaints"]:
         raise SettingsRefused
-    if answer["description"].pop("collects"):
-        answer.enter("collectstatic")
+    if report["description"].pop("collects"):
+        report.enter("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
     # A database in a file belongs to this host; one host migrates a shared one.
     own = all(database.get("ENGINE", "").endswith("sqlite3") for database in settings.DATABASES.values())
-    answer["description"]["migrated"] = job["migrate"] and (own or job["migrates_shared_database"])
-    if answer["description"]["migrated"]:
-        migrate_guarded(job, answer)
-    answer["stage"] = "done"
+    report["description"]["migrated"] = job["migrate"] and (own or job["migrates_shared_database"])
+    if report["description"]["migrated"]:
+        migrate_guarded(job, report)
+    report["stage"] = "done"
 
 
-def compare_migrations(job: dict[str, Any], answer: Answer) -> None:
+def compare_migrations(job: dict[str, Any], report: Report) -> None:
     """Compare the migrations of the release with the database."""
     import django
     from django.db import connection
 
-    answer.enter("settings")
+    report.enter("settings")
     django.setup()
-    answer.enter("plan")
+    report.enter("plan")
     found = compare(connection)
-    answer |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
+    report |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
 
 
 def main() -> None:
-    """Do the job and write the answer, whatever happens."""
+    """Do the job and write the report, whatever happens."""
     job = json.load(sys.stdin)
     sys.path.insert(0, os.getcwd())
-    answer = Answer(job["answer"])
+    report = Report(job["report"])
     try:
-        {"build": build, "compare": compare_migrations}[job["do"]](job, answer)
+        {"build": build, "compare": compare_migrations}[job["do"]](job, report)
     except SettingsRefused:
-        answer["stage"] = "refused"
+        report["stage"] = "refused"
     except (MigrationRefused, BackupError) as refusal:
         if refusal.__cause__ is not None:
             traceback.print_exception(refusal.__cause__)
-        answer["error"] = str(refusal)
-        answer["database"] = getattr(refusal, "database", "")
+        report["error"] = str(refusal)
+        report["database"] = getattr(refusal, "database", "")
     except BaseException as error:  # SystemExit too: a settings module may end the process
         traceback.print_exc()
-        answer["error"] = f"{type(error).__name__}: {error}"
-    answer.write()
+        report["error"] = f"{type(error).__name__}: {error}"
+    report.write()
 
 
 if __name__ == "__main__":

@@ -113,12 +113,12 @@ def main() -> None:
     django = Django(
         module.run_command, account, params["python"], Path(params["path"]), params["project"], params["home"]
     )
-    answer, output = django.run({"do": "compare"}, variables)
-    if answer["error"]:
+    report, output = django.run({"do": "compare"}, variables)
+    if report["error"]:
         release = Path(params["path"]).name
-        message = f"The database cannot be compared with release {release}: {answer['error']}.\n\n{excerpt(output)}"
+        message = f"The database cannot be compared with release {release}: {report['error']}.\n\n{excerpt(output)}"
         module.fail_json(msg=message.strip())
-    module.exit_json(changed=False, unknown=answer["unknown"], pending=answer["pending"])
+    module.exit_json(changed=False, unknown=report["unknown"], pending=report["pending"])
 
 
 if __name__ == "__main__":

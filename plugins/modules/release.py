@@ -102,7 +102,7 @@ options:
     description: A bundle of certificate authorities on the host for fetching packages.
     type: path
   domains:
-    description: The host names that the site has to answer for.
+    description: The host names that the site has to serve.
     type: list
     elements: str
     required: true
@@ -466,7 +466,7 @@ class Build:
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
-        """Run the stages as the site's user; return the answer and everything that was written meanwhile.
+        """Run the stages as the site's user; return the report and everything that was written meanwhile.
 
         Raises BuildError with the stage, the reason, and what was written.
         """
@@ -478,23 +478,23 @@ class Build:
             self.params["project"],
             self.params["home"],
         )
-        answer, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
-        stage, complaints = answer["stage"], answer.get("complaints", [])
-        if answer["error"] is None and not complaints:
-            return answer, output
+        report, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
+        stage, complaints = report["stage"], report.get("complaints", [])
+        if report["error"] is None and not complaints:
+            return report, output
         if stage == "start" and self.filled:
             self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
         cures = []
         if stage in ("start", "settings", "check"):
-            cures = start_cures(f"{output}\n{answer['error']}")
+            cures = start_cures(f"{output}\n{report['error']}")
         if stage == "migrate":
             self.state = ""
-            database = answer["database"] or "migrations may have been applied to the database"
+            database = report["database"] or "migrations may have been applied to the database"
             cures = [f"The site keeps running as before; {database}."]
-        reason = f"{STAGES[stage]}: {answer['error']}" if answer["error"] else STAGES[stage]
+        reason = f"{STAGES[stage]}: {report['error']}" if report["error"] else STAGES[stage]
         if stage == "refused" and "Traceback" not in output:
             output = ""  # Warnings that the next attempt shows, too.
-        raise BuildError(reason, output, [*cures, *complaints], answer.get("inventory"))
+        raise BuildError(reason, output, [*cures, *complaints], report.get("inventory"))
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the parts of a description that root can vouch for, since it comes from the site's own code.
@@ -534,15 +534,15 @@ class Build:
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:
-            answer, output = self.run_django(variables, shared=[], collectstatic=False)
+            report, output = self.run_django(variables, shared=[], collectstatic=False)
             description = {**finished, "migrated": True}
         else:
             with timed(self.seconds, "packages"):
                 self.unpack()
                 self.install()
             with timed(self.seconds, "django"):
-                answer, output = self.run_django(variables)
-            description = self.described(answer["description"])
+                report, output = self.run_django(variables)
+            description = self.described(report["description"])
             self.release.seal(self.account.pw_gid)
         if found := WARNINGS.search(output):
             self.module.warn(f"manage.py check --deploy:\n{found[1]}")
@@ -551,8 +551,8 @@ class Build:
             "changed": True,
             "release": self.release.id,
             "description": description,
-            "migrations": answer["migrations"],
-            "backup": answer["backup"],
+            "migrations": report["migrations"],
+            "backup": report["backup"],
             "output": output,
             "seconds": self.seconds,
         }

@@ -129,7 +129,7 @@ status:
     oom_kills:
       description: How many of its processes were killed for lack of memory since the unit started.
       type: int
-    answers_ms:
+    response_ms:
       description: How long a healthy response took in ms, on the slot's own socket and through the proxy.
       type: dict
     edited:
@@ -254,7 +254,7 @@ class Examination:
             "state": "absent",
             "workers": {"running": 0, "planned": self.params["workers"]},
             "memory_mb": {"now": None, "most": None},
-            "answers_ms": {"socket": None, "proxy": None},
+            "response_ms": {"socket": None, "proxy": None},
             **{name: [] for name in lists},
         }
 
@@ -284,7 +284,7 @@ class Examination:
             "workers": {"running": running, "planned": self.params["workers"]},
             "memory_mb": {"now": megabytes(unit["MemoryCurrent"]), "most": megabytes(unit["MemoryMax"])},
             "oom_kills": killed,
-            "answers_ms": self.answers(live) if state == "active" else {"socket": None, "proxy": None},
+            "response_ms": self.response_times(live) if state == "active" else {"socket": None, "proxy": None},
             "edited": edited,
             "drop_ins": drop_ins,
             **{name: self.params[name] for name in ("differences", "pending", "unknown")},
@@ -345,7 +345,7 @@ class Examination:
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
             )
 
-    def answers(self, live: Slot) -> dict[str, float | None]:
+    def response_times(self, live: Slot) -> dict[str, float | None]:
         """How long the health path took in ms, on the slot's socket and through the proxy; None if it is unhealthy."""
         health, release = self.params["health"], live.release
         checks = {
@@ -358,7 +358,7 @@ class Examination:
             try:
                 problems = check.problems()
             except (OSError, http.client.HTTPException) as error:
-                problems = [f"{health['host']} does not answer: {error or type(error).__name__}"]
+                problems = [f"{health['host']} does not respond: {error or type(error).__name__}"]
             self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]
         return {name: check.took_s and round(1000 * check.took_s, 1) for name, check in checks.items()}
 

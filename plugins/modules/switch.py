@@ -352,13 +352,13 @@ class Switch:
         check = HealthCheck(
             health, f"unix:{slot.socket}", slot.protocol, slot.release, slot.static, slot.path / "public"
         )
-        first_answer: float | None = None
+        first_response: float | None = None
         while True:
             try:
                 problems = check.problems(max(1.0, deadline - time.monotonic()))
-                first_answer = first_answer or time.monotonic()
+                first_response = first_response or time.monotonic()
             except (OSError, http.client.HTTPException) as error:
-                problems = [f"it does not answer on {slot.socket}: {error}"]
+                problems = [f"it does not respond on {slot.socket}: {error}"]
             if not problems:
                 return
             unit = self.systemd.show(slot.unit)
@@ -366,7 +366,7 @@ class Switch:
             if not unit.running or unit.restarts:
                 raise Refused(self.end_of(slot) or "its processes exited right after their start")
             now = time.monotonic()
-            if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
+            if now > deadline or (first_response and now > first_response + self.params["patience"]):
                 raise Refused(".\n".join(problems))
             time.sleep(POLL_S)
 

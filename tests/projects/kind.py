@@ -71,7 +71,7 @@ class Live:
     # What the site's journal contains after the visits.
     journal: tuple[str, ...] = ()
     # What the screen shows, and what it does not.
-    says: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     # Ports at which nothing listens.
     closed: tuple[int, ...] = ()
@@ -83,8 +83,8 @@ class Live:
 class Refused:
     """The playbook fails, and what ran before runs on."""
 
-    # What the refusal says, all of it at once, and what it does not.
-    says: tuple[str, ...]
+    # What the refusal contains, all of it at once, and what it does not.
+    shows: tuple[str, ...]
     never: tuple[str, ...] = ()
     # Whether that happens before anything is changed: no package, account, directory or lock.
     untouched: bool = False

@@ -19,7 +19,7 @@ class Rule:
     """A rule of thumb: the layout that it requires, given whole cores and MB of memory."""
 
     ask: Callable[[int, float], Layout]
-    says: str
+    label: str
 
 
 def _two_n_plus_one(threads: int) -> Callable[[int, float], Layout]:

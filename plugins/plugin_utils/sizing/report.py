@@ -16,7 +16,7 @@ from .wording import count, mb, ms, per_second, rate
 
 __all__ = ["report", "summary"]
 
-LABEL: Final = max(len(rule.says) for rule in RULES.values())
+LABEL: Final = max(len(rule.label) for rule in RULES.values())
 MARGIN: Final = 12
 """Where the facts of a plan begin, behind their names."""
 
@@ -131,7 +131,7 @@ def _rules(case: _Case) -> Iterator[str]:
     if plan != free and plan.policy == "model":
         rows.append(("this plan", plan))
     for name, rule in RULES.items():
-        rows.append((rule.says, make_plan(case.host, replace(inputs, policy=name))))
+        rows.append((rule.label, make_plan(case.host, replace(inputs, policy=name))))
     best = free.capacity.rps_at_slo
     for label, row in rows:
         percent = round(100 * (row.capacity.rps_at_slo / best - 1)) if best else 0

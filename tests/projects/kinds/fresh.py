@@ -18,7 +18,7 @@ KINDS = [
     Kind(
         "untouched",
         Refused(
-            says=("ALLOWED_HOSTS", "DATABASES['default']", "STATIC_ROOT", "DEBUG", "SECRET_KEY", "site_health_path")
+            shows=("ALLOWED_HOSTS", "DATABASES['default']", "STATIC_ROOT", "DEBUG", "SECRET_KEY", "site_health_path")
         ),
         ready=False,
         site="fresh",
@@ -33,7 +33,7 @@ KINDS = [
     ),
     Kind(
         "no_list_of_packages",
-        Refused(says=("site_requirements", "requirements.txt")),
+        Refused(shows=("site_requirements", "requirements.txt")),
         ready=False,
         reshape=without_a_list,
     ),

@@ -26,14 +26,14 @@ OTHER_SITE = "server { listen 80 default_server; server_name other.test; return 
 KINDS = [
     Kind(
         "port_80_is_taken",
-        Refused(says=("80", "python3"), untouched=True),
+        Refused(shows=("80", "python3"), untouched=True),
         host="bare",
         before=LISTENS.format(port=80),
         after=STOPS,
     ),
     Kind(
         "port_443_is_taken",
-        Refused(says=("443", "python3"), untouched=True),
+        Refused(shows=("443", "python3"), untouched=True),
         variables=TLS,
         host="bare",
         before=f"{CERTIFICATE}; {LISTENS.format(port=443)}",
@@ -76,7 +76,7 @@ KINDS = [
     Kind(
         "a_directive_that_nginx_refuses",
         Refused(
-            says=("no_such_directive", "nginx_extra_directives"),
+            shows=("no_such_directive", "nginx_extra_directives"),
             leaves_release=True,
             visits=(Visit("/", 404), Visit("/admin/login/", body="Log in")),
         ),

@@ -29,12 +29,12 @@ def without_an_application(project: Path) -> None:
 KINDS = [
     Kind(
         "pins_gunicorn",
-        Live(visits=(Visit(body="at home"),), journal=("Starting gunicorn 26.0.0",), says=("26.0.0",)),
+        Live(visits=(Visit(body="at home"),), journal=("Starting gunicorn 26.0.0",), shows=("26.0.0",)),
         requirements="gunicorn==26.0.0\n",
     ),
     Kind(
         "pins_a_gunicorn_that_is_too_old",
-        Refused(says=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
+        Refused(shows=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
         requirements="gunicorn==19.9.0\n",
     ),
     # The application is not where startproject puts it, and is found.
@@ -46,13 +46,13 @@ KINDS = [
     ),
     Kind(
         "no_application",
-        Refused(says=("site_wsgi_application", "wsgi.py")),
+        Refused(shows=("site_wsgi_application", "wsgi.py")),
         reshape=without_an_application,
     ),
     # psycopg2 is compiled, and neither a compiler nor PostgreSQL's headers are on the host.
     Kind(
         "packages_to_compile",
-        Refused(says=("psycopg2", "pg_config", "site_system_packages")),
+        Refused(shows=("psycopg2", "pg_config", "site_system_packages")),
         requirements="psycopg2==2.9.10\n",
         long=("gunicorn",),
     ),

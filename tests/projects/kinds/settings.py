@@ -11,7 +11,7 @@ GENERATED_KEY = 'SECRET_KEY = "django-insecure-k3pt-to-oneself-%s"\n' % ("012345
 KINDS = [
     Kind(
         "three_bad_settings",
-        Refused(says=("ALLOWED_HOSTS", "elsewhere.test", "DATABASES['default']", "db.sqlite3", "STATIC_ROOT")),
+        Refused(shows=("ALLOWED_HOSTS", "elsewhere.test", "DATABASES['default']", "db.sqlite3", "STATIC_ROOT")),
         settings="""
 ALLOWED_HOSTS = ["elsewhere.test"]
 DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"
@@ -20,13 +20,13 @@ STATIC_ROOT = None
     ),
     Kind(
         "debug_on",
-        Refused(says=("DEBUG", "site_settings", "site_allow_insecure_settings")),
+        Refused(shows=("DEBUG", "site_settings", "site_allow_insecure_settings")),
         settings="DEBUG = True\n",
     ),
     Kind(
         "generated_key",
         Refused(
-            says=("SECRET_KEY", "django-insecure-", "site_secret_settings", "site_allow_insecure_settings"),
+            shows=("SECRET_KEY", "django-insecure-", "site_secret_settings", "site_allow_insecure_settings"),
             never=("k3pt-to-oneself",),
         ),
         settings=GENERATED_KEY,

@@ -39,9 +39,9 @@ def test_a_kind_can_be_tried(case: Case):
 
 
 @pytest.mark.parametrize("case", EVERY)
-def test_a_refusal_says_something(case: Case):
+def test_a_refusal_shows_something(case: Case):
     if isinstance(case.kind.expect, Refused):
-        assert case.kind.expect.says
+        assert case.kind.expect.shows
 
 
 @pytest.mark.parametrize("name", KINDS)

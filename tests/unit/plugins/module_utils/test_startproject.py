@@ -33,7 +33,7 @@ class Site:
         shutil.copy(site_overrides.__file__, overrides / "site_overrides.py")
 
     def build(self, inventory: dict[str, Any]) -> dict[str, Any]:
-        """Run the release's Django as a deploy does, and give its answer."""
+        """Run the release's Django as a deploy does, and give its report."""
         settings = {**inventory.get("site_settings", {}), **inventory.get("site_secret_settings", {})}
         job = {
             "do": "build",
@@ -62,7 +62,7 @@ class Site:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             subprocess.run(
                 [sys.executable, "-c", RUNNER],
-                input=json.dumps({**job, "answer": file.fileno()}),
+                input=json.dumps({**job, "report": file.fileno()}),
                 text=True,
                 pass_fds=[file.fileno()],
                 cwd=self.project,
@@ -71,8 +71,8 @@ class Site:
                 capture_output=True,
             )
             file.seek(0)
-            answer: dict[str, Any] = json.loads(file.readlines()[-1])
-        return answer
+            report: dict[str, Any] = json.loads(file.readlines()[-1])
+        return report
 
 
 @pytest.fixture

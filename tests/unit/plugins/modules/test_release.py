@@ -49,9 +49,9 @@ exec "$@"
 DJANGO = {
     "django/__init__.py": """
 import importlib, os, sys
-def migrate(job, answer):
+def migrate(job, report):
     from django.core.management import call_command
-    answer.enter("migrate")
+    report.enter("migrate")
     call_command("migrate")
 def setup():
     from django import conf
@@ -125,7 +125,7 @@ class Site:
         return log.read_text().splitlines() if log.exists() else []
 
     def build(self, release: str = "r1", check: bool = False, **params: Any) -> dict[str, Any]:
-        """Pack the files, run the module and give its answer."""
+        """Pack the files, run the module and give its result."""
         with tarfile.open(self.tmp / "source.tar.gz", "w:gz") as tar:
             for name, text in self.files.items():
                 member = tarfile.TarInfo(name)
@@ -150,8 +150,8 @@ class Site:
         with patch.dict(os.environ), patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()  # which clears the environment, and sets the umask
         os.umask(umask)
-        answer: dict[str, Any] = json.loads(self.capsys.readouterr().out)
-        return answer
+        result: dict[str, Any] = json.loads(self.capsys.readouterr().out)
+        return result
 
 
 @pytest.fixture
@@ -195,16 +195,16 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def test_the_facts_of_the_host(site: Site) -> None:
     """They come along, in a form in which nothing can be cut out of them unseen."""
     for _built_and_there_already in range(2):
-        answer = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
-        facts = json.loads(base64.b64decode(answer["facts"], validate=True))
+        result = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
+        facts = json.loads(base64.b64decode(result["facts"], validate=True))
         assert facts == {"read of": ["shop", str(site.tmp), ["/etc/ssl/shop.pem"]]}
 
 
 def test_a_finished_release(site: Site) -> None:
     """Its description is returned and recorded; what Django wrote is returned."""
-    answer = site.build(server="gunicorn")
-    assert answer["changed"] is True
-    assert answer["description"] == {
+    result = site.build(server="gunicorn")
+    assert result["changed"] is True
+    assert result["description"] == {
         "public": {"static": str(site.release / "app/static")},
         "static": "static",
         "media": None,
@@ -212,10 +212,10 @@ def test_a_finished_release(site: Site) -> None:
         "server": "gunicorn",
         "server_version": None,
     }
-    assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
-    assert sorted(answer["seconds"]) == ["django", "packages"]
+    assert result["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
+    assert sorted(result["seconds"]) == ["django", "packages"]
     record = site.release / "release.json"
-    assert json.loads(record.read_text()) == answer["description"]
+    assert json.loads(record.read_text()) == result["description"]
     assert record.stat().st_mode & 0o777 == 0o644
     assert (site.release / "app/django/core/management/__init__.py").read_text() == DJANGO[
         "django/core/management/__init__.py"
@@ -276,9 +276,9 @@ def test_the_environment_of_the_process_is_the_site_s_alone(site: Site, monkeypa
 def test_secrets_reach_the_settings_and_no_one_else(site: Site) -> None:
     """Not even where the settings print them."""
     site.settings("import os\nprint(os.environ['SECRET_KEY'])\nassert len(os.environ['SECRET_KEY']) == 13\n")
-    answer = site.build(secrets={"SECRET_KEY": "correct horse"})
-    assert answer["changed"] is True
-    assert "correct horse" not in json.dumps(answer)
+    result = site.build(secrets={"SECRET_KEY": "correct horse"})
+    assert result["changed"] is True
+    assert "correct horse" not in json.dumps(result)
 
 
 CHECKED = (
@@ -320,8 +320,8 @@ def test_a_project_below_the_source(site: Site) -> None:
     """It is the working directory, and what is imported from."""
     site.settings("import os\nprint(os.getcwd())\n")
     site.files = {f"web/{name}": text for name, text in site.files.items()}
-    answer = site.build(project="web", shared=["data/"])
-    assert answer["output"].splitlines()[0] == str(site.release / "app/web")
+    result = site.build(project="web", shared=["data/"])
+    assert result["output"].splitlines()[0] == str(site.release / "app/web")
     assert (site.release / "app/web/data").readlink() == site.home / "data"
 
 
@@ -337,8 +337,8 @@ def test_a_release_that_is_there(site: Site) -> None:
     """Another run has finished it meanwhile: it is described, and not touched."""
     site.build()
     (site.tmp / "log").unlink()
-    answer = site.build()
-    assert (answer["changed"], answer["description"]["static"]) == (False, "static")
+    result = site.build()
+    assert (result["changed"], result["description"]["static"]) == (False, "static")
     assert site.commands() == []
 
 
@@ -347,8 +347,8 @@ def test_another_run_at_work(site: Site) -> None:
     site.release.mkdir()
     with (site.tmp / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        answer = site.build()
-    assert f"Another run is working on the site in {site.tmp}; wait" in answer["msg"]
+        result = site.build()
+    assert f"Another run is working on the site in {site.tmp}; wait" in result["msg"]
     assert site.release.exists()
 
 
@@ -487,9 +487,9 @@ def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
 def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> None:
     """The sentence names the stage and the reason, and comes first."""
     site.settings(settings)
-    answer = site.build()
-    assert answer["failed"] is True
-    assert answer["msg"].startswith(f"Release r1 is refused, the site is as it was: {words}")
+    result = site.build()
+    assert result["failed"] is True
+    assert result["msg"].startswith(f"Release r1 is refused, the site is as it was: {words}")
     assert not site.release.exists()
 
 
@@ -639,9 +639,9 @@ def test_a_release_that_another_host_should_have_migrated(
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
     assert site.build(migrates_shared_database=False)["description"]["migrated"] is False
     before = (site.release / "app/shop.py").stat().st_ino
-    answer = site.build(**params)
-    assert answer.get("output") == output
-    assert answer["changed"] is (output is not None)
+    result = site.build(**params)
+    assert result.get("output") == output
+    assert result["changed"] is (output is not None)
     assert json.loads((site.release / "release.json").read_text())["migrated"] is (output is not None)
     assert (site.release / "app/shop.py").stat().st_ino == before
 
@@ -651,8 +651,8 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
     site.settings("import os\nif 'FAIL' in os.environ:\n  def migrate(): raise ValueError('locked')\n")
     site.build(migrates_shared_database=False)
-    answer = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
-    assert "manage.py migrate failed: ValueError: locked" in answer["msg"]
+    result = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
+    assert "manage.py migrate failed: ValueError: locked" in result["msg"]
     assert (site.release / "release.json").exists()
 
 
@@ -699,8 +699,8 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     """The sentence has the cure; pip's own words follow it."""
     python = site.tmp / "python"
     python.write_text(python.read_text().replace('echo "pip $*" >>', "echo No matching distribution found; exit 1 #"))
-    answer = site.build()
-    assert answer["msg"] == (
+    result = site.build()
+    assert result["msg"] == (
         "Release r1 is refused, the site is as it was: installing packages failed: pip exited with status 1.\n"
         "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each "
         "other\n"
@@ -712,8 +712,8 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
 
 def test_without_the_python_that_was_said(site: Site) -> None:
     """A sentence, not a traceback."""
-    answer = site.build(python="/nowhere/python3")
-    assert answer["msg"] == (
+    result = site.build(python="/nowhere/python3")
+    assert result["msg"] == (
         "Release r1 is refused, the site is as it was: site_python: '/nowhere/python3' does not run on this host.\n\n"
         "/nowhere/python3: No such file or directory"
     )
@@ -760,7 +760,7 @@ def alarm(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-def test_a_long_answer(site: Site) -> None:
+def test_a_long_report(site: Site) -> None:
     """Check puts all it has found into one error."""
     site.settings("def check(): raise ValueError(100_000 * 'x')\n")
     assert "manage.py check --deploy failed" in site.build()["msg"]

@@ -45,8 +45,8 @@ REFUSALS = [
         "its processes exited right after their start (killed for lack of memory).",
         id="restarts",
     ),
-    pytest.param(Behaviour(listens=False), "it does not answer on ", id="no socket"),
-    pytest.param(Behaviour(answer=lambda _s: None), "it does not answer on ", id="no answer"),
+    pytest.param(Behaviour(listens=False), "it does not respond on ", id="no socket"),
+    pytest.param(Behaviour(answer=lambda _s: None), "it does not respond on ", id="no answer"),
     pytest.param(
         Behaviour(answer=lambda _s: (500, "")),
         "GET https://shop.example.com/healthz/ returned 500 instead of 200",
