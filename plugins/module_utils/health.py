@@ -287,7 +287,10 @@ class HealthCheck:
 
     def _foreign_problem(self, visit: _Visit) -> str:
         if visit.response.release is None:
-            return f"{visit.story} was answered without the header {RELEASE_HEADER}, not by release {self.release}"
+            return (
+                f"{visit.story} returned a response without the header {RELEASE_HEADER}, so it is not from release "
+                f"{self.release}"
+            )
         return f"{visit.story} was answered by release {visit.response.release} instead of {self.release}"
 
     def _home_page(self, visitor: _Visitor, known_to_be_bad: bool) -> Iterator[str]:

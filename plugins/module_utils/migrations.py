@@ -268,7 +268,7 @@ def _state_after_failure(connection: Any, before: list[Pending]) -> str:
         return "all migrations are applied, and what follows them failed"
     if not left[0].atomic:
         return f"{left[0].name} is not atomic, so what it did before the error stays in the database{kept}"
-    return f"{left[0].name} was rolled back{kept or ', and the database is as it was'}"
+    return f"{left[0].name} was rolled back{kept or ', and the database is unchanged'}"
 
 
 def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) -> list[str]:

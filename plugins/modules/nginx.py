@@ -356,7 +356,7 @@ def apply(module: AnsibleModule) -> None:
             with configuration.installed():
                 serve(Systemd(module.run_command))
     except (NginxError, OSError) as error:
-        module.fail_json(msg=f"{task}: {error}\nIts files are as they were.")
+        module.fail_json(msg=f"{task}: {error}\nIts files are unchanged.")
     module.exit_json(changed=changed, files=[*configuration.changes], diff=diff)
 
 

@@ -358,7 +358,7 @@ class Build:
         )
         self.seconds: dict[str, float] = {}
         self.filled: SharedVenv | None = None
-        self.state = ", the site is as it was"
+        self.state = ", the site is unchanged"
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
         """Run a command as the site's user.
@@ -642,7 +642,7 @@ def main() -> None:
     except Busy as busy:
         module.fail_json(msg=f"{busy}.")
     except OSError as error:  # A disk that is full, or read-only.
-        module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
+        module.fail_json(msg=f"Release {path.name} cannot be built, the site is unchanged: {error}.")
     with suppress(CapacityError, OSError):  # Without them the action plugin gathers them, and reports the error.
         facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
         result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()

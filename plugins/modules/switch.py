@@ -271,9 +271,11 @@ class Switch:
         """Raise Refused if the release is not on this host."""
         if self.release.description is None:
             kept = [release.id for release in self.site.releases if release.description is not None]
+            if not kept:
+                raise Refused("site_release: no release is on this host; deploy one")
             raise Refused(
                 f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
-                f"{', '.join(kept) or 'none'}; name one of these, or deploy"
+                f"{', '.join(kept)}; name one of these, or deploy"
             )
 
     def differences(self) -> list[str]:
@@ -374,7 +376,7 @@ class Switch:
         """How the processes of the slot ended right after their start, in a sentence, if systemd knows."""
         ended = self.systemd.how_it_ended(slot.unit)
         if ended == "timeout":
-            return f"it is not ready {self.params['boot_timeout']} s after its start (site_boot_timeout)"
+            return f"it was not ready within {self.params['boot_timeout']} s of its start (site_boot_timeout)"
         return f"its processes exited right after their start ({ended})" if ended else None
 
     def bring_up(self) -> None:
@@ -511,7 +513,9 @@ class Switch:
                 raise
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
-                keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
+                keeps = (
+                    f"and release {old.release}, which is live, is not running (start it: systemctl start {old.unit})"
+                )
             raise Refused(f"Release {self.release.id} is refused, {keeps}: {refusal}", *self.details) from None
         try:
             self.enable()

@@ -120,7 +120,7 @@ def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
 def test_hosts_roll_back_together(backends: list[Host], inventory: Path) -> None:
     """Where one of them has been further, the release before is not the same: nobody guesses, and a name settles it."""
     first = ansible_playbook("pitcrew.django.rollback", inventory).refused()
-    assert '"none before this one" is not on this host' in first.words
+    assert "no previous release is on this host; deploy one" in first.words
     trial = {"site_environment": {**backends[0].ansible.get_variables()["site_environment"], "COLOUR": "blue"}}
     ansible_playbook("pitcrew.django.deploy", inventory, "--limit=one", **trial).succeeded()
     play = ansible_playbook("pitcrew.django.rollback", inventory).refused()

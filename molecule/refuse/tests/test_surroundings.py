@@ -83,7 +83,7 @@ def test_the_disk_is_full(
         print(play.end)
         assert "No space left on device" in play.words
         assert "The disk of the host is full" in play.words
-        assert "is refused, the site is as it was" in play.words
+        assert "is refused, the site is unchanged" in play.words
 
 
 @pytest.mark.parametrize("directory", ["releases", "slots"])
@@ -110,7 +110,7 @@ def test_the_package_index_cannot_be_reached(
     print(play.end)
     assert "Connection refused" in play.output
     assert "Set site_package_index to an index that it reaches" in play.words
-    assert "is refused, the site is as it was" in play.words
+    assert "is refused, the site is unchanged" in play.words
 
 
 def test_the_git_server_cannot_be_reached(

@@ -144,8 +144,8 @@ def _unknown_parts(option: Option, given: Mapping[Any, Any]) -> Iterator[Complai
     for name in given:
         if name not in option.options:
             near = nearest(str(name), option.options)
-            cure = f"did you mean {near}?" if near else f"it has {', '.join(option.options)}"
-            yield Complaint(option.name, f"{shown(name)} is unknown here", cure)
+            cure = f"did you mean {near}?" if near else f"they are {', '.join(option.options)}"
+            yield Complaint(option.name, f"{shown(name)} is not one of its keys", cure)
 
 
 def _whole_of(value: Any, parts: list[Checked]) -> Checked:

@@ -146,7 +146,8 @@ def test_a_healthy_site(site: Site) -> None:
         (Page(release="r1"), "GET https://shop.test/healthz/ was answered by release r1 instead of r2"),
         (
             Page(release=""),
-            "GET https://shop.test/healthz/ was answered without the header X-Pitcrew-Release, not by release r2",
+            "GET https://shop.test/healthz/ returned a response without the header X-Pitcrew-Release, so it is not "
+            "from release r2",
         ),
         # Of two things that are wrong, the status is the one that an operator can look up.
         (Page(500, release="r1"), "GET https://shop.test/healthz/ returned 500 instead of 200"),

@@ -213,7 +213,7 @@ def test_the_first_of_them_fails(site: Site) -> None:
     site.add("0002_broken", COLOUR, FAILS)
     with pytest.raises(MigrationRefused, match="no_such_table") as refusal:
         site.migrate()
-    assert refusal.value.database == "depot.0002_broken was rolled back, and the database is as it was"
+    assert refusal.value.database == "depot.0002_broken was rolled back, and the database is unchanged"
     assert site.columns() == ["id", "name"]
 
 
@@ -401,5 +401,5 @@ def test_a_database_that_cannot_be_backed_up(tmp_path: Path) -> None:
     """Said, and not passed over."""
     other = ModuleType("connection")
     other.vendor = "oracle"  # type: ignore[attr-defined]
-    with pytest.raises(BackupError, match="there is no backup for oracle; set site_backup: false"):
+    with pytest.raises(BackupError, match="site_backup cannot copy a database of oracle; set site_backup: false"):
         backup(other, tmp_path / "backups", "r2", keep=5)

@@ -209,7 +209,7 @@ def test_a_file_that_nginx_does_not_accept(host: Host, params: dict[str, Any]) -
         'nginx does not accept its new configuration: unknown directive "foo" in /etc/nginx/conf.d/shop.conf:2\n'
         "    foo bar;\n"
         "nginx_extra_directives: correct it.\n"
-        "Its files are as they were."
+        "Its files are unchanged."
     )
     assert host.files() == before
     assert host.orders == []
@@ -218,7 +218,7 @@ def test_a_file_that_nginx_does_not_accept(host: Host, params: dict[str, Any]) -
 def test_an_error_without_a_line(host: Host) -> None:
     """The cure goes by any part of nginx's message."""
     answer = host.play(files={"conf.d/shop.conf": "ssl_certificate missing.pem;\n"}, cures={"/missing.pem": "get it"})
-    assert answer["msg"].splitlines()[1:] == ["get it.", "Its files are as they were."]
+    assert answer["msg"].splitlines()[1:] == ["get it.", "Its files are unchanged."]
 
 
 def test_a_file_of_somebody_else_s(host: Host) -> None:
@@ -298,7 +298,7 @@ def test_nginx_that_does_not_reload(host: Host) -> None:
     (host.home / "conf.d/shop.conf").write_text("# before\n")
     before = host.files()
     answer = host.play(limits={"worker_connections": 16384})
-    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\nIts files are as they were."
+    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\nIts files are unchanged."
     assert host.files() == before
 
 
@@ -318,7 +318,7 @@ def test_nginx_that_does_not_start(host: Host) -> None:
     assert answer["msg"].splitlines() == [
         f"nginx does not run with its new configuration: {BIND}",
         "still could not bind()",
-        "Its files are as they were.",
+        "Its files are unchanged.",
     ]
     assert host.files() == before
     host.journal_text = ""

@@ -489,7 +489,7 @@ def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> 
     site.settings(settings)
     result = site.build()
     assert result["failed"] is True
-    assert result["msg"].startswith(f"Release r1 is refused, the site is as it was: {words}")
+    assert result["msg"].startswith(f"Release r1 is refused, the site is unchanged: {words}")
     assert not site.release.exists()
 
 
@@ -701,7 +701,7 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     python.write_text(python.read_text().replace('echo "pip $*" >>', "echo No matching distribution found; exit 1 #"))
     result = site.build()
     assert result["msg"] == (
-        "Release r1 is refused, the site is as it was: installing packages failed: pip exited with status 1.\n"
+        "Release r1 is refused, the site is unchanged: installing packages failed: pip exited with status 1.\n"
         "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each "
         "other\n"
         "\nNo matching distribution found"
@@ -714,7 +714,7 @@ def test_without_the_python_that_was_said(site: Site) -> None:
     """A sentence, not a traceback."""
     result = site.build(python="/nowhere/python3")
     assert result["msg"] == (
-        "Release r1 is refused, the site is as it was: site_python: '/nowhere/python3' does not run on this host.\n\n"
+        "Release r1 is refused, the site is unchanged: site_python: '/nowhere/python3' does not run on this host.\n\n"
         "/nowhere/python3: No such file or directory"
     )
     assert not site.release.exists()

@@ -114,11 +114,11 @@ def test_parts_get_their_defaults() -> None:
 def test_everything_that_is_wrong_with_parts() -> None:
     """As Ansible's own validation would: what is unknown, what is missing, what is of another type."""
     assert complaints(CHECKS, [{"pat": "/a"}, {"path": "/b", "status": "ok"}, "/c", {"path": "/", "nonsense": 1}]) == [
-        'site_checks[0]: "pat" is unknown here; did you mean path?',
+        'site_checks[0]: "pat" is not one of its keys; did you mean path?',
         "site_checks[0].path: is not set, and has no default; set it",
         'site_checks[1].status: "ok" is not a whole number; write one, such as 4',
         'site_checks[2]: "/c" is not a mapping; write one, as in {NAME: value}',
-        'site_checks[3]: "nonsense" is unknown here; it has path, status',
+        'site_checks[3]: "nonsense" is not one of its keys; they are path, status',
     ]
 
 

@@ -205,7 +205,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"site_health_checks": [{"status": 200}, {"path": "/", "code": 200}]},
         "site_health_checks[0].path: is not set, and has no default; set it\n"
-        'site_health_checks[1]: "code" is unknown here; it has path, status',
+        'site_health_checks[1]: "code" is not one of its keys; they are path, status',
     ),
 ]
 
