@@ -360,6 +360,8 @@ class Examination:
             except (OSError, http.client.HTTPException) as error:
                 problems = [f"{health['host']} does not respond: {error or type(error).__name__}"]
             self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]
+        # The files on disk: what nginx adds to them is no concern of the release.
+        self.notes += [f"{warning}." for warning in checks["socket"].warnings]
         return {name: check.took_s and round(1000 * check.took_s, 1) for name, check in checks.items()}
 
 

@@ -264,6 +264,7 @@ class Switch:
         self.room = WaitingRoom(self.site, systemd)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
+        self.warnings: list[str] = []
 
     # What there is to do
 
@@ -362,6 +363,7 @@ class Switch:
             except (OSError, http.client.HTTPException) as error:
                 problems = [f"it does not respond on {slot.socket}: {error}"]
             if not problems:
+                self.warnings = check.warnings
                 return
             unit = self.systemd.show(slot.unit)
             # systemd calls it activating again while it waits to restart it.
@@ -567,6 +569,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
+        for warning in switch.warnings:
+            module.warn(f"{warning}.")
     if module.params["verify"] and not module.check_mode:
         result["freed"] = switch.verify(**module.params["verify"])
     slot = switch.site.live or switch.candidate

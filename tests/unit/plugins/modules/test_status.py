@@ -257,6 +257,15 @@ def test_a_static_file_on_both_sides_of_the_proxy(site: Site) -> None:
     assert [request.path for request in site.requests].count("/static/a.svg") == 1
 
 
+def test_an_icon_that_is_missing_is_a_note(site: Site) -> None:
+    site.hosted.releases.named("r2").record.write_text('{"static": "static"}')
+    site.responses["/"] = Response(200, "r2", content_type="text/html", body=b"<link rel=icon href=/static/a.ico>")
+    site.responses["/static/a.ico"] = Response(404, None)
+    status = site.look()
+    assert (status["healthy"], status["complaints"]) == (True, [])
+    assert status["notes"] == ["GET http://shop.example.com/ names /static/a.ico, which does not exist."]
+
+
 def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
     blue = site.hosted.slots["blue"].path
     (blue / "http.sock").rename(blue / "uwsgi.sock")

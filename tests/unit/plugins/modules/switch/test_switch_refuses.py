@@ -209,7 +209,8 @@ def test_a_home_page_that_names_a_missing_file(site: Site) -> None:
     site.host.behaviours |= dict.fromkeys(("r2", "r3", "r4"), Behaviour(home_page=(200, PAGE)))
     assert (
         "Release r2 is refused, release r1 keeps serving: GET https://shop.example.com/ names /static/app.js, which "
-        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false."
+        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false "
+        "if nginx_extra_directives serve it."
     ) in site.deploy("r2", **public)["msg"]
     assert site.deploy("r3", **public, health={"host": "shop.example.com", "home_page": False})["slot"] == "green"
     (static / "app.js").touch()
