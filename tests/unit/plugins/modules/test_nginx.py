@@ -31,6 +31,7 @@ http {
 SITE = "server {\n    listen 80;\n    server_name shop.example.com;\n}\n"
 LONG = f"{'a' * 62}.example.co.test"
 BIND = "bind() to 0.0.0.0:443 failed (98: Address already in use)"
+FIND = "Find the program that listens there, and stop it: sudo ss -ltnp 'sport = :443'"
 
 
 @dataclass
@@ -292,13 +293,35 @@ def test_what_nginx_warns_of(host: Host) -> None:
     ]
 
 
+def test_a_file_that_loses_requests_for_unknown_hosts(host: Host) -> None:
+    """The first server of an address is its default one as long as no other says that it is; the cure is with it."""
+    (host.home / "sites-enabled/status").write_text(
+        "server { listen 127.0.0.1:80; }\nserver { listen 127.0.0.1:80; server_name b.test; }\n"
+        "server { listen 8080; }\n"
+    )
+    (host.home / "conf.d/blog.conf").write_text(
+        "upstream blog { }\nserver { listen 127.0.0.1:80; server_name c.test; }\n"
+    )
+    files = {"conf.d/pitcrew.conf": "server {\n listen 80 default_server;\n listen 127.0.0.1:80 default_server;\n}\n"}
+    told = [
+        "nginx: /etc/nginx/sites-enabled/status:1 no longer gets the requests to 127.0.0.1:80 for hosts that no site "
+        "serves; add default_server there if it is to get them"
+    ]
+    host.play(files=files, state="tested")
+    assert host.warnings == told
+    host.play(files=files)
+    assert host.warnings == 2 * told
+    host.play(files={"conf.d/shop.conf": SITE, **files})
+    assert host.warnings == 2 * told
+
+
 def test_nginx_that_does_not_reload(host: Host) -> None:
     """It goes on with the files that it has read, and finds these again; its message is in its log."""
     host.reloads = False
     (host.home / "conf.d/shop.conf").write_text("# before\n")
     before = host.files()
     answer = host.play(limits={"worker_connections": 16384})
-    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\nIts files are unchanged."
+    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\n{FIND}\nIts files are unchanged."
     assert host.files() == before
 
 
@@ -318,6 +341,7 @@ def test_nginx_that_does_not_start(host: Host) -> None:
     assert answer["msg"].splitlines() == [
         f"nginx does not run with its new configuration: {BIND}",
         "still could not bind()",
+        FIND,
         "Its files are unchanged.",
     ]
     assert host.files() == before
