@@ -187,6 +187,11 @@ PROPERTIES = (
 )
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """Write a number with its noun."""
+    return f"{number} {one if number == 1 else more}"
+
+
 def state_of(unit: dict[str, str]) -> str:
     """Return the state of a unit, or the reason if it has failed.
 
@@ -300,10 +305,12 @@ class Examination:
         elif state != "active":
             self.complaints.append(f"{live.unit} is not running ({state}): systemctl start {live.unit}, or deploy")
         if restarts:
-            self.notes.append(f"systemd has restarted {live.unit} {restarts} times: see journalctl -u {live.unit}.")
+            times = counted(restarts, "time", "times")
+            self.notes.append(f"systemd has restarted {live.unit} {times}: see journalctl -u {live.unit}.")
         if killed:
+            processes = counted(killed, "process", "processes")
             self.notes.append(
-                f"The kernel has killed {killed} processes of {live.unit} for lack of memory since it started: find "
+                f"The kernel has killed {processes} of {live.unit} for lack of memory since it started: find "
                 "what uses it, or raise worker_unique_mb or growth_mb in site_plan_inputs."
             )
         if not self.site.boots(self.params["boot_unit"]):
@@ -340,8 +347,9 @@ class Examination:
     def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
         if requests := requests_with_long_headers(self.site.root, max(went_live, time.time() - DAY_S)):
+            responses = counted(len(requests), "response", "responses")
             self.complaints.append(
-                f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
+                f"nginx returned 502 for {responses} with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
             )
 

@@ -119,7 +119,7 @@ class Kind:
     # A kind whose deploy comes before this one, to the same site; and whether the lines that its refusal proposes are
     # merged into the inventory.
     upon: str = ""
-    heeds: bool = False
+    merges_proposal: bool = False
     # The site. By default all live ones are releases of one site, all refused ones of another one, and those that
     # leave a host untouched of a third.
     site: str = ""

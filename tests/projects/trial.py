@@ -76,7 +76,7 @@ class Trials:
         """Deploy a case, and look at what came of it."""
         host = testinfra.get_host(f"ansible://{case.kind.host}?ansible_inventory={self.inventory}")
         start = time.monotonic()
-        proposed = proposal(self.outcomes[case.kind.upon].result().play.output) if case.kind.heeds else {}
+        proposed = proposal(self.outcomes[case.kind.upon].result().play.output) if case.kind.merges_proposal else {}
         inventory, source = self.write(case, proposed)
         if case.kind.before:
             host.check_output(case.kind.before)

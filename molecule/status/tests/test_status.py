@@ -92,7 +92,7 @@ def test_answers_with_long_headers(status: Status, host: Host) -> None:
     assert host.check_output(ask, "/exercise/headers/?kb=40") == "502"
     (complaint,) = status()[0]["complaints"]
     assert complaint.startswith(
-        "nginx returned 502 for 1 responses with more than 32k of headers, the last one to GET /exercise/"
+        "nginx returned 502 for 1 response with more than 32k of headers, the last one to GET /exercise/"
     )
     host.check_output("truncate --size=0 /var/log/nginx/error.log")
     assert status()[0]["healthy"]

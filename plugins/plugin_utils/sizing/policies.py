@@ -18,7 +18,7 @@ __all__ = ["RULES", "Rule"]
 class Rule:
     """A rule of thumb: the layout that it requires, given whole cores and MB of memory."""
 
-    ask: Callable[[int, float], Layout]
+    layout: Callable[[int, float], Layout]
     label: str
 
 

@@ -137,7 +137,7 @@ class Site:
         """The layout that the rule of thumb requires, if one was chosen."""
         if self.inputs.policy == "model":
             return None
-        return RULES[self.inputs.policy].ask(max(1, math.ceil(self.cpus)), self.memory_mb)
+        return RULES[self.inputs.policy].layout(max(1, math.ceil(self.cpus)), self.memory_mb)
 
     @cached_property
     def running(self) -> Layout | None:

@@ -91,7 +91,7 @@ def fixed_cells(cpus: float, inputs: Mapping[str, float], uwsgi: bool) -> dict[s
     cores = max(1, math.ceil(cpus))
 
     def rule(name: str) -> Cell:
-        return Cell.of("gunicorn", RULES[name].ask(cores, MEMORY_MB))
+        return Cell.of("gunicorn", RULES[name].layout(cores, MEMORY_MB))
 
     threads = rule("two_n_plus_one_threads_4")
     cells = {

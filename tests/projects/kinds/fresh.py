@@ -29,7 +29,7 @@ KINDS = [
         ready=False,
         site="fresh",
         upon="untouched",
-        heeds=True,
+        merges_proposal=True,
     ),
     Kind(
         "no_list_of_packages",

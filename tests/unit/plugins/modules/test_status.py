@@ -203,6 +203,7 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     status = site.look()
     assert status["state"] == state
     assert f"shop@blue.service is not running ({state})" in status["complaints"][0]
+    assert status["notes"][0].startswith("systemd has restarted shop@blue.service 1 time: see")
 
 
 @pytest.mark.parametrize(
@@ -379,4 +380,4 @@ def test_answers_with_long_headers(site: Site) -> None:
     with site.hosted.releases.history_file.open("a") as file:
         file.write(json.dumps({"at": at, "release": "r2", "slot": "blue"}) + "\n")
     [complaint] = site.look()["complaints"]
-    assert complaint.startswith("nginx returned 502 for 1 responses with")
+    assert complaint.startswith("nginx returned 502 for 1 response with")
