@@ -64,7 +64,7 @@ def test_a_file_that_was_edited(status: Status, host: Host) -> None:
 
 
 def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
-    """On disk, and for visitors."""
+    """On disk, and for visitors: the stylesheet is a fault, the images are a note."""
     path = "/srv/shop/live/public/static/workshop"
     host.check_output("mv %s %s.gone", path, path)
     found, play = status()
@@ -72,9 +72,12 @@ def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
     print(play.output)
     on_disk, through_nginx = found["complaints"]
     assert "GET http://shop.test/ names /static/workshop/" in on_disk
-    assert ", which do not exist; add what is missing" in on_disk
+    assert ", which does not exist; add what is missing" in on_disk
     assert through_nginx.startswith("On 127.0.0.1:80, GET http://shop.test/ names /static/workshop/")
     assert ", which returned 404; add what is missing" in through_nginx
+    (images,) = found["notes"]
+    assert images.startswith("GET http://shop.test/ names /static/workshop/logo.")
+    assert images.endswith(", which do not exist.")
     assert all(took > 0 for took in found["response_ms"].values())
     assert status()[0]["healthy"]
 
