@@ -108,7 +108,7 @@ def suggestions(name: str, known: Iterable[str]) -> list[str]:
     near = nearest(name, names)
     if near is None:
         return []
-    (stem, _, last), (same, _, other) = name.rpartition("_"), near.rpartition("_")
+    (stem, last), (same, other) = name.rpartition("_")[::2], near.rpartition("_")[::2]
     if stem != same or distance(last, other) <= _tolerance(last, other):
         return [near]
     siblings = [sibling for sibling in names if sibling.rpartition("_")[0] == stem]
