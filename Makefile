@@ -129,9 +129,12 @@ TURNS ?= 3
 MINUTES ?= 240
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
-.PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
+.PHONY: bench-deploy bench-middleware bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
 bench-deploy: environment images ## Time deploys against a plain script: TURNS=3; SETTING=bare or ready for only one
 	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
+
+bench-middleware: environment ## What a request costs in the slot's own middleware
+	@python -m tests.benchmark.middleware
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet
