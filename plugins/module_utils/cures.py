@@ -94,6 +94,11 @@ OTHERWISE: tuple[tuple[str, str], ...] = (
         "build-essential and python3-dev",
     ),
     (
+        r"you require prometheus-client>=0\.17,<=|No matching distribution found for prometheus_client<=",
+        "The package index has no prometheus_client, with which the site counts requests. Add it there, or set "
+        "site_metrics: false",
+    ),
+    (
         r"No solution found|ResolutionImpossible|No matching distribution found",
         "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each other",
     ),

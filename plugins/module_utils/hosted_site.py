@@ -10,6 +10,7 @@ Everything is named after the site (here C(shop)). The module C(releases) descri
 /run/shop-blue/app.sock                the socket of the slot's server
 /etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
 /etc/systemd/system/shop-boot.service  starts, at boot, the slot that the live link points to at that time
+/srv/shop/watch/                       the program that asks the live slot whether it is alive
 =====================================  =====================================================================
 """
 

@@ -40,6 +40,7 @@ class Request:
     path: str
     timeout: float = 5.0
     cookies: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -104,6 +105,7 @@ def _headers(request: Request) -> dict[str, str]:
         "X-Forwarded-For": "127.0.0.1",
         "User-Agent": "pitcrew.django",
         **({"Cookie": "; ".join(map("=".join, request.cookies.items()))} if request.cookies else {}),
+        **request.headers,
     }
 
 

@@ -120,6 +120,11 @@ status:
     restarts:
       description: How often systemd has restarted the unit by itself.
       type: int
+    liveness_restarts:
+      description:
+        - How often C(shop-liveness.timer) has restarted the live slot since the host was booted, because it did not
+          answer. Null if there is no such timer.
+      type: int
     workers:
       description: How many worker processes run, and how many are planned.
       type: dict
@@ -174,6 +179,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALT
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
+from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
@@ -252,7 +258,7 @@ class Examination:
     def of_nothing(self) -> dict[str, Any]:
         """Return the status of a site that was never deployed to this host."""
         self.complaints.append(f"{self.site.name} is not on this host; deploy it")
-        names = ("slot", "release", "since", "by", "restarts", "oom_kills")
+        names = ("slot", "release", "since", "by", "restarts", "liveness_restarts", "oom_kills")
         lists = ("edited", "drop_ins", "differences", "pending", "unknown", "releases")
         return {
             **dict.fromkeys(names),
@@ -270,6 +276,8 @@ class Examination:
         last = entries[-1] if entries else {}
         state, restarts, killed = state_of(unit), int(unit["NRestarts"] or 0), oom_kills(unit["ControlGroup"])
         self.see_unit(live, state, restarts, killed)
+        watch = ProcessWatch(self.site, self.systemd)
+        self.see_watch(live, watch)
         running = len(self.systemd.show(live.unit).processes)
         self.see_workers(live, running)
         edited = [str(path) for path in live.edited()]
@@ -286,6 +294,7 @@ class Examination:
             "by": last.get("by"),
             "state": state,
             "restarts": restarts,
+            "liveness_restarts": watch.found.get("restarts", 0) if watch.exists else None,
             "workers": {"running": running, "planned": self.params["workers"]},
             "memory_mb": {"now": megabytes(unit["MemoryCurrent"]), "most": megabytes(unit["MemoryMax"])},
             "oom_kills": killed,
@@ -320,6 +329,28 @@ class Examination:
         idle = self.site.idle
         if not self.systemd.show(idle.unit).stopped:
             self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
+
+    def see_watch(self, live: Slot, watch: ProcessWatch) -> None:
+        if not watch.exists:
+            return
+        found = watch.found
+        if found.get("gave_up"):
+            self.complaints.append(
+                f"{live.unit} does not answer, and restarts did not cure it ({found.get('reason')}): "
+                f"see journalctl -u {live.unit}"
+            )
+        elif found.get("failures"):
+            self.complaints.append(
+                f"{live.unit} did not answer {found['failures']} times in a row ({found.get('reason')})"
+            )
+        if count := found.get("restarts"):
+            times = "once" if count == 1 else f"{count} times"
+            self.notes.append(
+                f"{live.unit} was restarted {times} because it did not answer: its threads are in journalctl -u "
+                f"{live.unit}."
+            )
+        if not self.systemd.show(watch.timer).running:
+            self.complaints.append(f"{watch.timer} is not running: systemctl start {watch.timer}")
 
     def see_workers(self, live: Slot, running: int) -> None:
         planned = self.params["workers"]

@@ -122,6 +122,24 @@ options:
             answered, or when the deadline in the file C(/run/shop-waiting.shut) has passed.
         type: str
         required: true
+  watch:
+    description:
+      - The timer that asks the live slot whether it is alive, C(shop-liveness.timer). Without it, none is left on the
+        host.
+    type: dict
+    suboptions:
+      timer:
+        description: The text of the timer.
+        type: str
+        required: true
+      service:
+        description: The text of the service that it starts.
+        type: str
+        required: true
+      files:
+        description: The program that the service runs, in C(watch) of the site's directory, by file name.
+        type: dict
+        required: true
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -227,6 +245,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALT
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
+from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import WATCH_SPEC, ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
@@ -262,6 +281,7 @@ class Switch:
             **params["files"],
         }
         self.room = WaitingRoom(self.site, systemd)
+        self.watch = ProcessWatch(self.site, systemd)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
         self.warnings: list[str] = []
@@ -304,6 +324,7 @@ class Switch:
         return (
             self.live is not None
             and self.site.boots(self.params["boot_unit"])
+            and self.watch.settled(self.params["watch"])
             and self.systemd.show(self.live.unit).running
             and self.systemd.show(self.candidate.unit).ending
             and not self.room.exists
@@ -395,12 +416,12 @@ class Switch:
             raise
 
     def enable(self) -> None:
-        """Have the live slot started at boot, whichever it is then."""
-        if self.site.boots(self.params["boot_unit"]):
-            return
-        write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
-        if complaint := self.systemd.order("enable", self.site.boot_unit):
-            raise OSError(f"it would not start at boot: {complaint}")
+        """Have the live slot started at boot and watched from now on, whichever it is then."""
+        if not self.site.boots(self.params["boot_unit"]):
+            write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
+            if complaint := self.systemd.order("enable", self.site.boot_unit):
+                raise OSError(f"it would not start at boot: {complaint}")
+        self.watch.establish(self.params["watch"])
 
     def record(self, slot: Slot) -> None:
         """Record in the history that the slot is live, unless the last entry does."""
@@ -603,6 +624,7 @@ def main() -> None:
                 "required": True,
                 "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
             },
+            "watch": {"type": "dict", "options": WATCH_SPEC},
             "lock": {"type": "str", "no_log": False},
             "verify": {"type": "dict", "options": VERIFY_SPEC},
         },

@@ -6,6 +6,7 @@ it was loaded, as the real one does. molecule/deploy/tests/test_systemd.py puts 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,9 +112,10 @@ class FakeSystemd:
 
     def enable(self, unit: str) -> str | None:
         """Have it started at boot."""
-        if self._text(unit) is None:
+        if (text := self._text(unit)) is None:
             return f"Unit file {unit} does not exist."
-        link = self.directory / "multi-user.target.wants" / unit
+        wanted = re.search(r"^WantedBy=(.+)$", text, re.MULTILINE)
+        link = self.directory / f"{wanted[1] if wanted else 'multi-user.target'}.wants" / unit
         link.parent.mkdir(exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(self.directory / unit)

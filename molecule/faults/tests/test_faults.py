@@ -6,11 +6,13 @@ these tests print.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from deploys import Play
@@ -58,21 +60,44 @@ class Site:
         """The numbers of the processes that serve."""
         return self.host.check_output("cat /proc/%s/task/%s/children", self.main, self.main).split()
 
+    @property
+    def server(self) -> str:
+        """The name of its server, after which the host is named."""
+        return self.host.backend.get_hostname().rstrip("0123456789")
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What the timer has found since the host was booted."""
+        found: dict[str, Any] = json.loads(self.host.file("/run/pitcrew/shop-liveness.json").content_string)
+        return found
+
     def ask(self, path: str, seconds: int = 90) -> tuple[str, float]:
         """The status that a visitor gets, and after how many seconds."""
         ask = "curl -s -o /dev/null -w '%%{http_code} %%{time_total}' -m %s -H 'Host: shop.test' http://127.0.0.1%s"
         status, took = self.host.run(ask, str(seconds), path).stdout.split()
         return status, float(took)
 
+    def serves_by_others(self, processes: Iterable[str]) -> bool:
+        """Whether it answers, and none of these processes is left."""
+        return self.ask("/exercise/fast/", 2)[0] == "200" and not {self.main, *self.workers} & set(processes)
+
     def under_load(
-        self, fault: str, act: Callable[[], object], seconds: float, mix: Sequence[Kind] = DEFAULT_MIX
+        self,
+        fault: str,
+        act: Callable[[], object],
+        seconds: float,
+        mix: Sequence[Kind] = DEFAULT_MIX,
+        until: Callable[[], bool] = lambda: False,
     ) -> Seen:
-        """Do it under load, and watch for so long what visitors see."""
+        """Do it under load, and watch for so long what visitors see, or until it is over."""
         with Load(f"http://{self.address}", host="shop.test", rate=20, seconds=400, mix=mix) as load:
             time.sleep(BEFORE_S)
             struck = load.now()
             act()
-            time.sleep(seconds)
+            while load.now() < struck + seconds and not until():
+                time.sleep(1)
+            if load.now() < struck + seconds:
+                time.sleep(QUIET_S)
             report = load.stop()
         server = self.host.backend.get_hostname()
         seen = Seen(fault, server, report, struck)
@@ -117,8 +142,8 @@ class Seen:
         report = self.report
         assert report.results
         assert report.between(0, self.struck - max(kind.takes for kind in report.plan.mix)).lost == []
-        assert report.between(self.struck + within_s, float("inf")).lost == []
-        assert report.results[-1].scheduled > self.struck + within_s + QUIET_S - 1
+        assert self.healed_s <= within_s
+        assert report.results[-1].scheduled > self.struck + self.healed_s + QUIET_S - 1
         assert set(self.answers) <= set(answers), report.errors()
 
 
@@ -210,6 +235,63 @@ def test_the_backlog_is_full(site: Site) -> None:
     assert {result.status for result in report.lost} == {502}
     assert max(result.latency for result in report.lost) < 1
     assert len(report.results) - len(report.lost) > 50
+
+
+@ONCE
+def test_no_process_answers(site: Site) -> None:
+    """systemd cannot see it, but the timer does; the reason is in the journal of the unit that was restarted."""
+    unit, processes = site.unit, [site.main, *site.workers]
+    seen = site.under_load(
+        "all processes stop for good",
+        lambda: site.host.check_output("kill -STOP " + " ".join(processes)),
+        90 + QUIET_S,
+        mix=FAST,
+        until=lambda: site.serves_by_others(processes),
+    )
+    seen.healed(90, "502", "504", "no answer")
+    assert site.main not in processes
+    journal = site.host.check_output("journalctl --unit=%s --output=cat --since=-2min", unit)
+    assert f"Restarting {unit}: 2 times in a row, no answer on /run/" in journal
+    assert site.found["restarts"] == 1
+
+
+def test_all_threads_of_all_workers_hang(site: Site, deploy: Callable[..., Play]) -> None:
+    """gunicorn's threaded workers end themselves, and write where their threads are; uWSGI ends them anyway."""
+    if site.server == "gunicorn":
+        deploy(site_workers=2, site_threads=4).succeeded()
+    main, workers = site.main, site.workers
+    slots = 8 if site.server == "gunicorn" else len(workers)
+
+    def hang() -> None:
+        asked.extend(aside.submit(site.ask, "/exercise/hang/") for _slot in range(slots))
+
+    asked: list[Future[tuple[str, float]]] = []
+    with ThreadPoolExecutor(slots) as aside:
+        seen = site.under_load(
+            "all threads hang", hang, 90 + QUIET_S, mix=FAST, until=lambda: site.serves_by_others(workers)
+        )
+        assert {status for status, _took in (one.result() for one in asked)} <= {"500", "502", "504"}
+    seen.healed(90, "502", "504", "no answer")
+    assert (site.main, len(site.workers)) == (main, len(workers))
+    assert not set(site.workers) & set(workers)
+    if site.server == "gunicorn":
+        journal = site.host.check_output("journalctl --unit=%s --output=cat --since=-2min", site.unit)
+        assert "All 4 threads of this worker have hung for more than" in journal
+        assert "exercise/views.py" in journal.partition("All 4 threads")[2]
+
+
+@ONCE
+def test_the_database_is_away(site: Site) -> None:
+    """Restarting the site would not bring it back."""
+    main, restarts = site.main, site.found["restarts"]
+    site.host.check_output("systemctl stop postgresql")
+    try:
+        time.sleep(60 if LONG else 15)
+        assert site.ask("/exercise/query/?ms=5")[0] == "500"
+        assert site.found["failures"] == 0
+    finally:
+        site.host.check_output("systemctl start postgresql")
+    assert (site.main, site.found["restarts"]) == (main, restarts)
 
 
 @ONCE

@@ -12,7 +12,10 @@ from testinfra.host import Host
 testinfra_hosts = ["ansible://django"]
 
 # What belongs to one server only, in the directory of a slot.
-FILES = {"gunicorn": {"gunicorn.conf.py", "http.sock"}, "uwsgi": {"application.py", "uwsgi.ini", "uwsgi.sock"}}
+FILES = {
+    "gunicorn": {"gunicorn.conf.py", "http.sock", "site_hang.py"},
+    "uwsgi": {"application.py", "uwsgi.ini", "uwsgi.sock"},
+}
 COMMON = {
     "deployed",
     "environment",

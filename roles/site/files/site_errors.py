@@ -4,11 +4,16 @@ While DEBUG is off, Django's own logging only mails an error to the administrato
 main process of either server imports this module from the slot's directory.
 """
 
+import faulthandler
 import logging
+import signal
 import sys
 import traceback
 from functools import wraps
 from urllib.parse import quote
+
+# On this signal, a process writes the stacks of all its threads: site_liveness.py sends it before a restart.
+faulthandler.register(signal.SIGRTMIN + 8, all_threads=True)
 
 
 def show_errors():

@@ -766,7 +766,8 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
         "worker_begins": lambda ordinal: done.append(f"worker {ordinal} begins"),
         "worker_ended": lambda ordinal: done.append(f"worker {ordinal} ended"),
     }
-    play_modules(monkeypatch, {"site_errors": errors, "site_metrics": metrics, **gunicorn})
+    hang = {"watch": lambda _worker, seconds: done.append(f"watched for {seconds} s")}
+    play_modules(monkeypatch, {"site_errors": errors, "site_metrics": metrics, "site_hang": hang, **gunicorn})
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/shop-blue")
     found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/gunicorn.conf.py"}
@@ -825,7 +826,10 @@ def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("site", ["plain", "own"])
 def test_the_life_of_a_worker(render: Render, monkeypatch: pytest.MonkeyPatch, site: str) -> None:
-    """What is loaded is frozen, before the fork and after; its ordinal is counted under, unless nothing is."""
+    """What is loaded is frozen, before the fork and after; its ordinal is counted under, unless nothing is.
+
+    It is watched for as long as nginx waits for an answer.
+    """
     done: list[str] = []
     found = settings(render(site, "gunicorn"), monkeypatch, done)
     monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
@@ -834,8 +838,10 @@ def test_the_life_of_a_worker(render: Render, monkeypatch: pytest.MonkeyPatch, s
     for name in ("pre_fork", "post_fork", "post_worker_init", "child_exit"):
         if name in found:
             found[name](*([worker] if name == "post_worker_init" else [server, worker]))
-    counted = site == "plain"
-    assert done == [*(["frozen", "worker 2 begins", "frozen", "worker 2 ended"] if counted else ["frozen", "frozen"])]
+    if site == "plain":
+        assert done == ["frozen", "worker 2 begins", "frozen", "watched for 65 s", "worker 2 ended"]
+    else:
+        assert done == ["frozen", "frozen", "watched for 95 s"]
 
 
 @pytest.mark.parametrize(("site", "functions"), [("plain", ["load"]), ("own", [])])

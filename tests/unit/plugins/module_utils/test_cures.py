@@ -68,6 +68,10 @@ NO_SUCH_VERSION_UV = """error: No solution found when resolving dependencies
   cause: Because there is no version of whitenoise==99.99 and you require whitenoise==99.99, we can conclude that your \
 requirements are unsatisfiable."""
 NO_SUCH_VERSION_PIP = "ERROR: No matching distribution found for whitenoise==99.99"
+NO_PROMETHEUS_UV = """error: No solution found when resolving dependencies
+  cause: Because prometheus-client was not found in the package registry and you require \
+prometheus-client>=0.17,<=0.26.0, we can conclude that your requirements are unsatisfiable."""
+NO_PROMETHEUS_PIP = "ERROR: No matching distribution found for prometheus_client<=0.26.0,>=0.17"
 CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/"
 
 
@@ -99,6 +103,8 @@ CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/
         (OLD_PACKAGE, "A package is older than the host's Python. Raise its version in the project's list"),
         (NO_SUCH_VERSION_UV, "The project's list, with site_python_packages, asks for versions that do not exist"),
         (NO_SUCH_VERSION_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
+        (NO_PROMETHEUS_UV, "Add it there, or set site_metrics: false"),
+        (NO_PROMETHEUS_PIP, "Add it there, or set site_metrics: false"),
         (CONFLICT_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
     ],
 )

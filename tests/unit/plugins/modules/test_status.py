@@ -42,6 +42,7 @@ class Site:
     unit: dict[str, str] = field(default_factory=lambda: dict(RUNS))
     workers: int = 3
     idle_is_stopped: bool = True
+    dead: tuple[str, ...] = ()
     responses: dict[str, Response | OSError] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
@@ -53,7 +54,8 @@ class Site:
     def show(self, unit: str) -> Any:
         """Tell of a unit as Systemd.show does."""
         stopped = self.idle_is_stopped if unit == "shop@green.service" else self.unit["ActiveState"] != "active"
-        return type("Unit", (), {"processes": list(range(self.workers)), "stopped": stopped})
+        running = not stopped and unit not in self.dead
+        return type("Unit", (), {"processes": list(range(self.workers)), "stopped": stopped, "running": running})
 
     def send(self, request: Request) -> Response:
         """Respond as the test wants to the health path, by default well; there is no home page."""
@@ -139,6 +141,7 @@ def test_a_site_that_is_well(site: Site) -> None:
         "by": "anna on laptop",
         "state": "active",
         "restarts": 0,
+        "liveness_restarts": None,
         "workers": {"running": 3, "planned": 3},
         "memory_mb": {"now": 412.0, "most": 1859.0},
         "oom_kills": None,
@@ -381,3 +384,51 @@ def test_answers_with_long_headers(site: Site) -> None:
         file.write(json.dumps({"at": at, "release": "r2", "slot": "blue"}) + "\n")
     [complaint] = site.look()["complaints"]
     assert complaint.startswith("nginx returned 502 for 1 response with")
+
+
+ONCE = (
+    "shop@blue.service was restarted once because it did not answer: its threads are in journalctl -u "
+    "shop@blue.service."
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "complaints", "notes"),
+    [
+        ({}, [], []),
+        ({"failures": 0, "restarts": 0, "reason": ""}, [], []),
+        ({"failures": 0, "restarts": 1}, [], [ONCE]),
+        (
+            {"failures": 2, "restarts": 1, "reason": "no answer on app.sock: timed out"},
+            ["shop@blue.service did not answer 2 times in a row (no answer on app.sock: timed out)"],
+            [ONCE],
+        ),
+        (
+            {"failures": 4, "restarts": 3, "reason": "no answer on app.sock: timed out", "gave_up": True},
+            [
+                "shop@blue.service does not answer, and restarts did not cure it (no answer on app.sock: timed out): "
+                "see journalctl -u shop@blue.service"
+            ],
+            [ONCE.replace("once", "3 times")],
+        ),
+    ],
+)
+def test_a_slot_that_is_watched(site: Site, found: dict[str, Any], complaints: list[str], notes: list[str]) -> None:
+    """What the timer has found is part of the status."""
+    link = host_module.UNITS / "timers.target.wants/shop-liveness.timer"
+    link.parent.mkdir()
+    link.symlink_to(host_module.UNITS / "shop-liveness.timer")
+    state = host_module.RUN / "pitcrew/shop-liveness.json"
+    state.parent.mkdir()
+    state.write_text(json.dumps(found))
+    status = site.look()
+    assert (status["complaints"], status["notes"]) == (complaints, notes)
+    assert status["liveness_restarts"] == found.get("restarts", 0)
+
+
+def test_a_watch_that_was_stopped(site: Site) -> None:
+    link = host_module.UNITS / "timers.target.wants/shop-liveness.timer"
+    link.parent.mkdir()
+    link.symlink_to(host_module.UNITS / "shop-liveness.timer")
+    site.dead = ("shop-liveness.timer",)
+    assert site.look()["complaints"] == ["shop-liveness.timer is not running: systemctl start shop-liveness.timer"]

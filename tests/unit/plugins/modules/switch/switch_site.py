@@ -171,6 +171,9 @@ class Host(FakeSystemd):
         if units and "-waiting." in units[0]:
             self.note(f"{verb} the waiting room")
             return self.no_room if verb == "start" else None
+        if units and "-liveness." in units[-1]:
+            self.note(f"{verb} the watch")
+            return super().order(*words) if verb == "enable" else None
         slots = [] if units == [self.hosted.boot_unit] else [self.slot(unit).name for unit in units]
         self.note(" ".join([verb, *slots]))
         return super().order(*words)

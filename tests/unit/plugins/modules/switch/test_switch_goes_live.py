@@ -315,3 +315,25 @@ def test_a_lost_connection_does_not_end_a_switch_half_way(site: Site, monkeypatc
     assert seen["start green"] == signal.SIG_IGN
     assert seen["live green"] == signal.SIG_IGN
     assert seen["stop blue"] == signal.SIG_IGN
+
+
+WATCH = {
+    "timer": "[Timer]\n[Install]\nWantedBy=timers.target\n",
+    "service": "[Service]\n",
+    "files": {"site_liveness.py": "print()\n"},
+}
+
+
+def test_it_is_watched_from_then_on(site: Site) -> None:
+    """The timer starts once there is a live slot; it is no part of a slot, so that a change of it switches nothing."""
+    assert site.deploy("r1", watch=WATCH)["changed"] is True
+    watched = [word for word in site.host.log if "watch" in word or word.startswith("live ")]
+    assert watched == ["live blue", "enable the watch", "restart the watch"]
+    assert (site.root / "watch/site_liveness.py").read_text() == "print()\n"
+    assert site.deploy("r1", watch=WATCH)["changed"] is False
+    slot = site.serves()
+    answer = site.deploy("r1", watch={**WATCH, "service": "[Service]\nType=oneshot\n"})
+    assert (answer["changed"], answer["differences"], site.serves()) == (True, [], slot)
+    assert (site.units / "shop-liveness.service").read_text() == "[Service]\nType=oneshot\n"
+    assert site.deploy("r1")["changed"] is True
+    assert not (site.units / "shop-liveness.timer").exists()

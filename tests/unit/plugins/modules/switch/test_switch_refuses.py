@@ -366,6 +366,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep": 5,
                 "keep_refused": False,
                 "overlap": True,
+                "watch": None,
             }
             | site.params
             | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},
