@@ -109,7 +109,7 @@ def test_a_watched_file_keeps_every_line(storm: Storm) -> None:
 
 
 def test_a_watched_file_that_logrotate_creates(storm: Storm) -> None:
-    """Each line once as well, unless logrotate twice finds a file that a process has just created, and sets it aside."""
+    """Each line once as well, unless logrotate finds twice a file that a process has just created: it sets it aside."""
     aside = storm.host.run("ls /var/lib/shop/created.log*.backup").stdout.split()
     lines, distinct = storm.count("zcat -f /var/lib/shop/created.log*")
     print(f"logrotate with create: {LINES - distinct} of {LINES} lines lost, files set aside: {len(aside)}")
