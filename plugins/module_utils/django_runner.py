@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.pitcrew.django.plugins.module_utils.backup import BackupError, backup
+from ansible_collections.pitcrew.django.plugins.module_utils.log_handlers import judge
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     MigrationRefused,
     compare,
@@ -47,12 +48,13 @@ class SettingsRefused(Exception):
 class Report(dict[str, Any]):
     """What is known so far: the current stage, and everything that is wrong with the settings.
 
-    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all.
+    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all. C(notes)
+    are no reason to refuse a release.
     """
 
     def __init__(self, handle: int) -> None:
         super().__init__(
-            stage="start", error=None, complaints=[], inventory={}, migrations=[], backup=None, database=""
+            stage="start", error=None, complaints=[], inventory={}, notes=[], migrations=[], backup=None, database=""
         )
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
@@ -303,6 +305,15 @@ def check_middleware(middleware: list[Any], report: Report) -> None:
             )
 
 
+def check_logging(job: dict[str, Any], report: Report) -> None:
+    """Complain about log handlers that lose lines, or that cannot write in production."""
+    release, home = Path(job["release"]).resolve(), Path(job["home"])
+    complaints, notes = judge(release, home, job["allow_lossy"])
+    for complaint in complaints:
+        report.complain(complaint)
+    report["notes"] += notes
+
+
 def check(report: Report) -> None:
     """Run C(manage.py check --deploy): its warnings are printed, its errors become complaints."""
     from django.core import checks
@@ -385,6 +396,7 @@ def build(job: dict[str, Any], report: Report) -> None:
 
     report["description"] = describe(settings, job, report)
     check_middleware(job["middleware"], report)
+    check_logging(job, report)
     usable = not report["complaints"]
     if usable:
         report.enter("check")

@@ -161,6 +161,10 @@ options:
       - Whether to accept C(DEBUG = True), and a C(SECRET_KEY) that is empty or that C(startproject) has generated.
     type: bool
     default: false
+  allow_lossy:
+    description: Whether to accept log handlers that lose lines when several processes write to the same file.
+    type: bool
+    default: false
   health_path:
     description:
       - The path that the health check will request. If the settings are refused anyway, the message also
@@ -327,6 +331,7 @@ JOB = (
     "backup",
     "backups_kept",
     "allow_insecure",
+    "allow_lossy",
     "health_path",
     "middleware",
 )
@@ -561,6 +566,8 @@ class Build:
             self.release.seal(self.account.pw_gid)
         if found := WARNINGS.search(output):
             self.module.warn(f"manage.py check --deploy:\n{found[1]}")
+        for note in report.get("notes", []):
+            self.module.warn(note)
         self.release.finish(json.dumps(description) + "\n")
         return {
             "changed": True,
@@ -636,6 +643,7 @@ def main() -> None:
             "backups_kept": {"type": "int", "default": 5},
             "keep_refused": {"type": "bool", "default": False},
             "allow_insecure": {"type": "bool", "default": False},
+            "allow_lossy": {"type": "bool", "default": False},
             "health_path": {"type": "str", "default": "/"},
             "middleware": {"type": "list", "elements": "raw", "default": []},
             "lock": {"type": "str", "no_log": False},

@@ -26,6 +26,10 @@ def load(site):
         metrics.learn_routes()
     application = project(site["application"])
     site_errors.show_errors()
+    if site["json_logging"]:
+        import site_logging
+
+        site_logging.write_json()
     application = in_middleware(application, site["middleware"])
     if metrics:
         metrics.stay()
