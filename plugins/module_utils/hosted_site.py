@@ -6,6 +6,7 @@ Everything is named after the site (here C(shop)). The module C(releases) descri
 
 =====================================  =====================================================================
 /srv/shop/slots/blue/, .../green/      what one slot runs: environment, secrets, server settings, links
+/srv/shop/site.json                    what other programs of the host may know of the site and its plan
 /srv/shop/live                         link to the live slot; the switch is a rename of it
 /run/shop-blue/app.sock                the socket of the slot's server
 /etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
@@ -113,6 +114,7 @@ class HostedSite:
         self.name = name
         self.root = Path(root)
         self.live_link = self.root / "live"
+        self.record = self.root / "site.json"
         self.releases = Releases(self.root)
         self.slots = {slot: Slot(self, slot) for slot in SLOTS}
         self.boot_unit = f"{name}-boot.service"

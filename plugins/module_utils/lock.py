@@ -9,6 +9,8 @@ a kernel lock (C(exclusive_visit)), which is released when the process ends. Fro
 A run that is cut off leaves its record behind, which expires when the run has given no sign of life for a while. The
 record is in /run, so that a reboot clears it. Signs of life are timed since boot, because the clock of a host may be
 wrong, or be set during a run.
+
+How a run ended outlives it in the site's directory (C(LastRun)). Of a run that was cut off, the next one records that.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils import host
+from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 
 __all__ = ["Busy", "DeployLock", "Holder", "exclusive_visit"]
 
@@ -52,7 +55,12 @@ class Holder:
     token: str = field(default_factory=lambda: secrets.token_hex(8), repr=False)
 
     def __str__(self) -> str:
-        return f"{self.operator} on {self.node} since {when(self.since)}"
+        return f"{self.by} since {when(self.since)}"
+
+    @property
+    def by(self) -> str:
+        """Who started the run, and where."""
+        return f"{self.operator} on {self.node}"
 
 
 def when(seconds: float) -> str:
@@ -104,24 +112,25 @@ class DeployLock:
         Raises Busy if another run holds the site and may still be alive. The process C(gone) is known not to be.
         """
         with self._record() as file:
-            before = self._read(file)
+            before, idle_s = self._read(file), self._idle_s(file)
             # Others may have found the same process gone: by now the record may belong to a run that is alive.
-            if before and not break_it and before.process != gone:
-                idle_s = max(0, uptime() - os.fstat(file.fileno()).st_mtime)
-                if idle_s < expires_s or self._at_work():
-                    left = max(0, expires_s - idle_s)
-                    raise Busy(
-                        f"{self.root.name} is being deployed by {before}; wait until that run has ended. "
-                        f"If it was cut off, its lock expires in {left:.0f} s, or break it now with "
-                        "-e site_lock_break=true",
-                        before,
-                    )
+            is_doubtful = before and not break_it and before.process != gone
+            if is_doubtful and (idle_s < expires_s or self._at_work()):
+                left = max(0, expires_s - idle_s)
+                raise Busy(
+                    f"{self.root.name} is being deployed by {before}; wait until that run has ended. "
+                    f"If it was cut off, its lock expires in {left:.0f} s, or break it now with "
+                    "-e site_lock_break=true",
+                    before,
+                )
             self._write(file, json.dumps(asdict(holder)))
         self.sign()
+        if before:
+            LastRun(before.by, before.since, time.time() - idle_s, succeeded=False).write(self.root)
         return before
 
-    def free(self, token: str) -> bool:
-        """Remove the record of the run with this token; return whether that run still held the lock.
+    def free(self, token: str, succeeded: bool) -> bool:
+        """Remove the record of the run with this token, and record how it ended; return whether it still held the lock.
 
         The token stays: if the connection breaks, ssh may send the visit that has done this once more.
         """
@@ -130,7 +139,15 @@ class DeployLock:
             if holder is None or holder.token != token:
                 return False
             self._write(file, json.dumps({"freed": token}))
+        LastRun(holder.by, holder.since, time.time(), succeeded).write(self.root)
         return True
+
+    @property
+    def silent_s(self) -> float | None:
+        """For how many seconds the run that holds the site has given no sign of life; None if no run holds it."""
+        with suppress(OSError), open(self.path, encoding="utf-8") as file:
+            return self._idle_s(file) if self._read(file) else None
+        return None
 
     def check(self, token: str | None) -> None:
         """Raise Busy if a run without this token has taken over the site, even if it has ended since."""
@@ -169,6 +186,10 @@ class DeployLock:
         with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+    @staticmethod
+    def _idle_s(file: Any) -> float:
+        return max(0.0, uptime() - os.fstat(file.fileno()).st_mtime)
 
     @staticmethod
     def _read(file: Any) -> Holder | None:

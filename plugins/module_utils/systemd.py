@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,17 @@ class Systemd:
         found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         return {name: found.get(name, "") for name in names}
 
+    def properties_of(self, units: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
+        """Return properties of several units by their names, asked at once; empty if systemd does not answer."""
+        wanted = list(units)
+        if not wanted:  # systemctl would show its own properties.
+            return {}
+        rc, out, _err = self._run(["systemctl", "show", f"--property={','.join(('Id', *names))}", *wanted])
+        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")]
+        return {
+            found["Id"]: {name: found.get(name, "") for name in names} for found in blocks if "Id" in found and not rc
+        }
+
     def outdated(self, unit: str) -> bool:
         """Whether the unit on disk has changed since systemd loaded it."""
         return self.properties(unit, "NeedDaemonReload")["NeedDaemonReload"] == "yes"
@@ -119,3 +130,9 @@ class Systemd:
             _netid, state, waiting, _rest = line.split(maxsplit=3)
             count += int(waiting) if state == "LISTEN" else 1
         return count
+
+    def listen_queues(self) -> dict[str, tuple[int, int]]:
+        """How many connections wait at each unix socket of the host, and how many can, by the socket's path."""
+        _rc, out, _err = self._run(["ss", "--unix", "--listening", "--no-header", "--numeric"])
+        rows = [line.split() for line in out.splitlines()]
+        return {row[4]: (int(row[2]), int(row[3])) for row in rows if len(row) > 4 and row[1] == "LISTEN"}

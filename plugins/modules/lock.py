@@ -53,6 +53,12 @@ options:
   token:
     description: What taking the lock returned. Required to release it; the lock of another run is left alone.
     type: str
+  succeeded:
+    description:
+      - Whether the run that releases the lock has succeeded. C(last-run.json) in the site's directory records it, with
+        who worked on the site, and from when to when.
+    type: bool
+    default: false
   operator:
     description: Who works on the site. By default the user on the control node.
     type: str
@@ -90,6 +96,7 @@ EXAMPLES = r"""
     root: /srv/shop
     state: free
     token: "{{ held.token }}"
+    succeeded: true
 """
 
 RETURN = r"""
@@ -120,6 +127,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
+            "succeeded": {"type": "bool", "default": False},
             "operator": {"type": "str"},
             "node": {"type": "str", "default": ""},
             "process": {"type": "str", "default": ""},
@@ -137,7 +145,7 @@ def main() -> None:
     try:
         if params["state"] == "free":
             if not module.check_mode:
-                lock.free(params["token"])
+                lock.free(params["token"], params["succeeded"])
             module.exit_json(**result)
         if not module.check_mode:
             holder = Holder(params["operator"] or "somebody", params["node"], params["process"], time.time())
@@ -149,7 +157,7 @@ def main() -> None:
             result["ansible_facts"] = read_site(params["name"], params["root"], params["files"])
         except BaseException:
             if "token" in result:
-                lock.free(result["token"])
+                lock.free(result["token"], succeeded=False)
             raise
     except Busy as busy:
         found = busy.holder

@@ -177,7 +177,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
-from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
+from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
+from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, when
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
@@ -241,6 +242,7 @@ class Examination:
         live, holder = self.site.live, DeployLock(self.site.root).holder
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
+        self.see_last_run()
         if WaitingRoom(self.site, self.systemd).exists:
             self.complaints.append(
                 "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
@@ -254,6 +256,11 @@ class Examination:
             "lock": str(holder) if holder else None,
             **found,
         }
+
+    def see_last_run(self) -> None:
+        last = LastRun.read(self.site.root)
+        if last and not last.succeeded:
+            self.notes.append(f"The last run, by {last.by}, failed or was cut off; it ended at {when(last.ended)}.")
 
     def of_nothing(self) -> dict[str, Any]:
         """Return the status of a site that was never deployed to this host."""

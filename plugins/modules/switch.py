@@ -140,6 +140,14 @@ options:
         description: The program that the service runs, in C(watch) of the site's directory, by file name.
         type: dict
         required: true
+  record:
+    description:
+      - What other programs of the host may know of the site and its plan. It is written to C(site.json) in the site's
+        directory once the release is live. No process of the site reads it, so a difference in it alone is no reason to
+        switch.
+      - It must not contain secrets, and is shown in diff mode.
+    type: dict
+    default: {}
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -223,6 +231,7 @@ seconds:
 """
 
 import http.client
+import json
 import os
 import signal
 import time
@@ -280,6 +289,7 @@ class Switch:
             "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
             **params["files"],
         }
+        self.record_text = json.dumps(params["record"], indent=2, sort_keys=True) + "\n" if params["record"] else None
         self.room = WaitingRoom(self.site, systemd)
         self.watch = ProcessWatch(self.site, systemd)
         self.seconds: dict[str, float] = {}
@@ -317,7 +327,14 @@ class Switch:
         ]
         if "secrets" in self.differences():
             pages[1].append("--- secrets: differ, not shown\n")
+        if self.record_differs():
+            for page, text in zip(pages, (read_text(self.site.record), self.record_text), strict=True):
+                page.append(f"--- {self.site.record.name}\n{text or ''}")
         return {"before": "\n".join(pages[0]), "after": "\n".join(pages[1])}
+
+    def record_differs(self) -> bool:
+        """Whether what other programs are told of the site has to be written."""
+        return self.record_text is not None and read_text(self.site.record) != self.record_text
 
     def settled(self) -> bool:
         """Whether the live slot runs and starts at boot, and the other one has stopped or is stopping."""
@@ -426,7 +443,7 @@ class Switch:
     def record(self, slot: Slot) -> None:
         """Record in the history that the slot is live, unless the last entry does."""
         holder = DeployLock(self.site.root).holder
-        by = f"{holder.operator} on {holder.node}" if holder else None
+        by = holder.by if holder else None
         self.site.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
@@ -470,7 +487,12 @@ class Switch:
         health = self.params["health"]
         Verification(self.site, self.systemd, health, self.release.id, address, protocol, **expected).run()
         token: str | None = self.params["lock"]
-        return token if token and DeployLock(self.site.root).free(token) else None
+        return token if token and DeployLock(self.site.root).free(token, succeeded=True) else None
+
+    def write_record(self) -> None:
+        """Tell other programs of the host what is planned for the release that is live."""
+        if self.record_text is not None and self.record_differs():
+            write_file(self.site.record, self.record_text, 0o644)
 
     # If there is no memory for both slots
 
@@ -575,10 +597,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """
     switch = Switch(module.params, Systemd(module.run_command))
     differences = switch.differences()
-    result = {"differences": differences, "changed": bool(differences) or not switch.settled()}
-    if differences:
+    must_switch = bool(differences) or not switch.settled()
+    result = {"differences": differences, "changed": must_switch or switch.record_differs()}
+    if differences or switch.record_differs():
         result["diff"] = switch.diff()
-    if result["changed"] and not module.check_mode:
+    if must_switch and not module.check_mode:
         switch.require_release()
         # If the connection to the control node is lost, the switch still runs to its end.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -592,6 +615,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         result["seconds"] = switch.seconds
         for warning in switch.warnings:
             module.warn(f"{warning}.")
+    if not module.check_mode:
+        switch.write_record()
     if module.params["verify"] and not module.check_mode:
         result["freed"] = switch.verify(**module.params["verify"])
     slot = switch.site.live or switch.candidate
@@ -625,6 +650,7 @@ def main() -> None:
                 "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
             },
             "watch": {"type": "dict", "options": WATCH_SPEC},
+            "record": {"type": "dict", "default": {}},
             "lock": {"type": "str", "no_log": False},
             "verify": {"type": "dict", "options": VERIFY_SPEC},
         },

@@ -22,7 +22,7 @@ __all__ = [
     "unknown_names",
 ]
 
-PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_")
+PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_", "monitoring_")
 """Variables that begin with one of these belong to this collection."""
 
 COMPUTED: Final[Mapping[str, tuple[str, str]]] = {

@@ -129,6 +129,9 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "gunicorn_version": Pattern(VERSION, "is not a version", "write it as in 27.0.1"),
     "uwsgi_version": Pattern(VERSION, "is not a version", "write it as in 2.0.31"),
     "nginx_acme_webroot": _path("/var/www/html"),
+    "monitoring_exporter_address": Pattern(
+        "[0-9A-Fa-f.:]{2,45}", "is not an IP address", "write it as in 127.0.0.1 or 10.0.0.11"
+    ),
 }
 
 _LONG: Final = 10**9
@@ -148,6 +151,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "site_lock_expires": Range(
         1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
     ),
+    "monitoring_exporter_port": Range(1, 65535, "set a port that no other program of the host uses"),
 }
 
 

@@ -14,7 +14,7 @@ import yaml
 
 __all__ = ["Option", "Roles", "read_roles"]
 
-ROLES: Final = ("site", "release", "gunicorn", "uwsgi", "nginx")
+ROLES: Final = ("site", "release", "gunicorn", "uwsgi", "nginx", "monitoring")
 # The fast one where PyYAML has been built with it; both read the same.
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

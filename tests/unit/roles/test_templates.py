@@ -144,6 +144,7 @@ PLAY = [
                         "waiting_socket": template("site", "waiting.socket.j2"),
                         "waiting_service": template("site", "waiting.service.j2"),
                         "waiting_script": template("site", "waiting.sh.j2"),
+                        "record": "{{ __site_record }}",
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
                         "files": "{{ __site_server_files }}",
                         "plan": "{{ site_plan }}",
@@ -937,3 +938,44 @@ def test_the_journal_keeps_every_line(render: Render) -> None:
         "LogRateLimitBurst=100000000",
     ]
     assert not re.search("StandardOutput|StandardError|LogNamespace", text)
+
+
+# site.json
+
+
+def test_what_other_programs_are_told(rendered: dict[str, dict[str, Any]]) -> None:
+    """Of a site that has fixed most of its plan; numbers are numbers."""
+    record = rendered["own"]["record"]
+    plan = record.pop("plan")
+    assert record == {
+        "site": "shop",
+        "server": "gunicorn",
+        "domains": ["shop.example.com"],
+        "scheme": "http",
+        "health": {"host": "shop.example.com", "path": "/", "status": 200},
+        "units": {"blue": "shop@blue.service", "green": "shop@green.service"},
+        "certificate": None,
+        "backups": None,
+        "lock_expires_seconds": 1800,
+    }
+    assert {name: plan[name] for name in ("workers", "threads", "request_slots", "backlog")} == {
+        "workers": 3,
+        "threads": 4,
+        "request_slots": 12,
+        "backlog": 77,
+    }
+    assert plan["request_timeout_seconds"] == 90
+    assert all(type(value) in (int, float) and value > 0 for value in plan.values())
+    assert 0.01 < plan["p99_seconds"] < 10
+    assert plan["memory_max_bytes"] > plan["worker_memory_bytes"] > 1 << 20
+
+
+def test_other_programs_are_told_of_the_certificate(rendered: dict[str, dict[str, Any]]) -> None:
+    record = rendered["tls"]["record"]
+    assert (record["certificate"], record["scheme"]) == ("/etc/ssl/shop/fullchain.pem", "https")
+
+
+def test_other_programs_are_told_no_secret(rendered: dict[str, dict[str, Any]]) -> None:
+    """Nor a setting or a variable of the project."""
+    told = json.dumps(rendered["overridden"]["record"])
+    assert not any(word in told for word in ("correct horse", "SECRET_KEY", "/opt/lib", "DEBUG"))

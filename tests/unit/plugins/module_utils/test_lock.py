@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import lock as module
+from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder, exclusive_visit
 
 ANNA = Holder("anna", "laptop", "boot pid:[1] 42 7", 1_750_000_000, "a" * 16)
@@ -50,7 +51,7 @@ def test_the_first_run_has_the_site_and_gives_it_back(lock: DeployLock) -> None:
     assert lock.take(ANNA, EXPIRES_S) is None
     assert lock.holder == ANNA
     assert lock.path.stat().st_mode & 0o777 == 0o600
-    assert lock.free(ANNA.token)
+    assert lock.free(ANNA.token, succeeded=True)
     assert lock.holder is None
     assert lock.take(BERT, EXPIRES_S) is None
 
@@ -69,7 +70,7 @@ def test_the_token_is_nobody_else_s(lock: DeployLock) -> None:
     """It shows in no message, and each run has its own."""
     lock.take(ANNA, EXPIRES_S)
     assert ANNA.token not in repr(lock.holder) + str(lock.holder)
-    assert not lock.free(BERT.token)
+    assert not lock.free(BERT.token, succeeded=True)
     assert lock.holder == ANNA
     assert Holder("anna", "laptop", "", 0).token != Holder("anna", "laptop", "", 0).token
 
@@ -114,7 +115,7 @@ def test_a_lock_is_broken_on_request(lock: DeployLock) -> None:
     lock.take(ANNA, EXPIRES_S)
     assert lock.take(BERT, EXPIRES_S, break_it=True) == ANNA
     assert lock.holder == BERT
-    assert not lock.free(ANNA.token)
+    assert not lock.free(ANNA.token, succeeded=True)
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_once(lock: DeployLock) -> None:
@@ -200,7 +201,7 @@ def test_a_run_whose_lock_was_taken_over_ends(lock: DeployLock, root: Path) -> N
         pytest.fail("the visit took place")
     with exclusive_visit(root, BERT.token):
         pass
-    lock.free(BERT.token)
+    lock.free(BERT.token, succeeded=True)
     with pytest.raises(Busy, match="another one, which has ended since"), exclusive_visit(root, ANNA.token):
         pytest.fail("the visit took place")
 
@@ -209,10 +210,10 @@ def test_a_visit_that_ssh_sends_again_is_the_run_s_own(lock: DeployLock, root: P
     """Its first one may have given the site back meanwhile; the site is free for all others all the same."""
     lock.take(ANNA, EXPIRES_S)
     with exclusive_visit(root, ANNA.token):
-        assert lock.free(ANNA.token)
+        assert lock.free(ANNA.token, succeeded=True)
     with exclusive_visit(root, ANNA.token):
         assert lock.holder is None
-        assert not lock.free(ANNA.token)
+        assert not lock.free(ANNA.token, succeeded=True)
     assert lock.take(BERT, EXPIRES_S) is None
 
 
@@ -245,3 +246,62 @@ def test_the_lock_of_a_visit_is_no_link(root: Path, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"), exclusive_visit(root):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+# How the last run ended
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_the_end_of_a_run_is_recorded(lock: DeployLock, root: Path, succeeded: bool) -> None:
+    before = time.time()
+    lock.take(ANNA, EXPIRES_S)
+    assert LastRun.read(root) is None
+    lock.free(ANNA.token, succeeded)
+    last = LastRun.read(root)
+    assert last is not None
+    assert (last.by, last.began, last.succeeded) == ("anna on laptop", ANNA.since, succeeded)
+    assert before <= last.ended <= time.time()
+    assert (root / "last-run.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_run_that_was_cut_off_has_failed(lock: DeployLock, root: Path) -> None:
+    """It ended when it gave its last sign of life; the next run records that, and then its own end."""
+    lock.take(ANNA, EXPIRES_S)
+    silent_for(lock, EXPIRES_S + 10)
+    assert lock.silent_s == pytest.approx(EXPIRES_S + 10, abs=5)
+    lock.take(BERT, EXPIRES_S)
+    last = LastRun.read(root)
+    assert last is not None
+    assert (last.by, last.began, last.succeeded) == ("anna on laptop", ANNA.since, False)
+    assert last.ended == pytest.approx(time.time() - EXPIRES_S - 10, abs=5)
+    lock.free(BERT.token, succeeded=True)
+    last = LastRun.read(root)
+    assert last is not None
+    assert (last.by, last.succeeded) == ("bert on desk", True)
+
+
+def test_a_run_whose_lock_was_taken_over_records_nothing(lock: DeployLock, root: Path) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    lock.take(BERT, EXPIRES_S, break_it=True)
+    (root / "last-run.json").unlink()
+    assert not lock.free(ANNA.token, succeeded=True)
+    assert LastRun.read(root) is None
+
+
+def test_nobody_is_silent_where_no_run_holds_the_site(lock: DeployLock) -> None:
+    assert lock.silent_s is None
+    lock.take(ANNA, EXPIRES_S)
+    lock.free(ANNA.token, succeeded=True)
+    assert lock.silent_s is None
+
+
+def test_a_run_that_ends_before_the_site_has_a_directory_leaves_no_record(lock: DeployLock) -> None:
+    lock.take(ANNA, EXPIRES_S)
+    assert lock.free(ANNA.token, succeeded=False)
+    assert not lock.root.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"by": "anna"}', "{", "null"])
+def test_a_record_that_is_damaged_is_none(root: Path, text: str) -> None:
+    (root / "last-run.json").write_text(text)
+    assert LastRun.read(root) is None

@@ -14,6 +14,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils import health as he
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import nginx_log
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
+from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, Holder
 from ansible_collections.pitcrew.django.plugins.module_utils.site_request import Request, Response
 from ansible_collections.pitcrew.django.plugins.modules import status as module
@@ -335,6 +336,18 @@ def test_processes_that_were_killed_for_their_memory(site: Site, tmp_path: Path,
     assert status["oom_kills"] == 2
     assert "has killed 2 processes of shop@blue.service for lack of memory" in status["notes"][0]
     assert status["healthy"]
+
+
+def test_a_last_run_that_failed(site: Site) -> None:
+    """The site may be well all the same: what serves is the release before."""
+    LastRun("anna on laptop", 1_750_000_000, 1_750_000_042, succeeded=False).write(site.hosted.root)
+    status = site.look()
+    assert status["healthy"] is True
+    assert status["notes"] == [
+        "The last run, by anna on laptop, failed or was cut off; it ended at 2025-06-15 15:07:22 UTC."
+    ]
+    LastRun("anna on laptop", 1_750_000_000, 1_750_000_042, succeeded=True).write(site.hosted.root)
+    assert site.look()["notes"] == []
 
 
 def test_requests_that_wait(site: Site) -> None:

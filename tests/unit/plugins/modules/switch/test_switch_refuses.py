@@ -367,6 +367,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep_refused": False,
                 "overlap": True,
                 "watch": None,
+                "record": {},
             }
             | site.params
             | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},

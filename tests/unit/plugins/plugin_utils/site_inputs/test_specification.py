@@ -26,7 +26,7 @@ def test_a_role_is_read(tmp_path: Path) -> None:
         "  lock:\n"
         "    options: {}\n"
     )
-    for other in ("release", "gunicorn", "uwsgi", "nginx"):
+    for other in ("release", "gunicorn", "uwsgi", "nginx", "monitoring"):
         (tmp_path / other / "defaults").mkdir(parents=True)
         (tmp_path / other / "defaults/main.yml").write_text("---\n")
         (tmp_path / other / "meta").mkdir()
