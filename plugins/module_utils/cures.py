@@ -129,6 +129,13 @@ START: tuple[tuple[str, str], ...] = (
         "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
         "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
     ),
+    # Of bounded length: between the two are the frames of a traceback.
+    (
+        r"^\w+Error: \[Errno \d+\] [\w -]+: '([^'\n]{1,300})'\n(?:.*\n){1,60}?"
+        r"ValueError: Unable to configure handler",
+        r"A handler of LOGGING cannot write \1. Write to stderr (logging.StreamHandler), which the journal keeps, or "
+        "to a file in the site's directory below /var/lib",
+    ),
     (
         r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|"
         # Of os.environ, not of any other mapping.

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils import (
     backup,
     django_runner,
+    log_handlers,
     migrations,
     output,
     public_paths,
@@ -81,7 +82,7 @@ class Django:
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as archive,
         ):
-            write_application(archive, django_runner, public_paths, migrations, backup, output)
+            write_application(archive, django_runner, public_paths, log_handlers, migrations, backup, output)
             archive.flush()
             os.chmod(archive.name, 0o644)
             program = {

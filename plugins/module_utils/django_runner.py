@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.pitcrew.django.plugins.module_utils.backup import BackupError, backup
+from ansible_collections.pitcrew.django.plugins.module_utils.log_handlers import judge
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     MigrationRefused,
     compare,
@@ -45,12 +46,13 @@ class SettingsRefused(Exception):
 class Answer(dict[str, Any]):
     """What is known so far: the current stage, and everything that is wrong with the settings.
 
-    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all.
+    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all. C(notes)
+    are no reason to refuse a release.
     """
 
     def __init__(self, handle: int) -> None:
         super().__init__(
-            stage="start", error=None, complaints=[], inventory={}, migrations=[], backup=None, database=""
+            stage="start", error=None, complaints=[], inventory={}, notes=[], migrations=[], backup=None, database=""
         )
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
@@ -269,6 +271,15 @@ def describe(settings: Any, job: dict[str, Any], answer: Answer) -> dict[str, An
     }
 
 
+def check_logging(job: dict[str, Any], answer: Answer) -> None:
+    """Complain about log handlers that lose lines, or that cannot write in production."""
+    release, home = Path(job["release"]).resolve(), Path(job["home"])
+    complaints, notes = judge(release, home, job["allow_lossy"])
+    for complaint in complaints:
+        answer.complain(complaint)
+    answer["notes"] += notes
+
+
 def check(answer: Answer) -> None:
     """Run C(manage.py check --deploy): its warnings are printed, its errors become complaints."""
     from django.core import checks
@@ -350,6 +361,7 @@ def build(job: dict[str, Any], answer: Answer) -> None:
     from django.conf import settings
 
     answer["description"] = describe(settings, job, answer)
+    check_logging(job, answer)
     usable = not answer["complaints"]
     if usable:
         answer.enter("check")

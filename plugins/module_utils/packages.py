@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,13 @@ __all__ = ["Installer"]
 
 # Runs a command as the site's user in a directory, with additional variables; raises an exception if it fails.
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
+
+
+def has_package(venv: Path, requirement: str) -> bool:
+    """Whether a virtual environment has the package of a requirement such as C(python-json-logger==4.2.0)."""
+    wanted = re.sub(r"[-_.]+", "_", requirement.partition("==")[0]).lower()
+    found = (path.name.rsplit("-", 2)[0] for path in venv.glob("lib/python*/site-packages/*.dist-info"))
+    return wanted in {re.sub(r"[-_.]+", "_", name).lower() for name in found}
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,29 @@ class Installer:
         return {**self.proxies, **found}
 
     def install(
-        self, run: Run, uv: str | None, project: Path, venv: Path, requirements: str, packages: list[str]
+        self,
+        run: Run,
+        uv: str | None,
+        project: Path,
+        venv: Path,
+        requirements: str,
+        packages: list[str],
+        own: list[str],
     ) -> None:
         """Create the virtual environment with the listed requirements and the packages, with uv or else with pip.
 
-        The packages come last: a version that the inventory asks for replaces that of the list.
+        The packages come last: a version that the inventory asks for replaces that of the list. C(own) are packages of
+        the collection's, without dependencies. None of them replaces one that is there by then.
         """
+        self._install_listed(run, uv, project, venv, requirements, packages)
+        if missing := [requirement for requirement in own if not has_package(venv, requirement)]:
+            pip = [uv, "pip"] if uv else [str(venv / "bin/pip")]
+            variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
+            run([*pip, "install", "--quiet", "--no-deps", *missing], project, variables)
+
+    def _install_listed(
+        self, run: Run, uv: str | None, project: Path, venv: Path, requirements: str, packages: list[str]
+    ) -> None:
         listed_in = PurePosixPath(requirements)
         variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
         if uv is None:

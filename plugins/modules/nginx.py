@@ -38,6 +38,17 @@ options:
     description: Directives of C(nginx.conf), each with the least value that it needs.
     type: dict
     default: {}
+  logs:
+    description:
+      - Log files that nginx is to write, created as the distribution creates its own. nginx alone would let everybody
+        read them until they are rotated.
+    type: list
+    elements: path
+    default: []
+  user:
+    description: The user that nginx runs as, who owns O(logs).
+    type: str
+    default: www-data
   cures:
     description:
       - What to do about an error, by a part of nginx's message. The first one that matches is shown with the message.
@@ -224,6 +235,23 @@ class Configuration:
         ]
 
 
+@contextmanager
+def log_files(params: dict[str, Any], kept: bool) -> Iterator[None]:
+    """Create the log files that are missing, since a test opens them; unless C(kept), they go again."""
+    new = [path for path in map(Path, params["logs"]) if not present(path) and path.parent.is_dir()]
+    for path in new:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+        shutil.chown(path, params["user"], "adm")
+    try:
+        yield
+    except BaseException:
+        kept = False
+        raise
+    finally:
+        for path in new if not kept else []:
+            path.unlink(missing_ok=True)
+
+
 def present(path: Path) -> bool:
     """Whether there is a file, or a link, even one that leads nowhere."""
     return path.is_symlink() or path.exists()
@@ -329,6 +357,8 @@ def main() -> None:
             "files": {"type": "dict", "default": {}},
             "absent": {"type": "list", "elements": "str", "default": []},
             "limits": {"type": "dict", "default": {}},
+            "logs": {"type": "list", "elements": "path", "default": []},
+            "user": {"type": "str", "default": "www-data"},
             "cures": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["current", "tested"], "default": "current"},
             "reload": {"type": "bool", "default": False},
@@ -347,7 +377,9 @@ def apply(module: AnsibleModule) -> None:
     try:
         # Check mode has not installed it.
         if not module.check_mode or NGINX_PROGRAM.exists():
-            for warning in configuration.test():
+            with log_files(params, kept=not module.check_mode):
+                warnings = configuration.test()
+            for warning in warnings:
                 module.warn(f"nginx: {warning}")
         changed = params["state"] == "current" and (bool(configuration.changes) or params["reload"])
         diff = configuration.diff() if changed else []
@@ -355,7 +387,7 @@ def apply(module: AnsibleModule) -> None:
             task = "nginx does not run with its new configuration"
             with configuration.installed():
                 serve(Systemd(module.run_command))
-    except (NginxError, OSError) as error:
+    except (NginxError, OSError, LookupError) as error:
         module.fail_json(msg=f"{task}: {error}\nIts files are as they were.")
     module.exit_json(changed=changed, files=[*configuration.changes], diff=diff)
 

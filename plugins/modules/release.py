@@ -80,6 +80,13 @@ options:
     type: list
     elements: str
     default: []
+  own_packages:
+    description:
+      - Packages that the collection itself uses in the process, each with its version. They are installed without their
+        dependencies, and replace none that O(requirements) or O(packages) have brought.
+    type: list
+    elements: str
+    default: []
   packages_digest:
     description:
       - A checksum of everything that determines which packages are installed.
@@ -152,6 +159,10 @@ options:
   allow_insecure:
     description:
       - Whether to accept C(DEBUG = True), and a C(SECRET_KEY) that is empty or that C(startproject) has generated.
+    type: bool
+    default: false
+  allow_lossy:
+    description: Whether to accept log handlers that lose lines when several processes write to the same file.
     type: bool
     default: false
   health_path:
@@ -309,6 +320,7 @@ JOB = (
     "backup",
     "backups_kept",
     "allow_insecure",
+    "allow_lossy",
     "health_path",
 )
 
@@ -462,7 +474,8 @@ class Build:
         """Create a virtual environment with the packages of the list and the server."""
         uv = self.ensure_uv()
         project = self.release.app / self.params["project"]
-        self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
+        packages, own = self.params["packages"], self.params["own_packages"]
+        self.installer.install(self.run, uv, project, venv, self.params["requirements"], packages, own)
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
@@ -546,6 +559,8 @@ class Build:
             self.release.seal(self.account.pw_gid)
         if found := WARNINGS.search(output):
             self.module.warn(f"manage.py check --deploy:\n{found[1]}")
+        for note in answer.get("notes", []):
+            self.module.warn(note)
         self.release.finish(json.dumps(description) + "\n")
         return {
             "changed": True,
@@ -599,6 +614,7 @@ def main() -> None:
             "uv_version": {"type": "str"},
             "requirements": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "own_packages": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str"},
             "server": {"type": "str"},
             "server_package": {"type": "str"},
@@ -620,6 +636,7 @@ def main() -> None:
             "backups_kept": {"type": "int", "default": 5},
             "keep_refused": {"type": "bool", "default": False},
             "allow_insecure": {"type": "bool", "default": False},
+            "allow_lossy": {"type": "bool", "default": False},
             "health_path": {"type": "str", "default": "/"},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},

@@ -97,6 +97,9 @@ ansible_facts:
           description: Those of O(files) that the host does not have.
           type: list
           elements: str
+        journal:
+          description: The checksum of the site's drop-in for journald, or null if there is none.
+          type: str
         nginx:
           description:
             - Whether nginx is installed and in which version; its user, and whether that is in the site's group.

@@ -101,6 +101,10 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "site_upload_limit": Pattern("[1-9][0-9]{0,8}[kKmMgG]?", "is not a size in nginx's notation", "write it as in 10m"),
     "site_tls_certificate": _path("/etc/ssl/shop/fullchain.pem"),
     "site_tls_key": _path("/etc/ssl/shop/privkey.pem"),
+    # journald also takes plain bytes, which nobody means.
+    "site_journal_max_use": Pattern(
+        "[1-9][0-9]{0,5}[KMGTPE]", "is not a size in systemd's notation", "write it as in 500M or 2G"
+    ),
     "site_release": Pattern(
         "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "is not the name of a release", "write it as in 3f2a9c1d04ab-1f3e2c"
     ),

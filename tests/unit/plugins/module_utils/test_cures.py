@@ -195,6 +195,13 @@ def test_words_that_are_not_known(output: str) -> None:
             "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
         ),
         (
+            "PermissionError: [Errno 13] Permission denied: '/var/log/shop.log'\n\nThe above exception was the direct "
+            "cause of the following exception:\n\nTraceback (most recent call last):\n"
+            "ValueError: Unable to configure handler 'file'",
+            "A handler of LOGGING cannot write /var/log/shop.log. Write to stderr (logging.StreamHandler), which the "
+            "journal keeps, or to a file in the site's directory below /var/lib",
+        ),
+        (
             "ModuleNotFoundError: No module named 'environ'",
             "If environ is not part of the project, add the package that has it to the project's list or to "
             "site_python_packages",

@@ -77,6 +77,7 @@ class Site:
             "migrate": True,
             "migrates_shared_database": True,
             "allow_insecure": False,
+            "allow_lossy": False,
             "health_path": "/",
         }
         self.answer = Answer(os.open(tmp_path / "answer", os.O_WRONLY | os.O_CREAT))

@@ -21,7 +21,7 @@ def commands(uv: str | None, requirements: str, packages: list[str]) -> list[str
         ran.append(" ".join(command))
 
     installer = Installer("/usr/bin/python3", Path("/cache"), None, None, {})
-    installer.install(run, uv, PROJECT, VENV, requirements, packages)
+    installer.install(run, uv, PROJECT, VENV, requirements, packages, [])
     return ran
 
 
@@ -59,3 +59,37 @@ def test_a_lock(requirements: str) -> None:
         f"/opt/uv export --quiet --frozen --no-dev --no-emit-project --output-file {VENV}/uv.lock.txt",
         f"/opt/uv pip install --quiet --requirement {VENV}/uv.lock.txt",
     ]
+
+
+# Packages of the collection's own
+
+
+@pytest.mark.parametrize("uv", ["/opt/uv", None])
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ([], ["python-json-logger==4.2.0", "prometheus_client==0.25.0"]),
+        (["python_json_logger-2.0.7"], ["prometheus_client==0.25.0"]),
+        (["Python.JSON-logger-2.0.7", "prometheus-client-0.17.0"], []),
+        (["python_json_logger_extra-1.0"], ["python-json-logger==4.2.0", "prometheus_client==0.25.0"]),
+    ],
+)
+def test_own_packages(tmp_path: Path, uv: str | None, there: list[str], missing: list[str]) -> None:
+    """Last, without dependencies, and only those that nobody else has brought in any version."""
+    for name in there:
+        (tmp_path / f"lib/python3.11/site-packages/{name}.dist-info").mkdir(parents=True)
+    ran: list[str] = []
+    Installer("/usr/bin/python3", Path("/cache"), None, None, {}).install(
+        lambda command, _directory, _variables: ran.append(" ".join(command)),
+        uv,
+        PROJECT,
+        tmp_path,
+        "requirements.txt",
+        ["gunicorn"],
+        ["python-json-logger==4.2.0", "prometheus_client==0.25.0"],
+    )
+    pip = f"{uv} pip" if uv else f"{tmp_path}/bin/pip"
+    last = [f"{pip} install --quiet gunicorn"]
+    if missing:
+        last += [f"{pip} install --quiet --no-deps {' '.join(missing)}"]
+    assert ran[2:] == last

@@ -50,6 +50,7 @@ class Site:
             "backup": False,
             "backups_kept": 5,
             "allow_insecure": False,
+            "allow_lossy": False,
             "health_path": inventory.get("site_health_path", "/"),
         }
         environment = {

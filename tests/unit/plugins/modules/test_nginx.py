@@ -170,6 +170,36 @@ def test_files_that_nginx_accepts(host: Host) -> None:
     ]
 
 
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[str, str]]:
+    """Note who is to own a log."""
+    owners: dict[Path, tuple[str, str]] = {}
+    monkeypatch.setattr(module.shutil, "chown", lambda path, *who: owners.update({path: who}))
+    return owners
+
+
+def test_a_log(host: Host, tmp_path: Path, owners: dict[Path, tuple[str, str]]) -> None:
+    """As the distribution has its own; one that is there stays as it is, and so does a directory that is not."""
+    new, old, nowhere = tmp_path / "shop.access.log", tmp_path / "old.log", tmp_path / "none/shop.log"
+    old.write_text("a line\n")
+    old.chmod(0o600)
+    host.play(logs=[str(new), str(old), str(nowhere)], user="nginx")
+    assert new.stat().st_mode & 0o777 == 0o640
+    assert owners == {new: ("nginx", "adm")}
+    assert (old.read_text(), old.stat().st_mode & 0o777) == ("a line\n", 0o600)
+    assert not nowhere.parent.exists()
+
+
+@pytest.mark.parametrize("params", [{"check": True}, {"files": {"conf.d/shop.conf": "foo;"}}])
+def test_a_log_that_nobody_needs(
+    host: Host, tmp_path: Path, owners: dict[Path, tuple[str, str]], params: dict[str, Any]
+) -> None:
+    """A test of nginx's opens it: it is gone again after check mode, and if the files are refused."""
+    host.play(logs=[str(tmp_path / "shop.access.log")], **params)
+    assert [*owners] == [tmp_path / "shop.access.log"]
+    assert not (tmp_path / "shop.access.log").exists()
+
+
 def test_the_second_time(host: Host) -> None:
     """Nothing changes, unless a reload is requested."""
     host.play()

@@ -573,6 +573,39 @@ def test_insecure_settings_that_are_allowed(site: Site) -> None:
     assert site.build(allow_insecure=True)["changed"] is True
 
 
+LOGS = """
+import logging, logging.handlers, pathlib
+logs = pathlib.Path(__file__).parents[3] / "home"
+logging.getLogger("shop").addHandler(logging.{handler}(logs / "shop.log", delay=True))
+"""
+
+
+def test_logs_that_lose_lines(site: Site) -> None:
+    """They are among the complaints, unless the operator wants them."""
+    site.settings(LOGS.format(handler="handlers.TimedRotatingFileHandler") + "DEBUG = True\n")
+    head = site.build()["msg"].partition("\n\n")[0]
+    assert [line.split()[0] for line in head.splitlines()] == ["Release", "DEBUG", "LOGGING:"]
+    assert "TimedRotatingFileHandler) of the logger 'shop' loses lines" in head
+    assert site.build(allow_insecure=True, allow_lossy=True)["changed"] is True
+
+
+def test_logs_that_cannot_be_rotated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning, and the release passes."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.settings(LOGS.format(handler="FileHandler"))
+    assert site.build()["changed"] is True
+    assert [warning.partition(" never ")[0] for warning in warnings] == [
+        "LOGGING: the handler (logging.FileHandler) of the logger 'shop'"
+    ]
+
+
+def test_packages_of_the_collection(site: Site) -> None:
+    """After the server."""
+    site.build(own_packages=["python-json-logger==4.2.0"])
+    assert site.commands()[-1] == "pip install --quiet --no-deps python-json-logger==4.2.0"
+
+
 def test_a_missing_variable_of_the_environment(site: Site) -> None:
     """The cure is a line of its own, between the reason and the traceback."""
     site.settings("import os\nos.environ['DATABASE_URL']\n")

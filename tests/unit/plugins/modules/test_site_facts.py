@@ -29,6 +29,7 @@ NOTHING: dict[str, Any] = {
     "packages": [],
     "home": None,
     "absent": [],
+    "journal": None,
     "nginx": {
         "installed": False,
         "version": 0,
