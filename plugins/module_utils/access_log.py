@@ -283,7 +283,8 @@ class AccessLog:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON has it, with nothing that is unbounded."""
-        by_mean = [item for item in self.paths.entries.items() if item[1][0] >= self._enough]
+        enough = self._enough
+        by_mean = [item for item in self.paths.entries.items() if item[1][0] >= enough]
         by_mean.sort(key=lambda item: item[1][1] / item[1][0], reverse=True)
         errors = sorted(self.errors.entries.items(), key=lambda item: item[1][0], reverse=True)
         return {

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["LINES", "page"]
@@ -28,29 +28,21 @@ OPTIONS = (
 )
 
 
-def page(blocks: Iterable[list[bytes]], skipped: int, target: Path) -> str:
-    """Return the page about all lines but the first ones; it has no addresses in full, and nothing is looked up.
+def page(lines: Iterable[bytes], target: Path) -> str:
+    """Return the page about the lines; it has no addresses in full, and nothing is looked up.
 
     Raises OSError if GoAccess is not installed, and RuntimeError if it fails.
     """
     program = shutil.which("goaccess")
     if not program:
         raise FileNotFoundError("GoAccess is not installed")
-    command = [program, *OPTIONS, f"--output={target}", "-"]
+    command = ["timeout", str(LIMIT_S), program, *OPTIONS, f"--output={target}", "-"]
     with subprocess.Popen(
-        ["timeout", str(LIMIT_S), "nice", *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        try:
-            process.stdin.writelines(_without_first(blocks, skipped))
-            process.stdin.close()
-        except BrokenPipeError:  # It has ended; why is in its output.
-            pass
-        written = process.stderr.read().decode(errors="replace").strip()
+        # It has ended; its status says why.
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.writelines(line + b"\n" for line in lines)
     if process.returncode or not target.exists():
-        raise RuntimeError(written or f"GoAccess exited with status {process.returncode}")
+        raise RuntimeError(f"it exited with status {process.returncode}")
     return target.read_text(encoding="utf-8", errors="replace")
-
-
-def _without_first(blocks: Iterable[list[bytes]], skipped: int) -> Iterator[bytes]:
-    lines = itertools.chain.from_iterable(blocks)
-    return (line + b"\n" for line in itertools.islice(lines, skipped, None))

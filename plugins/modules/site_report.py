@@ -94,6 +94,7 @@ goaccess:
   type: str
 """
 
+import itertools
 import os
 import subprocess
 import time
@@ -124,6 +125,7 @@ class Summary:
         self.width = slot_width(hours)
         self.until = int(now)
         self.since = int(now - hours * 3600) // self.width * self.width
+        self.log = AccessLog(self.since, self.until, self.width)
         self.notes: list[str] = []
 
     def report(self) -> dict[str, Any]:
@@ -145,7 +147,7 @@ class Summary:
         return LogFiles(ACCESS_LOGS / f"{self.site.name}.access.log", self.since, time_of)
 
     def access(self) -> dict[str, Any]:
-        files, log = self.access_log, AccessLog(self.since, self.until, self.width)
+        files, log = self.access_log, self.log
         log.read(files.blocks())
         if files.too_long:
             log.unreadable["too long"] += files.too_long
@@ -156,6 +158,15 @@ class Summary:
                 "nginx_access_log is false, or the site was deployed by an earlier version of this collection"
             )
         return log.as_dict()
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the access log for GoAccess."""
+        counted = sum(self.log.statuses.values())
+        if counted > goaccess.LINES:
+            self.notes.append(f"GoAccess was given the latest {goaccess.LINES:,} lines of the log")
+        all_lines = itertools.chain.from_iterable(self.access_log.blocks())
+        wanted = (line for line in all_lines if (at := time_of(line)) is not None and at >= self.since)
+        return itertools.islice(wanted, max(counted - goaccess.LINES, 0), None)
 
     def complaints_of_nginx(self) -> list[dict[str, Any]]:
         files = LogFiles(ERROR_LOG, self.since, time_of_error)
@@ -211,13 +222,10 @@ def main() -> None:
     summary = Summary(HostedSite(given["name"], given["root"]), given["server"], given["hours"], time.time())
     found, page = summary.report(), ""
     if given["goaccess"] and found["access"]["lines"]:
-        skipped = max(found["access"]["lines"] - goaccess.LINES, 0)
         try:
-            page = goaccess.page(summary.access_log.blocks(), skipped, Path(module.tmpdir) / "goaccess.html")
+            page = goaccess.page(summary.lines(), Path(module.tmpdir) / "goaccess.html")
         except (OSError, RuntimeError) as error:
             found["notes"].append(f"There is no page of GoAccess: {printable(str(error), TEXT)}")
-        if page and skipped:
-            found["notes"].append(f"GoAccess was given the latest {goaccess.LINES:,} lines of the log")
     module.exit_json(changed=False, report=found, goaccess=page)
 
 
