@@ -46,37 +46,36 @@ SHOWN = 20
 OFTEN = 5
 TEXT = 200
 
-# For each key in its order, whether it is a number, and whether it is needed.
+TEXT_VALUE = rb'[^"\\\x00-\x1f]*'
+# For each key in its order, what a value that is a number looks like, and whether it is needed.
 KEYS = (
-    ("time", True, True),
-    ("request_id", False, True),
-    ("remote_addr", False, False),
-    ("method", False, True),
-    ("scheme", False, False),
-    ("host", False, False),
-    ("path", False, True),
-    ("protocol", False, False),
-    ("status", True, True),
-    ("bytes", True, True),
-    ("request_length", True, False),
-    ("request_time", True, True),
-    ("upstream", False, True),
-    ("upstream_status", False, False),
-    ("upstream_connect_time", False, False),
-    ("upstream_header_time", False, False),
-    ("upstream_response_time", False, False),
-    ("queue", False, True),
-    ("route", False, True),
-    ("release", False, True),
+    ("time", rb"\d{10}\.\d+", True),
+    ("request_id", None, True),
+    ("remote_addr", None, False),
+    ("method", None, True),
+    ("scheme", None, False),
+    ("host", None, False),
+    ("path", None, True),
+    ("protocol", None, False),
+    ("status", rb"\d{1,3}", True),
+    ("bytes", rb"\d{1,15}", True),
+    ("request_length", rb"\d{1,15}", False),
+    ("request_time", rb"\d{1,9}\.\d+", True),
+    ("upstream", None, True),
+    ("upstream_status", None, False),
+    ("upstream_connect_time", None, False),
+    ("upstream_header_time", None, False),
+    ("upstream_response_time", None, False),
+    ("queue", None, True),
+    ("route", None, True),
+    ("release", None, True),
 )
 NEEDED = tuple(name for name, _number, needed in KEYS if needed)
-NUMBER, TEXT_VALUE = rb"\d+(?:\.\d+)?", rb'[^"\\\x00-\x1f]*'
 
 
-def _pattern(name: str, number: bool, needed: bool) -> bytes:
-    value = NUMBER if number else TEXT_VALUE
-    group = b"(" + value + b")" if needed else value
-    return b'"' + name.encode() + b'":' + (group if number else b'"' + group + b'"')
+def _pattern(name: str, number: bytes | None, needed: bool) -> bytes:
+    value = b"(" + (number or TEXT_VALUE) + b")" if needed else number or TEXT_VALUE
+    return b'"' + name.encode() + b'":' + (value if number else b'"' + value + b'"')
 
 
 LINE = re.compile(rb"\{" + b",".join(_pattern(*key) for key in KEYS) + b"[,}]")
@@ -224,7 +223,7 @@ class AccessLog:
             for name, number, needed in KEYS:
                 # nginx writes 0 as the status of a request that ended before there was one.
                 most = {"time": 1e10, "status": 1e3}.get(name, 1e15)
-                if number and needed and not 0 <= values[name] < most:
+                if number and needed and not (1e9 if name == "time" else 0) <= values[name] < most:
                     raise ValueError
             times = [values["time"], values["request_time"]]
             found[NEEDED.index("time")], found[NEEDED.index("request_time")] = (b"%.3f" % number for number in times)

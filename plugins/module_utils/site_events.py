@@ -29,7 +29,9 @@ KILLED = re.compile(r"Worker \(pid: ?(\d+)\) was sent SIG\w+!|DAMN ! worker \d+ 
 FRAME = re.compile(r'\s*(?:\| *)*File "([^"]+)", line \d+, in (.+)')
 OF_THE_PROJECT = re.compile(r".*/releases/[^/]+/app/")
 INSTALLED = re.compile(r".*/(?:site|dist)-packages/|.*/lib/python[0-9.]+/")
-EXCEPTION = re.compile(r"[\s|+-]*([A-Za-z_][\w.]*)(?::\s?(.*))?$")
+EXCEPTION = re.compile(r"([A-Za-z_][\w.]*)(?::\s?(.*))?$")
+# Before each line of a group of exceptions.
+MARGIN = re.compile(r" +\| ?")
 REQUEST_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
 INNERMOST = 3
@@ -226,8 +228,8 @@ def exception(lines: list[str]) -> tuple[str, str]:
     """Return the type of the exception that a traceback ends with, and its message."""
     start = max((number for number, line in enumerate(lines) if line.endswith(TRACEBACK)), default=0)
     for number in range(start + 1, len(lines)):
-        line = lines[number]
-        if line.lstrip(" |+") and not line.startswith(("  ", "\t")):
+        line = MARGIN.sub("", lines[number])
+        if line and line[0] not in " \t":
             found = EXCEPTION.match(line)
             return (found[1], "\n".join([found[2] or "", *lines[number + 1 :]]).strip()) if found else (line, "")
     return ("(incomplete)", "")

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
@@ -15,6 +16,10 @@ from .merging import EVENTS
 from .wording import clock, count, duration, headline, percent, size
 
 __all__ = ["page"]
+
+HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
+# Between a number and its unit, or its name.
+UNIT: Final = re.compile(r" (?=(?:%|(?:h|ms|s)\b))|(?<=\bp[0-9]{2}) ")
 
 
 def page(report: dict[str, Any], hours: int, others: Mapping[str, str]) -> str:
@@ -29,7 +34,7 @@ def page(report: dict[str, Any], hours: int, others: Mapping[str, str]) -> str:
     return template.render(
         report=report,
         hours=hours,
-        headline=headline(report, hours),
+        headline=UNIT.sub(HARD_SPACE, headline(report, hours).capitalize()),
         charts=charts(slots),
         ticks=ticks(slots),
         marks=marks(slots, report["releases"]),
