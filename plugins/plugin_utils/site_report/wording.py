@@ -34,7 +34,7 @@ def percent(share: float | None) -> str:
         return "-"
     if 0 < share < 0.0001:
         return "< 0.01 %"
-    return f"{100 * share:.2f} %" if share < 0.1 else f"{100 * share:.0f} %"
+    return f"{100 * share:.2f} %" if share < 0.0995 else f"{100 * share:.0f} %"
 
 
 def size(number: int) -> str:
