@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         others = {host: found["goaccess"] for host, found in given["found"].items() if found.get("goaccess")}
         names = {host: _file(host, len(reports)) for host in others}
         titles = {
-            "GoAccess's page" if len(reports) == 1 else f"GoAccess's page of {host}": name for host, name in names.items()
+            "GoAccess's page" if len(reports) == 1 else f"GoAccess's page of {host}": name
+            for host, name in names.items()
         }
         files = {
             "index.html": page(report, given["hours"], {**titles, "The same as JSON": "report.json"}),
@@ -52,7 +53,8 @@ class ActionModule(ActionBase):
                     (directory / name).write_text(content, encoding="utf-8")
             except OSError as error:
                 raise AnsibleActionFail(
-                    f"site_report_directory: {str(directory)!r} cannot be written ({error.strerror}); name another directory"
+                    f"site_report_directory: {str(directory)!r} cannot be written ({error.strerror}); "
+                    "name another directory"
                 ) from error
         # A report differs each time: that is no change of anything.
         return {

@@ -159,7 +159,7 @@ class AccessLog:
         self.queue = Histogram()
         self.paths = Heaviest()
         self.errors = Heaviest()
-        self.slowest: list[tuple[float, bytes, bytes, bytes, bytes, bytes]] = []
+        self.slowest: list[tuple[float, float, bytes, bytes, bytes, bytes]] = []
         self._buckets: dict[bytes, int] = {}
         self._names: dict[bytes, str] = {}
 
@@ -307,7 +307,13 @@ class AccessLog:
                 "durations": self.queue.as_dict(),
             },
             "slow_paths": [
-                {"path": _text(path), "requests": count, "seconds": seconds, "longest": longest, "request_id": _text(request)}
+                {
+                    "path": _text(path),
+                    "requests": count,
+                    "seconds": seconds,
+                    "longest": longest,
+                    "request_id": _text(request),
+                }
                 for path, (count, seconds, longest, request) in by_mean[:SHOWN]
             ],
             "slow_paths_dropped_seconds": self.paths.dropped,

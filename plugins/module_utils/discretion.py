@@ -17,7 +17,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e
 
 
 def printable(text: str, limit: int) -> str:
-    """Return the text, cut at the limit, with escapes for whatever a page or a terminal would obey instead of showing."""
+    """Return the text, cut at the limit, with escapes for what a page or a terminal would obey instead of showing."""
     shown = UNPRINTABLE.sub(_escaped, text[:limit].replace("\t", "    "))
     return shown + "…" if len(text) > limit else shown
 

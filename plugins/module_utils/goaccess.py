@@ -7,7 +7,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["LINES", "page"]
@@ -16,8 +15,8 @@ LINES = 1_000_000
 """How many lines it is given at most, the latest ones: it keeps every path and every visitor in memory."""
 LIMIT_S = 300
 
-# What its letters mean: %x time, %h visitor, %m method, %v host, %U path, %H protocol, %s status, %b bytes, %T seconds, %K TLS,
-# %R referer, %u user agent, %^ ignored.
+# Its letters: %x time, %h visitor, %m method, %v host, %U path, %H protocol, %s status, %b bytes, %T seconds, %K TLS,
+# %R referring page, %u user agent, %^ ignored.
 FORMAT = (
     '{"time":"%x.%^","remote_addr":"%h","method":"%m","host":"%v","path":"%U","protocol":"%H","status":"%s",'
     '"bytes":"%b","request_time":"%T","tls":"%K","referer":"%R","user_agent":"%u"}'
@@ -37,12 +36,13 @@ def page(lines: Iterable[bytes], target: Path) -> str:
     if not program:
         raise FileNotFoundError("GoAccess is not installed")
     command = ["timeout", str(LIMIT_S), program, *OPTIONS, f"--output={target}", "-"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        # It has ended; its status says why.
-        with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.writelines(line + b"\n" for line in lines)
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere) as process:
+        try:
+            process.stdin.writelines(line + b"\n" for line in lines)
+            process.stdin.close()
+        except BrokenPipeError:  # It has ended; its status tells.
+            process.stdin = None
     if process.returncode or not target.exists():
         raise RuntimeError(f"it exited with status {process.returncode}")
     return target.read_text(encoding="utf-8", errors="replace")

@@ -96,7 +96,15 @@ class SiteEvents:
         self.entries = 0
         self.events: dict[str, list[float]] = {
             name: []
-            for name in ("recycles", "memory_recycles", "timeouts", "killed_workers", "restarts", "oom_kills", "gave_up")
+            for name in (
+                "recycles",
+                "memory_recycles",
+                "timeouts",
+                "killed_workers",
+                "restarts",
+                "oom_kills",
+                "gave_up",
+            )
         }
         self.groups: dict[Any, dict[str, Any]] = {}
         self.tracebacks = 0
@@ -195,7 +203,9 @@ class SiteEvents:
         group["count"] += 1
         group["last"] = at
         group["message"] = printable(discreet(message), LINE_SHOWN)
-        group["traceback"] = "\n".join(printable(line, LINE_SHOWN) for line in excerpt(discreet("\n".join(lines)), 100).split("\n"))
+        group["traceback"] = "\n".join(
+            printable(line, LINE_SHOWN) for line in excerpt(discreet("\n".join(lines)), 100).split("\n")
+        )
         found = REQUEST_ID.search(introduction)
         _remember(group["request_ids"], found and found[0])
         _remember(group["requests"], _request(introduction))
@@ -205,7 +215,9 @@ class SiteEvents:
         groups = sorted(self.groups.values(), key=lambda group: -group["count"])
         return {
             "entries": self.entries,
-            "events": {name: {"count": len(times), "last": times[-EVENTS_SHOWN:]} for name, times in self.events.items()},
+            "events": {
+                name: {"count": len(times), "last": times[-EVENTS_SHOWN:]} for name, times in self.events.items()
+            },
             "tracebacks": groups,
             "tracebacks_total": self.tracebacks,
         }

@@ -11,8 +11,9 @@ module: report_page
 short_description: Write the report about a site to the control node
 version_added: 0.1.0
 description:
-  - Adds up what M(pitcrew.django.site_report) found on each host, and writes C(index.html), C(report.json) and, for each
-    host that returned one, the page of GoAccess - C(goaccess.html), or C(goaccess-HOST.html) if there are several hosts.
+  - Adds up what M(pitcrew.django.site_report) found on each host, and writes C(index.html) and C(report.json).
+  - Writes the page of GoAccess of each host that returned one, too, as C(goaccess.html), or as C(goaccess-HOST.html) if
+    there are several hosts.
   - The page is whole in itself, without scripts, and whatever comes from visitors is escaped.
 author:
   - The pitcrew.django maintainers (@pitcrew)

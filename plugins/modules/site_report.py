@@ -9,9 +9,10 @@ module: site_report
 short_description: Summarise the last hours of a site on a host
 version_added: 0.1.0
 description:
-  - Reads the JSON access log that the role M(pitcrew.django.nginx) has nginx write, with its rotated files, the journal of
-    both slots' units, nginx's error log, and the site's history of releases.
-  - Returns counts, distributions of durations, and examples. Query strings are left out, and of IP addresses the last part.
+  - Reads the JSON access log that the role C(nginx) has nginx write, with its rotated files, the journal of both slots'
+    units, nginx's error log, and the site's history of releases.
+  - Returns counts, distributions of durations, and examples, without query strings and without the last part of IP
+    addresses.
   - Lines that are no requests are counted, never an error. Changes nothing.
   - M(pitcrew.django.report_page) makes a page of what it found on all hosts.
 author:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines of an access log as nginx writes it, for a shop of ordinary size: pages, static files, robots, and some errors."""
+"""Lines of an access log as nginx writes it, for a shop: pages, static files, robots, and some errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ def line(**values: object) -> bytes:
     usual: dict[str, object] = {
         **dict.fromkeys(KEYS, ""),
         **{"time": 1764500000.025, "request_id": "a6cecc1b78e510617311d8a3c2ce6f44", "remote_addr": "203.0.113.194"},
-        **{"method": "GET", "scheme": "https", "host": "shop.example.com", "path": "/shop/wheel/", "protocol": "HTTP/2.0"},
+        **{
+            "method": "GET",
+            "scheme": "https",
+            "host": "shop.example.com",
+            "path": "/shop/wheel/",
+            "protocol": "HTTP/2.0",
+        },
         **{"status": 200, "bytes": 9000, "request_length": 500, "request_time": 0.040, "tls": "TLSv1.3"},
         **{"upstream": "unix:/srv/shop/live/http.sock", "upstream_status": "200", "queue": "0.0010"},
         **{"route": "shop/%3Cslug:slug%3E/", "release": RELEASE, "user_agent": AGENTS[0]},

@@ -128,7 +128,10 @@ def test_nothing_changes_on_the_host(reported: tuple[Path, Play], playbook: Call
     assert set(first.changed.values()) == {1}
     again = playbook("report", site_report_directory=str(reported[0])).succeeded()
     assert set(again.changed.values()) == {0}
-    assert all(len(line) <= 80 for line in again.output.partition("shop, last 24 h")[2].partition("The report:")[0].splitlines())
+    assert all(
+        len(line) <= 80
+        for line in again.output.partition("shop, last 24 h")[2].partition("The report:")[0].splitlines()
+    )
 
 
 def test_without_goaccess(playbook: Callable[..., Play], tmp_path: Path) -> None:

@@ -58,9 +58,7 @@ def charts(slots: Sequence[Mapping[str, Any]]) -> list[Chart]:
     ]
 
 
-def _chart(
-    name: str, kind: str, slots: Sequence[Mapping[str, Any]], key: str, worded: Callable[[float], str]
-) -> Chart:
+def _chart(name: str, kind: str, slots: Sequence[Mapping[str, Any]], key: str, worded: Callable[[float], str]) -> Chart:
     values = [float(slot[key] or 0) for slot in slots]
     highest = max(values, default=0.0)
     width = WIDTH / max(len(slots), 1)

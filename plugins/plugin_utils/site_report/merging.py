@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ansible_collections.pitcrew.django.plugins.module_utils.access_log import NGINX, NO_RESPONSE
@@ -75,7 +75,7 @@ def merged(site: str, reports: Mapping[str, Report | None]) -> dict[str, Any]:
 
 
 def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(int(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _all(reports: Sequence[Report], name: str) -> list[dict[str, Any]]:
@@ -246,6 +246,8 @@ def _distinct(parts: Sequence[Report], name: str) -> list[str]:
 
 def _releases(found: Mapping[str, Report], many: bool) -> list[dict[str, Any]]:
     """Which releases went live when; a release that went live on several hosts is one for each."""
-    entries = [{**entry, **({"host": host} if many else {})} for host, report in found.items() for entry in report["releases"]]
+    entries = [
+        {**entry, **({"host": host} if many else {})} for host, report in found.items() for entry in report["releases"]
+    ]
     by_time: Callable[[Report], str] = lambda entry: str(entry["at"])  # noqa: E731
     return sorted(entries, key=by_time)

@@ -66,7 +66,9 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     if (share := report["summary"]["queue_share"]) is not None:
         yield wrapped(f"Of the application's time, {percent(share)} was spent waiting in the queue.", "  ", "    ")
     if report["releases"]:
-        yield wrapped(f"Went live: {', '.join(dict.fromkeys(one['release'] for one in report['releases']))}", "  ", "    ")
+        yield wrapped(
+            f"Went live: {', '.join(dict.fromkeys(one['release'] for one in report['releases']))}", "  ", "    "
+        )
     for reason, lines in report["log"]["unreadable"].items():
         yield wrapped(f"Lines of the access log that were left out, {reason}: {count(lines)}", "  ", "    ")
     for host, summary in report["hosts"].items():

@@ -68,13 +68,17 @@ def test_who_answered() -> None:
 
 
 def test_the_queue() -> None:
-    found = read(line(queue="0.0100"), line(queue="0.0300", request_time=0.160), line(queue="0.001, 0.002"), line(queue=""))
+    found = read(
+        line(queue="0.0100"), line(queue="0.0300", request_time=0.160), line(queue="0.001, 0.002"), line(queue="")
+    )
     assert found["queue"]["seconds"] == pytest.approx(0.04)
     assert found["queue"]["of_seconds"] == pytest.approx(0.24)
 
 
 def test_slow_addresses_are_those_asked_for_several_times() -> None:
-    often = [line(path=f"/{name}/", request_time=took) for name in range(10) for took in (0.1 * name, 0.1, 0.1, 0.1, 0.1)]
+    often = [
+        line(path=f"/{name}/", request_time=took) for name in range(10) for took in (0.1 * name, 0.1, 0.1, 0.1, 0.1)
+    ]
     found = read(*often, line(path="/once/", request_time=9.0, request_id="0" * 32))
     assert found["slow_paths"][0] == {
         **{"path": "/9/", "requests": 5, "longest": 0.9, "request_id": USUAL["request_id"]},
@@ -97,7 +101,7 @@ def test_a_request_without_a_status() -> None:
     ("foreign", "reason"),
     [
         (b"", None),
-        (b"127.0.0.1 - - [30/Nov/2026] \"GET / HTTP/1.1\" 200", "not JSON"),
+        (b'127.0.0.1 - - [30/Nov/2026] "GET / HTTP/1.1" 200', "not JSON"),
         (line()[:200], "incomplete"),
         (b"\0" * 100, "not JSON"),
         (b"[1]", "other keys or values than those of a request"),

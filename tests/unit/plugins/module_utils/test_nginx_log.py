@@ -62,7 +62,9 @@ def test_reasons_for_complaints_are_grouped_without_what_differs() -> None:
         line("/a/?token=hunter2", words=refused),
         line("/b/", words=refused),
         line("/c/", words="client intended to send too large body: 12345678 bytes"),
-        line("/d/", words='open() "/srv/shop/live/public/x<b>" failed (2: No such file or directory) from 198.51.100.7'),
+        line(
+            "/d/", words='open() "/srv/shop/live/public/x<b>" failed (2: No such file or directory) from 198.51.100.7'
+        ),
         line("/e/", words=refused).replace("server: shop.test", "server: blog.test"),
         line("/f/", words=refused, age=9000),
         "2026/11/30 10:00:00 [emerg] 1#1: bind() failed\n",
@@ -80,5 +82,7 @@ def test_reasons_for_complaints_are_grouped_without_what_differs() -> None:
 
 def test_reasons_are_bounded() -> None:
     """Whatever a module of nginx may write."""
-    lines = [line("/", words=f"reason{chr(97 + number % 26)}{chr(97 + number // 26)}").encode() for number in range(300)]
+    lines = [
+        line("/", words=f"reason{chr(97 + number % 26)}{chr(97 + number // 26)}").encode() for number in range(300)
+    ]
     assert len(reasons([lines], "shop.test", NOW - 3600)) == 50

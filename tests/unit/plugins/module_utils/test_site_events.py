@@ -73,7 +73,8 @@ def test_another_exception_or_place_is_another_group() -> None:
 
 
 def test_without_a_function_of_the_project_it_is_the_innermost_one() -> None:
-    text = 'Traceback (most recent call last):\n  File "/usr/lib/python3.11/json/decoder.py", line 3, in decode\n    x\nE: y'
+    frame = '  File "/usr/lib/python3.11/json/decoder.py", line 3, in decode\n    x'
+    text = f"Traceback (most recent call last):\n{frame}\nE: y"
     (group,) = read(*written(text))["tracebacks"]
     assert group["where"] == ["json/decoder.py: decode"]
 
@@ -107,7 +108,10 @@ def test_a_group_of_exceptions() -> None:
 def test_two_units_that_write_at_once() -> None:
     one, other = failure(), failure(exception="KeyError: 'a'", stream="s2")
     found = read(*[line for pair in zip(one, other, strict=True) for line in pair])
-    assert [(group["exception"], group["count"]) for group in found["tracebacks"]] == [("ValueError", 1), ("KeyError", 1)]
+    assert [(group["exception"], group["count"]) for group in found["tracebacks"]] == [
+        ("ValueError", 1),
+        ("KeyError", 1),
+    ]
 
 
 def test_a_line_of_json() -> None:
@@ -140,13 +144,15 @@ def test_groups_are_bounded() -> None:
     assert (found["tracebacks_total"], len(found["tracebacks"])) == (300, 100)
 
 
-@pytest.mark.parametrize("line", ["not json", "{}", entry(None), entry([104, 1000]), entry([["a"]]), '{"MESSAGE": "x", "_PID": 1}'])
+@pytest.mark.parametrize(
+    "line", ["not json", "{}", entry(None), entry([104, 1000]), entry([["a"]]), '{"MESSAGE": "x", "_PID": 1}']
+)
 def test_entries_of_all_kinds(line: str) -> None:
     assert read(line)["tracebacks"] == []
 
 
 def test_bytes_are_text() -> None:
-    assert list(entries([entry([104, 105, 27])]))[0]["MESSAGE"] == "hi\x1b"
+    assert next(entries([entry([104, 105, 27])]))["MESSAGE"] == "hi\x1b"
 
 
 @pytest.mark.parametrize(

@@ -85,9 +85,14 @@ def test_all_that_a_host_knows(host: Host) -> None:
     (host.logs / "shop.access.log.1").write_text(line(90_000, "/yesterday/") + line(7300, "/"))
     (host.logs / "shop.access.log").write_text(line(60, "/") + "broken\n")
     local = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(NOW - 5))
-    (host.logs / "error.log").write_text(f"{local} [error] 1#1: *1 upstream timed out, client: ::1, server: shop.test, x\n")
+    (host.logs / "error.log").write_text(
+        f"{local} [error] 1#1: *1 upstream timed out, client: ::1, server: shop.test, x\n"
+    )
     recent = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 600))
-    history = [{"at": "2020-01-01T00:00:00Z", "release": "r0"}, {"at": recent, "release": "r1", "slot": "blue", "by": "anna"}]
+    history = [
+        {"at": "2020-01-01T00:00:00Z", "release": "r0"},
+        {"at": recent, "release": "r1", "slot": "blue", "by": "anna"},
+    ]
     (host.root / "history").write_text("".join(json.dumps(entry) + "\n" for entry in history))
     found = host.report(hours=3)["report"]
     assert found["access"]["statuses"] == {"200": 2}
@@ -106,18 +111,27 @@ def test_a_host_that_knows_nothing(host: Host) -> None:
     host.program("journalctl", "exit 1")
     found = host.report()["report"]
     assert found["access"]["lines"] == 0
-    assert [note.partition(" ")[2][:27] for note in found["notes"]] == ["has nothing from these hour", "journal could not be read: "]
+    assert [note.partition(" ")[2][:27] for note in found["notes"]] == [
+        "has nothing from these hour",
+        "journal could not be read: ",
+    ]
 
 
 @pytest.mark.parametrize(
     ("does", "page", "note"),
     [
-        ("cat > /dev/null; for last; do :; done; echo '<html>{{x}}' > \"$(sed -n 's/^--output=//p' {seen})\"", "<html>", ""),
+        (
+            "cat > /dev/null; for last; do :; done; echo '<html>{{x}}' > \"$(sed -n 's/^--output=//p' {seen})\"",
+            "<html>",
+            "",
+        ),
         ("exit 3", "", "There is no page of GoAccess: it exited with status 3"),
         (None, "", "There is no page of GoAccess: GoAccess is not installed"),
     ],
 )
-def test_the_page_of_goaccess(host: Host, monkeypatch: pytest.MonkeyPatch, does: str | None, page: str, note: str) -> None:
+def test_the_page_of_goaccess(
+    host: Host, monkeypatch: pytest.MonkeyPatch, does: str | None, page: str, note: str
+) -> None:
     """With it or without it, there is a report."""
     monkeypatch.setattr(module.goaccess.shutil, "which", lambda name: str(host.bin / name) if does else None)
     (host.logs / "shop.access.log").write_text(line(200_000, "/before/") + line(60, "/"))

@@ -16,7 +16,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_report.page im
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_report.text import text
 
 SINCE = 1764500400
-HOSTILE = '</title><script>alert(1)</script>{{ 7*7 }}"\'><img src=x>'
+HOSTILE = "</title><script>alert(1)</script>{{ 7*7 }}\"'><img src=x>"
 # Buckets of 0.1 s and of 1 s.
 TENTH, SECOND = "-115", "0"
 
@@ -41,7 +41,14 @@ WEB1: dict[str, Any] = {
         "slow_paths": [{"path": "/shop/wheel/", "requests": 5, "seconds": 5.0, "longest": 1.5, "request_id": "a" * 32}],
         "slow_paths_dropped_seconds": 0.0,
         "slow_requests": [
-            {"seconds": 1.5, "at": SINCE + 1000.5, "method": "GET", "path": "/shop/wheel/", "status": "200", "request_id": "a" * 32}
+            {
+                "seconds": 1.5,
+                "at": SINCE + 1000.5,
+                "method": "GET",
+                "path": "/shop/wheel/",
+                "status": "200",
+                "request_id": "a" * 32,
+            }
         ],
         "errors": [
             {"status": "500", "path": HOSTILE, "by_nginx": False, "requests": 1, "request_id": "b" * 32},
@@ -55,7 +62,13 @@ WEB1: dict[str, Any] = {
         "events": {name: event() for name in EVENTS} | {"restarts": event(SINCE + 60), "recycles": event(SINCE + 70)},
         "tracebacks": [
             {
-                **{"exception": "ValueError", "where": ["shop/views.py: pay"], "count": 1, "first": SINCE, "last": SINCE},
+                **{
+                    "exception": "ValueError",
+                    "where": ["shop/views.py: pay"],
+                    "count": 1,
+                    "first": SINCE,
+                    "last": SINCE,
+                },
                 **{"message": HOSTILE, "requests": ["GET /pay/"], "request_ids": ["b" * 32]},
                 "traceback": f"Traceback (most recent call last):\nValueError: {HOSTILE}",
             }
@@ -125,7 +138,7 @@ def test_several_hosts_are_added_up(several: dict[str, Any]) -> None:
 class Page(HTMLParser):
     """The elements of a page, with whether each is closed."""
 
-    VOID = {"meta", "rect", "br"}
+    VOID = frozenset({"meta", "br"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
