@@ -15,7 +15,7 @@ testinfra_hosts = ["ansible://django"]
 
 GOOD = 40
 SECRET = "hunter2"
-ASK = "curl --silent --path-as-is --output /dev/null --write-out '%%{http_code}' --header 'Host: shop.test' 'http://127.0.0.1%s'"
+ASK = "curl --silent --globoff --path-as-is --output /dev/null --write-out '%%{http_code}' --header 'Host: shop.test' 'http://127.0.0.1%s'"
 HOSTILE = f"/%3Cscript%3Ealert(1)/<b>/{{{{7*7}}}}/?token={SECRET}"
 
 
