@@ -21,10 +21,10 @@ RESTART = "5eb03494b6584870a536b337290809b3"
 OOM_KILL = "fe6faa94e7774663a0da52717891d8ef"
 FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 
-RECYCLE = re.compile(r"Autorestarting worker after current request|The work of process \d+ is done(?! *\(.*memory)")
-MEMORY_RECYCLE = re.compile(r"The work of process \d+ is done *\(.*memory")
+# Words of gunicorn 23 to 27 and of uWSGI 2.0. gunicorn also names SIGTERM, which is how a worker is asked to end.
+RECYCLE = re.compile(r"Autorestarting worker after current request|The work of process \d+ is done")
 TIMEOUT = re.compile(r"WORKER TIMEOUT \(pid: ?(\d+)\)|HARAKIRI ON WORKER \d+ \(pid: (\d+)")
-KILLED = re.compile(r"Worker \(pid: ?(\d+)\) was sent SIG\w+!|DAMN ! worker \d+ \(pid: (\d+)\) died")
+KILLED = re.compile(r"Worker \(pid: ?(\d+)\) was sent (?!SIGTERM|SIGINT|SIGQUIT)|DAMN ! worker \d+ \(pid: (\d+)\) died")
 
 FRAME = re.compile(r'\s*(?:\| *)*File "([^"]+)", line \d+, in (.+)')
 OF_THE_PROJECT = re.compile(r".*/releases/[^/]+/app/")
@@ -98,7 +98,6 @@ class SiteEvents:
             name: []
             for name in (
                 "recycles",
-                "memory_recycles",
                 "timeouts",
                 "killed_workers",
                 "restarts",
@@ -163,8 +162,6 @@ class SiteEvents:
                 self.events["killed_workers"].append(at)
         elif RECYCLE.search(line):
             self.events["recycles"].append(at)
-        elif MEMORY_RECYCLE.search(line):
-            self.events["memory_recycles"].append(at)
 
     def _see_json(self, at: float, line: str) -> None:
         """Take the traceback out of a line of JSON logging."""

@@ -23,8 +23,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "oom_kills": "Processes killed for lack of memory",
     "timeouts": "Workers killed at the time-out of a request",
     "killed_workers": "Workers killed otherwise",
-    "memory_recycles": "Workers replaced for their memory",
-    "recycles": "Workers replaced after many requests",
+    "recycles": "Workers replaced in their turn: after many requests, or for their memory",
 }
 """What may happen to processes, with its name for people; the worst first."""
 

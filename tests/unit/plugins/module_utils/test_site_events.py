@@ -169,13 +169,12 @@ def test_bytes_are_text() -> None:
         ),
         (["[1] [ERROR] Worker (pid:78) was sent SIGKILL! Perhaps out of memory?"], {"killed_workers": 1}),
         # uWSGI 2.0
-        (["...The work of process 12 is done (max requests reached (6 >= 5)). Seeya!"], {"recycles": 1}),
         (["...The work of process 12 is done. Seeya!"], {"recycles": 1}),
-        (["...The work of process 12 is done (rss memory limit reached (2 >= 1)). Seeya!"], {"memory_recycles": 1}),
+        (["[1] [INFO] Worker (pid:79) was sent SIGTERM!"], {}),
         (
             [
-                "Mon Nov 30 10:00:00 2026 - *** HARAKIRI ON WORKER 1 (pid: 9, try: 1) ***",
-                "Mon Nov 30 10:00:00 2026 - *** HARAKIRI ON WORKER 1 (pid: 9, try: 2) ***",
+                "Mon Nov 30 10:00:00 2026 - *** HARAKIRI ON WORKER 1 (pid: 9, try: 1, graceful: yes) ***",
+                "Mon Nov 30 10:00:00 2026 - *** HARAKIRI ON WORKER 1 (pid: 9, try: 2, graceful: no) ***",
                 "DAMN ! worker 1 (pid: 9) died, killed by signal 9 :( trying respawn ...",
             ],
             {"timeouts": 1},
