@@ -45,13 +45,14 @@ import sys
 import urllib.error
 import urllib.request
 
+visitor = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 for path in ["/", "/healthz/", "/no-such-page/"] * 10:
     try:
-        urllib.request.urlopen(sys.argv[1] + path, timeout=10).close()
+        visitor.open(sys.argv[1] + path, timeout=10).close()
     except urllib.error.HTTPError as error:
         error.close()
 PYTHON
-ansible-playbook --inventory "$inventory" --extra-vars "site_report_directory=$PWD/.cache/demo/report" pitcrew.django.report
+ansible-playbook --inventory "$inventory" --extra-vars "site_report_directory='$PWD/.cache/demo/report'" pitcrew.django.report
 
 cat <<TEXT
 
