@@ -4,22 +4,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from .chart import charts, marks, ticks
 from .merging import EVENTS
-from .wording import clock, count, duration, headline, percent, size
+from .wording import clock, count, duration, headline, percent, size, together
 
 __all__ = ["page"]
-
-HARD_SPACE: Final = "\N{NO-BREAK SPACE}"
-# Between a number and its unit, or its name.
-UNIT: Final = re.compile(r" (?=(?:%|(?:h|ms|s)\b))|(?<=\bp[0-9]{2}) ")
 
 
 def page(report: dict[str, Any], hours: int, others: Mapping[str, str]) -> str:
@@ -34,7 +29,7 @@ def page(report: dict[str, Any], hours: int, others: Mapping[str, str]) -> str:
     return template.render(
         report=report,
         hours=hours,
-        headline=UNIT.sub(HARD_SPACE, headline(report, hours).capitalize()),
+        headline=together(headline(report, hours).capitalize()),
         charts=charts(slots),
         ticks=ticks(slots),
         marks=marks(slots, report["releases"]),

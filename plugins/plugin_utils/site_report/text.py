@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..text import WIDTH, table, wrapped
 from .merging import EVENTS
-from .wording import count, duration, headline, percent
+from .wording import count, duration, headline, percent, together
 
 __all__ = ["text"]
 
@@ -21,7 +21,7 @@ ERRORS: Final = 5
 def text(report: dict[str, Any], hours: int) -> str:
     """Return the most important of it in lines of at most 80 characters."""
     sections = [
-        [wrapped(f"{report['site']}, {headline(report, hours)}")],
+        [wrapped(together(f"{report['site']}, {headline(report, hours)}"))],
         _hosts(report),
         _routes(report),
         [*_sentences(report)],

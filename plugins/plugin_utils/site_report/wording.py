@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
-__all__ = ["clock", "count", "duration", "headline", "percent", "size"]
+from ..text import HARD_SPACE
 
-MINUTE_S = 60
-HOUR_S = 3600
+__all__ = ["clock", "count", "duration", "headline", "percent", "size", "together"]
+
+# Between a number and its unit, or its name.
+_UNIT: Final = re.compile(r" (?=(?:%|(?:h|ms|s)\b))|(?<=\bp[0-9]{2}) ")
 
 
 def count(number: int) -> str:
@@ -50,6 +53,11 @@ def size(number: int) -> str:
 def clock(time: str | None) -> str:
     """A time of the document, without its letters and seconds."""
     return "-" if time is None else time[: len("2026-11-30T08:12")].replace("T", " ")
+
+
+def together(text: str) -> str:
+    """Keep numbers on one line with their units."""
+    return _UNIT.sub(HARD_SPACE, text)
 
 
 def headline(report: dict[str, Any], hours: int) -> str:
