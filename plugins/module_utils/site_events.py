@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils.discretion import discreet, printable
 from ansible_collections.pitcrew.django.plugins.module_utils.output import LINKS, TRACEBACK, excerpt
 
-__all__ = ["FIELDS", "SiteEvents", "entries"]
+__all__ = ["SiteEvents", "entries", "journal"]
 
 FIELDS = ("MESSAGE", "MESSAGE_ID", "UNIT_RESULT", "EXIT_CODE", "_STREAM_ID", "_PID", "__REALTIME_TIMESTAMP")
 
@@ -41,6 +42,23 @@ LONGEST_TRACEBACK = 2000
 LINE_SHOWN = 500
 UNFINISHED = 100
 EVENTS_SHOWN = 50
+
+
+def journal(units: Iterable[str], since: int, most: int) -> Iterator[str]:
+    """The entries of units since a time, but at most the latest ones; those that systemd wrote about them included.
+
+    It is read as it is written, since it may be long. Raises RuntimeError if it cannot be read.
+    """
+    command = [
+        *("journalctl", *(f"--unit={unit}" for unit in units), f"--since=@{since}", f"--lines={most}"),
+        *("--output=json", f"--output-fields={','.join(FIELDS)}", "--all", "--no-pager", "--quiet"),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace"
+    ) as process:
+        yield from process.stdout or ()
+    if process.returncode:
+        raise RuntimeError(f"journalctl exited with status {process.returncode}")
 
 
 def entries(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -97,7 +97,6 @@ goaccess:
 
 import itertools
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +109,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.discretion import p
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.log_files import LogFiles
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import ERROR_LOG, reasons, time_of_error
-from ansible_collections.pitcrew.django.plugins.module_utils.site_events import FIELDS, SiteEvents, entries
+from ansible_collections.pitcrew.django.plugins.module_utils.site_events import SiteEvents, entries, journal
 
 ACCESS_LOGS = Path("/var/log/nginx")
 JOURNAL_ENTRIES = 500_000
@@ -177,25 +176,14 @@ class Summary:
 
     def events(self) -> dict[str, Any]:
         events = SiteEvents()
-        events.read(entries(self.journal()))
+        units = [slot.unit for slot in self.site.slots.values()]
+        try:
+            events.read(entries(journal(units, self.since, JOURNAL_ENTRIES)))
+        except (OSError, RuntimeError) as error:
+            self.notes.append(f"The journal could not be read: {error}")
         if events.entries >= JOURNAL_ENTRIES:
             self.notes.append(f"Of the journal only the latest {JOURNAL_ENTRIES:,} lines were read")
         return events.as_dict()
-
-    def journal(self) -> Iterator[str]:
-        """The entries of both slots' units, those that systemd wrote about them included."""
-        command = [
-            "journalctl",
-            *(f"--unit={slot.unit}" for slot in self.site.slots.values()),
-            *(f"--since=@{self.since}", f"--lines={JOURNAL_ENTRIES}"),
-            *("--output=json", f"--output-fields={','.join(FIELDS)}", "--all", "--no-pager", "--quiet"),
-        ]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace"
-        ) as process:
-            yield from process.stdout
-        if process.returncode:
-            self.notes.append(f"The journal could not be read: journalctl exited with status {process.returncode}")
 
     def releases(self) -> list[dict[str, Any]]:
         first = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.since))
