@@ -128,9 +128,10 @@ messages: environment machine ## Write the text of each refusal, for you to read
 
 TURNS ?= 3
 MINUTES ?= 240
+LINES ?= 10000000
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
-.PHONY: bench-deploy bench-middleware bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
+.PHONY: bench-deploy bench-middleware bench-plan bench-report bench-sizing bench-sizing-short bench-sizing-report bench-profiles
 bench-deploy: environment images ## Time deploys against a plain script: TURNS=3; SETTING=bare or ready for only one
 	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
 
@@ -139,6 +140,9 @@ bench-middleware: environment ## What a request costs in the slot's own middlewa
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet
+
+bench-report: environment ## Time and memory that the report needs for an access log: LINES=10000000
+	@python -m tests.benchmark.report --lines $(LINES)
 
 bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; results accumulate
 	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))

@@ -43,6 +43,7 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "uwsgi_processes": ("it follows from the plan", "set site_workers"),
     "site_plan": ("it is the plan", "set site_workers, site_threads or site_plan_inputs"),
     "site_status": ("it is the result of inspecting the site", "leave it out"),
+    "site_reported": ("it is what was found on a host for the report", "leave it out"),
     "site_switch_is_last": ("it belongs to the playbooks", "leave it out"),
     "gunicorn_files": ("they follow from the plan", "set gunicorn_settings"),
     "uwsgi_files": ("they follow from the plan", "set uwsgi_settings"),

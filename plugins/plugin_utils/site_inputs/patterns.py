@@ -122,6 +122,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     ),
     "site_cache_directory": Pattern(LINE, "is not a directory", "write it as in ~/.cache/pitcrew.django"),
     "site_status_file": Pattern(LINE, "is not a file", "write it as in status.json"),
+    "site_report_directory": Pattern(LINE, "is not a directory", "write it as in reports/shop"),
     "site_custom_variables": Pattern(
         "[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "write it as in site_motto"
     ),
@@ -148,6 +149,8 @@ RANGES: Final[Mapping[str, Range]] = {
     "site_backups_kept": Range(1, 1000, "for no backups, set site_backup: false"),
     "site_migrations_lock_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
     "site_migrations_statement_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
+    # Debian keeps a fortnight of logs; with more hours, the chart would have more than a hundred bars.
+    "site_report_hours": Range(1, 2400, "set for how many hours to look back"),
     "site_lock_expires": Range(
         1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
     ),
