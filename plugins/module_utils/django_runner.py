@@ -50,7 +50,16 @@ class Report(dict[str, Any]):
 
     def __init__(self, handle: int) -> None:
         super().__init__(
-            stage="start", error=None, complaints=[], inventory={}, migrations=[], backup=None, database=""
+            stage="start",
+            error=None,
+            complaints=[],
+            inventory={},
+            warnings=[],
+            migrations=[],
+            demands=[],
+            recorded=None,
+            backup=None,
+            database="",
         )
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
@@ -336,7 +345,7 @@ def migrate_guarded(job: dict[str, Any], report: Report) -> None:
             report["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
         report.enter(name)
 
-    report["migrations"] = migrate(connection, job, stage)
+    report["migrations"] = migrate(connection, job, stage, report)
 
 
 def build(job: dict[str, Any], report: Report) -> None:

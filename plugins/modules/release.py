@@ -264,9 +264,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
@@ -346,6 +348,9 @@ class Build:
         self.params = module.params
         path = Path(self.params["path"])
         self.releases = Releases(path.parents[1])
+        live = HostedSite(self.params["user"], str(path.parents[1])).live
+        self.live = live.release if live else None
+        self.demands = Demands(path.parents[1])
         self.release = Release(path)
         self.account = pwd.getpwnam(self.params["user"])
         self.as_user = [*NICE, *as_user(self.account)]
@@ -478,7 +483,11 @@ class Build:
             self.params["project"],
             self.params["home"],
         )
-        report, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
+        job = {name: self.params[name] for name in JOB}
+        recorded = [entry["migration"] for entry in self.demands.recorded()]
+        report, output = django.run({"do": "build", **job, "recorded": recorded, **other}, variables)
+        applied = [{**demand, "backup": report["backup"]} for demand in report.get("demands", [])]
+        self.demands.record(self.release.id, applied, report.get("recorded"))
         stage, complaints = report["stage"], report.get("complaints", [])
         if report["error"] is None and not complaints:
             return report, output
@@ -490,7 +499,11 @@ class Build:
         if stage == "migrate":
             self.state = ""
             database = report["database"] or "migrations may have been applied to the database"
-            cures = [f"The site keeps running as before; {database}."]
+            # Not if the live release can no longer add rows: the message begins with that.
+            same = "" if self.demands.unmet_by(self.live) else "The site keeps running as before; "
+            cures = [f"{same}{database}."]
+            if report["backup"]:
+                cures.append(f"The database from before is {report['backup']}.")
         reason = f"{STAGES[stage]}: {report['error']}" if report["error"] else STAGES[stage]
         if stage == "refused" and "Traceback" not in output:
             output = ""  # Warnings that the next attempt shows, too.
@@ -544,6 +557,8 @@ class Build:
                 report, output = self.run_django(variables)
             description = self.described(report["description"])
             self.release.seal(self.account.pw_gid)
+        for warning in report["warnings"]:
+            self.module.warn(warning)
         if found := WARNINGS.search(output):
             self.module.warn(f"manage.py check --deploy:\n{found[1]}")
         self.release.finish(json.dumps(description) + "\n")
@@ -564,17 +579,21 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
     try:
         return build.build(finished)
     except (BuildError, ValueError, OSError, RecursionError) as error:
-        kept = ""
-        if finished is None and module.params["keep_refused"]:
-            params = module.params
+        kept, params = "", module.params
+        unmet = build.demands.unmet_by(build.live)
+        back = ways_back(entry for entry in unmet if build.release.id in entry["known_by"])
+        if finished is None and (params["keep_refused"] or back):
             kept = build.release.set_aside(
-                params["user"], params["project"], params["environment"], bool(params["secrets"])
+                params["user"], params["project"], params["environment"], bool(params["secrets"]), back
             )
         elif finished is None:
             build.release.remove()
         reason = str(error) if isinstance(error, BuildError) else f"{error}."
         output = error.output if isinstance(error, BuildError) else ""
         message = f"Release {build.release.id} is refused{build.state}: {reason}"
+        if unmet:
+            stays = what_stays(unmet, f"release {build.live}, which keeps serving,")
+            message = f"Release {build.release.id} is refused, and {stays}.\nThe cause: {reason}"
         module.fail_json(msg="\n\n".join(filter(None, [message, kept, output])))
 
 

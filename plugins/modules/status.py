@@ -169,6 +169,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
@@ -341,8 +342,14 @@ class Examination:
     def see_database(self) -> None:
         if self.params["pending"]:
             self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.params['pending'])}")
-        if self.params["unknown"]:
-            self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
+        unknown = self.params["unknown"]
+        if unmet := [entry for entry in Demands(self.site.root).recorded() if entry["migration"] in unknown]:
+            self.complaints.append(
+                f"{what_stays(unmet, 'the live release')}: deploy such a release, "
+                "or take back what was applied (docs/operations.md, Migrations)"
+            )
+        if unknown:
+            self.notes.append(f"The database is ahead of the release by {', '.join(unknown)}.")
 
     def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0

@@ -213,6 +213,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
@@ -262,6 +263,7 @@ class Switch:
             **params["files"],
         }
         self.room = WaitingRoom(self.site, systemd)
+        self.demands = Demands(self.site.root)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
         self.warnings: list[str] = []
@@ -427,18 +429,35 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside."""
+        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside.
+
+        It is set aside, too, if the live release cannot work with what it did to the database.
+        """
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
         if self.release.id in {self.live and self.live.release, *self.site.releases.served()}:
             return
-        if not self.params["keep_refused"]:
+        unmet = self.demands.unmet_by(self.live.release if self.live else None)
+        back = ways_back(entry for entry in unmet if self.release.id in entry["known_by"])
+        if not (self.params["keep_refused"] or back):
             self.release.remove()
         elif kept := self.release.set_aside(
-            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"])
+            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"]), back
         ):
             self.details.insert(0, kept)
+
+    def what_stays(self, unmet: list[dict[str, Any]], old: Slot, keeps: str, cause: str) -> list[str]:
+        """The lines of a refusal if the live release cannot work with what is applied to the database."""
+        serving = "keeps serving" in keeps
+        serves = f"release {old.release}, which keeps serving," if serving else "the live release"
+        copies = dict.fromkeys(entry["backup"] for entry in unmet if entry.get("backup"))
+        return [
+            f"Release {self.release.id} is refused, and {what_stays(unmet, serves)}.",
+            cause,
+            *([] if serving else [f"Release {old.release} is not running: systemctl start {old.unit}."]),
+            *(f"The database from before is {copy}." for copy in copies),
+        ]
 
     def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
         """Check that visitors get the release through the proxy, from the planned workers, and release the lock.
@@ -518,7 +537,10 @@ class Switch:
                 keeps = (
                     f"and release {old.release}, which is live, is not running (start it: systemctl start {old.unit})"
                 )
-            raise Refused(f"Release {self.release.id} is refused, {keeps}: {refusal}", *self.details) from None
+            sentence = f"Release {self.release.id} is refused, {keeps}: {refusal}"
+            if old and (unmet := self.demands.unmet_by(old.release)):
+                sentence = "\n".join(self.what_stays(unmet, old, keeps, f"The cause: {refusal}."))
+            raise Refused(sentence, *self.details) from None
         try:
             self.enable()
             self.record(self.candidate)
@@ -569,6 +591,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
+        if differences and (unmet := switch.demands.unmet_by(switch.release.id)):
+            switch.warnings.append(what_stays(unmet, f"release {switch.release.id}, which serves now,"))
         for warning in switch.warnings:
             module.warn(f"{warning}.")
     if module.params["verify"] and not module.check_mode:

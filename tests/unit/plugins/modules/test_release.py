@@ -513,6 +513,65 @@ def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     assert not site.release.exists()
 
 
+DEMANDING = """
+def migrate():
+    from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
+    import gc
+    [report] = [found for found in gc.get_objects() if isinstance(found, django_runner.Report)]
+    report["demands"] = [{"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial"}]
+    report["recorded"] = {}
+    report["backup"] = "/var/lib/shop/backups/before"
+    report["warnings"] = ["depot.0002_colour: beware"]
+"""
+
+
+def live(site: Site, release: str) -> None:
+    """Have a release be live."""
+    slot = site.tmp / "slots/blue"
+    slot.mkdir(parents=True, exist_ok=True)
+    (slot / "release").unlink(missing_ok=True)
+    (slot / "release").symlink_to(site.release.with_name(release))
+    (site.tmp / "live").unlink(missing_ok=True)
+    (site.tmp / "live").symlink_to("slots/blue")
+
+
+def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
+    """The message begins with what the live release can no longer do; the release is kept to take that back."""
+    assert site.build()["changed"] is True
+    live(site, "r1")
+    site.settings(f"{DEMANDING}    raise ValueError('E1')\n")
+    message = site.build("r2")["msg"]
+    sentences, kept, _traceback = message.split("\n\n")
+    assert sentences.splitlines() == [
+        "Release r2 is refused, and depot.0002_colour stays applied: until a release that knows it is live, "
+        "release r1, which keeps serving, cannot add rows to depot_bike.",
+        "The cause: manage.py migrate failed: ValueError: E1.",
+        "migrations may have been applied to the database.",
+        "The database from before is /var/lib/shop/backups/before.",
+    ]
+    assert kept.startswith(
+        f"It is kept in {site.release.with_name('r2')} until a deploy succeeds. To take back what it"
+    )
+    assert kept.endswith("manage.py migrate depot 0001_initial")
+    site.files["shop.py"] = SETTINGS.replace("DEBUG = False", "DEBUG = True")
+    message = site.build("r3")["msg"]
+    assert message.startswith("Release r3 is refused, and depot.0002_colour stays applied: until a release that knows ")
+    assert not site.release.with_name("r3").exists()
+    assert site.release.with_name("r2").exists()
+
+
+def test_a_release_that_has_changed_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passes with a warning, and what it has applied is recorded."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.settings(DEMANDING)
+    assert site.build()["changed"] is True
+    assert warnings == ["depot.0002_colour: beware"]
+    [entry] = json.loads((site.tmp / "demands").read_text())
+    assert (entry["migration"], entry["known_by"]) == ("depot.0002_colour", ["r1"])
+    assert entry["backup"] == "/var/lib/shop/backups/before"
+
+
 def test_a_refused_release_can_be_kept(site: Site) -> None:
     """With what it takes to run its manage.py; the next deploy of the same source builds it anew."""
     site.settings("import os\nif 'FAIL' in os.environ:\n  def check(): raise ValueError('E1')\n")
