@@ -60,7 +60,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_python": "python3"},
-        'site_python: "python3" is not an absolute path on the host; write it as in /usr/bin/python3',
+        'site_python: "python3" is not an absolute path on the host; write it as in /usr/bin/python3.12',
     ),
     (
         {"site_project_directory": "/web"},
