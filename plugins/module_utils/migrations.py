@@ -15,9 +15,21 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Demand", "MigrationDifference", "MigrationRefused", "Pending", "compare", "limited", "migrate", "pending"]
+__all__ = [
+    "Demand",
+    "MigrationDifference",
+    "MigrationRefused",
+    "Pending",
+    "compare",
+    "limited",
+    "migrate",
+    "pending",
+    "warning_of_changes",
+    "without_migration",
+]
 
 LOCK = zlib.crc32(b"pitcrew.django")
 """The key of the advisory lock in PostgreSQL, which applies to one database."""
@@ -183,6 +195,42 @@ def compare(connection: Any) -> MigrationDifference:
     return MigrationDifference(
         unknown=tuple(".".join(key) for key in unknown),
         pending=tuple(migration.name for migration in pending(connection)),
+    )
+
+
+def without_migration(source: Path) -> list[str]:
+    """Return the applications in the source whose models have changes that no migration makes.
+
+    As C(makemigrations --check) finds them; it overlooks an application without any migrations, whose tables are never
+    created. One for which MIGRATION_MODULES has None wants it so.
+    """
+    from django.apps import apps
+    from django.conf import settings
+    from django.db.migrations.autodetector import MigrationAutodetector
+    from django.db.migrations.loader import MigrationLoader
+    from django.db.migrations.questioner import MigrationQuestioner
+    from django.db.migrations.state import ProjectState
+
+    own = [app for app in apps.get_app_configs() if Path(app.path).resolve().is_relative_to(source.resolve())]
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    detector = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps), MigrationQuestioner())
+    changed = set(detector.changes(graph=loader.graph))
+    for app in own:
+        wanted = app.label not in settings.MIGRATION_MODULES or settings.MIGRATION_MODULES[app.label] is not None
+        if app.label in loader.unmigrated_apps and wanted:
+            models = [model._meta for model in app.get_models()]
+            has_tables = any(meta.managed and not meta.proxy and not meta.swapped for meta in models)
+            changed = changed | {app.label} if has_tables else changed - {app.label}
+        elif not wanted:
+            changed.discard(app.label)
+    return sorted(changed & {app.label for app in own})
+
+
+def warning_of_changes(applications: list[str]) -> str:
+    """Warn of applications whose models have changes that no migration makes."""
+    return (
+        f"The models of {', '.join(applications)} have changes without a migration, which the database lacks: run "
+        f"manage.py makemigrations {' '.join(applications)}, and deploy what it writes."
     )
 
 

@@ -174,6 +174,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import read_t
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
@@ -276,7 +277,7 @@ class Examination:
         edited = [str(path) for path in live.edited()]
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
-        self.see_database()
+        self.see_database(live)
         self.see_long_headers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
@@ -339,7 +340,10 @@ class Examination:
             differing = ", ".join(self.params["differences"])
             self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
-    def see_database(self) -> None:
+    def see_database(self, live: Slot) -> None:
+        recorded = self.site.releases.named(live.release or "").recorded or {}
+        if unmigrated := recorded.get("unmigrated"):
+            self.notes.append(warning_of_changes(unmigrated))
         if self.params["pending"]:
             self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.params['pending'])}")
         unknown = self.params["unknown"]

@@ -206,6 +206,7 @@ seconds:
 
 import http.client
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -228,6 +229,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALT
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
+from ansible_collections.pitcrew.django.plugins.module_utils.output import exception_in
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
@@ -244,6 +246,17 @@ MODES = {"environment": 0o600, "secrets": 0o600}
 
 class Refused(Refusal):
     """The candidate did not pass; the message says why."""
+
+
+def with_exception(problem: str, journal: str) -> str:
+    """Add to a problem the exception that it comes from, if the journal has one, before the cure."""
+    first, *more = problem.split("\n")
+    exception = exception_in(journal)
+    if not exception or not re.search(r"returned 5\d\d|exited", first):
+        return problem
+    what, semicolon, cure = first.partition("; ")
+    stop = "." if what.endswith(".") else ""
+    return "\n".join([f"{what.removesuffix('.')}: {exception}{stop}{semicolon}{cure}", *more])
 
 
 class Switch:
@@ -390,10 +403,13 @@ class Switch:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
-        except (Exception, SystemExit):
-            self.details = [of_unit(self.candidate.unit, self.systemd.journal(self.candidate.unit, began))]
+        except (Exception, SystemExit) as refusal:
+            journal = self.systemd.journal(self.candidate.unit, began)
+            self.details = [of_unit(self.candidate.unit, journal)]
             with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
+            if isinstance(refusal, Refused):
+                raise Refused(with_exception(str(refusal), journal)) from None
             raise
 
     def enable(self) -> None:

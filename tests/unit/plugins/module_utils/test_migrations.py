@@ -19,10 +19,12 @@ from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     compare,
     migrate,
     pending,
+    without_migration,
 )
 from django.conf import settings
 
-INITIAL = "migrations.CreateModel('Bike', [('id', models.AutoField(primary_key=True)), ('name', models.TextField())])"
+PRIMARY = "('id', models.AutoField(primary_key=True, serialize=False))"
+INITIAL = f"migrations.CreateModel('Bike', [{PRIMARY}, ('name', models.TextField())])"
 COLOUR = "migrations.AddField('bike', 'colour', models.TextField(default=''))"
 FAILS = "migrations.RunSQL('ALTER TABLE no_such_table ADD COLUMN x text')"
 NUMBERS = itertools.count()
@@ -431,3 +433,53 @@ def test_a_database_that_cannot_be_backed_up(tmp_path: Path) -> None:
     other.vendor = "oracle"  # type: ignore[attr-defined]
     with pytest.raises(BackupError, match="site_backup cannot copy a database of oracle; set site_backup: false"):
         backup(other, tmp_path / "backups", "r2", keep=5)
+
+
+@pytest.fixture
+def models(site: Site) -> Iterator[Callable[..., None]]:
+    """Let the application have models, which it has in memory only."""
+    from django.apps import apps
+    from django.db import models
+
+    registered = apps.all_models["depot"]
+
+    def define(model: str, **parts: Any) -> None:
+        type(model, (models.Model,), {"__module__": "depot.models", **parts})
+        apps.clear_cache()
+
+    yield define
+    registered.clear()
+    apps.clear_cache()
+
+
+def test_models_that_have_their_migrations(site: Site, models: Callable[..., None]) -> None:
+    """Nothing is missing."""
+    from django.db.models import AutoField, TextField
+
+    models("Bike", id=AutoField(primary_key=True), name=TextField())
+    assert without_migration(Path(sys.modules["depot"].__file__ or "").parents[1]) == []
+
+
+def test_a_field_that_was_renamed(site: Site, models: Callable[..., None]) -> None:
+    """Its application is named, if it belongs to the project."""
+    from django.db.models import AutoField, TextField
+
+    models("Bike", id=AutoField(primary_key=True), title=TextField())
+    assert without_migration(Path(sys.modules["depot"].__file__ or "").parents[1]) == ["depot"]
+    assert without_migration(site.directory / "elsewhere") == []
+
+
+def test_an_application_without_any_migration(
+    site: Site, models: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tables would not exist, unless it wants none or has none."""
+    from django.db.models import AutoField
+
+    source = Path(sys.modules["depot"].__file__ or "").parents[1]
+    monkeypatch.setattr(settings, "MIGRATION_MODULES", {})
+    models("View", id=AutoField(primary_key=True), Meta=type("Meta", (), {"managed": False}))
+    assert without_migration(source) == []
+    models("Bike", id=AutoField(primary_key=True))
+    assert without_migration(source) == ["depot"]
+    monkeypatch.setattr(settings, "MIGRATION_MODULES", {"depot": None})
+    assert without_migration(source) == []

@@ -185,6 +185,32 @@ def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
     assert kept.endswith("manage.py migrate depot 0001_initial")
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"),
+    [
+        (Behaviour(answer=lambda _s: (500, "")), "returned 500 instead of 200: LookupError: no such page."),
+        (Behaviour(answer=lambda _s: (404, "")), "returned 404 instead of 200; set site_health_path to"),
+        (Behaviour(active="failed", listens=False), "its processes exited right after their start: LookupError: no"),
+        (
+            Behaviour(home_page=(500, "")),
+            "GET https://shop.example.com/ returned 500: LookupError: no such page; correct the home page",
+        ),
+    ],
+    ids=["the page", "another cause", "the start", "the home page"],
+)
+def test_the_exception_in_the_journal(
+    site: Site, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, sentence: str
+) -> None:
+    """It is in the first sentence, which the line "fatal:" repeats."""
+    text = "Traceback (most recent call last):\n  File 'x', line 1\nLookupError: no such page"
+    monkeypatch.setattr(site.host, "journal", lambda _unit, _since: text)
+    site.deploy("r1")
+    site.host.behaviours["r2"] = behaviour
+    message = site.deploy("r2")["msg"]
+    assert sentence in message.split("\n")[0]
+    assert message.count("LookupError") == (1 if "404" in sentence else 2)
+
+
 def test_a_switch_to_a_release_that_does_not_know_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made, with a warning."""
     warnings: list[str] = []
