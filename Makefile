@@ -8,7 +8,7 @@ pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 prepared := $(patsubst molecule/%/inventory/hosts.yml,%,$(shell grep -l lab_prepared molecule/*/inventory/hosts.yml))
 alone := server_change switch
-proven := interrupted one_generation
+proven := front_door interrupted one_generation refuse
 checks := ansible python types shell changelog docs sanity
 suites := bookworm trixie
 bin := tests/lab/bin
@@ -71,7 +71,7 @@ check: environment machine ## While you work: static checks, unit tests on one P
 
 proof: export LAB_FORM := long
 proof: export LAB_LIMIT := all
-proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions
+proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions and kinds
 	@$(call steps,$(call side_by_side,unit-here $(proven:%=scenario-%)) $(call one_by_one,scenario-faults $(alone:%=scenario-%)))
 	@$(bin)/tables
 
@@ -118,6 +118,7 @@ changelog: environment ## Render CHANGELOG.md from the fragments
 	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
 
 .PHONY: messages
+messages: export LAB_FORM := long
 messages: environment machine ## Write the text of each refusal, for you to read: KIND=untouched for one kind only
 	MESSAGES=write PYTEST_ADDOPTS="-k 'test_message$(if $(KIND), and $(KIND))'" \
 	    molecule -c .config/molecule/config.yml test --scenario-name front_door
@@ -129,9 +130,12 @@ TURNS ?= 3
 MINUTES ?= 240
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
-.PHONY: bench-deploy bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
+.PHONY: bench-deploy bench-middleware bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
 bench-deploy: environment images ## Time deploys against a plain script: TURNS=3; SETTING=bare or ready for only one
 	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
+
+bench-middleware: environment ## What a request costs in the slot's own middleware
+	@python -m tests.benchmark.middleware
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet

@@ -13,6 +13,7 @@ at each stage, so that even a process that is killed has reported how far it got
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import json
 import os
@@ -20,6 +21,7 @@ import re
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -309,6 +311,38 @@ def describe(settings: Any, job: dict[str, Any], report: Report) -> dict[str, An
     }
 
 
+def check_middleware(middleware: list[Any], report: Report) -> None:
+    """Complain about WSGI middleware that cannot be imported, or not be called as it will be when the slot starts."""
+    for one in middleware:
+        path, arguments = (one, {}) if isinstance(one, str) else (one["path"], one.get("arguments") or {})
+        try:
+            module, _dot, name = path.rpartition(".")
+            found = getattr(import_module(module), name)
+        except Exception as error:
+            report.complain(
+                f"site_wsgi_middleware: {path!r} cannot be imported: {type(error).__name__}: {error}. Correct the "
+                "path, or add the package to the project's list or to site_python_packages"
+            )
+            continue
+        if not callable(found):
+            report.complain(
+                f"site_wsgi_middleware: {path!r} is {found!r}, which is not callable. Name a class or a function that "
+                "takes an application and returns one"
+            )
+            continue
+        try:
+            signature = inspect.signature(found)
+        except (TypeError, ValueError):
+            continue  # It is not written in Python; the slot's start will tell.
+        try:
+            signature.bind(None, **arguments)
+        except TypeError as error:
+            report.complain(
+                f"site_wsgi_middleware: {path!r} would be called with the application and {sorted(arguments)}, but: "
+                f"{error}. Its parameters are {signature}"
+            )
+
+
 def check(report: Report) -> None:
     """Run C(manage.py check --deploy): its errors become complaints; C(checks) of the report is what it writes."""
     from django.core import checks
@@ -408,6 +442,7 @@ def build(job: dict[str, Any], report: Report) -> None:
 
     report.enter("settings")
     report["description"] = describe(settings, job, report)
+    check_middleware(job["middleware"], report)
     usable = not report["complaints"]
     if usable:
         report.enter("check")

@@ -4,14 +4,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-__all__ = ["Installer"]
+__all__ = ["Installer", "installed_version"]
 
 # Runs a command as the site's user in a directory, with additional variables; raises an exception if it fails.
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
+
+
+def installed_version(venv: Path, package: str) -> str | None:
+    """Return the version of a package in a virtual environment; None if it is not there."""
+    for metadata in venv.glob(f"lib/python*/site-packages/{package}-*.dist-info"):
+        return metadata.name[len(f"{package}-") : -len(".dist-info")]
+    return None
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,19 @@ class Installer:
         return {**self.proxies, **found}
 
     def install(
-        self, run: Run, uv: str | None, project: Path, venv: Path, requirements: str, packages: list[str]
+        self,
+        run: Run,
+        uv: str | None,
+        project: Path,
+        venv: Path,
+        requirements: str,
+        packages: list[str],
+        if_absent: list[str],
     ) -> None:
         """Create the virtual environment with the listed requirements and the packages, with uv or else with pip.
 
-        The packages come last: a version that the inventory asks for replaces that of the list.
+        The packages come after the list: a version that the inventory asks for replaces that of the list. What neither
+        of the two has brought in, in any version, comes last.
         """
         listed_in = PurePosixPath(requirements)
         variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
@@ -69,8 +85,7 @@ class Installer:
                 project,
                 variables,
             )
-            if packages:
-                run([*pip, *packages], project, variables)
+            self._add(run, pip, project, venv, packages, if_absent)
             return
         pip = [uv, "pip", "install", "--quiet", "--requirement"]
         run([uv, "venv", "--quiet", "--allow-existing", "--python", self.python, str(venv)], project, variables)
@@ -80,5 +95,15 @@ class Installer:
             run([uv, *export], project, variables)
             requirements = listed
         run([*pip, requirements], project, variables)
+        self._add(run, pip[:-1], project, venv, packages, if_absent)
+
+    def _add(
+        self, run: Run, pip: list[str], project: Path, venv: Path, packages: list[str], if_absent: list[str]
+    ) -> None:
+        variables = {**self.variables, "VIRTUAL_ENV": str(venv)}
         if packages:
-            run([*pip[:-1], *packages], project, variables)
+            run([*pip, *packages], project, variables)
+        names = {requirement: re.split(r"[^\w.-]", requirement)[0] for requirement in if_absent}
+        missing = [requirement for requirement, name in names.items() if installed_version(venv, name) is None]
+        if missing:
+            run([*pip, *missing], project, variables)

@@ -81,6 +81,13 @@ options:
     type: list
     elements: str
     default: []
+  packages_if_absent:
+    description:
+      - Packages to install last, if O(requirements), O(packages) and what those need have not brought them in, whatever
+        their version.
+    type: list
+    elements: str
+    default: []
   packages_digest:
     description:
       - A checksum of everything that determines which packages are installed.
@@ -161,6 +168,13 @@ options:
         reports if the project has no such URL.
     type: str
     default: /
+  middleware:
+    description:
+      - WSGI middleware that will wrap the application, each a dotted path, or a mapping with C(path) and C(arguments).
+      - Each has to be importable and callable with the application and its arguments; none is called.
+    type: list
+    elements: raw
+    default: []
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -230,6 +244,10 @@ description:
       description: The version of O(server_package) that was installed into it, or null.
       type: str
       sample: 27.0.1
+    prometheus_client:
+      description: The version of C(prometheus_client) in it, or null.
+      type: str
+      sample: 0.26.0
 migrations:
   description: The migrations that were applied.
   returned: success, except in check mode
@@ -283,7 +301,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
-from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
+from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, installed_version
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
@@ -327,6 +345,7 @@ JOB = (
     "backups_kept",
     "allow_insecure",
     "health_path",
+    "middleware",
 )
 
 
@@ -492,7 +511,8 @@ class Build:
         """Create a virtual environment with the packages of the list and the server."""
         uv = self.ensure_uv()
         project = self.release.app / self.params["project"]
-        self.installer.install(self.run, uv, project, venv, self.params["requirements"], self.params["packages"])
+        lists = [self.params[name] for name in ("requirements", "packages", "packages_if_absent")]
+        self.installer.install(self.run, uv, project, venv, *lists)
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
@@ -553,15 +573,10 @@ class Build:
             "migrated": found["migrated"] is True,
             "unmigrated": [str(label) for label in found.get("unmigrated", [])],
             "server": self.params["server"],
-            "server_version": self.server_version(),
+            # A range in the project's list leaves these to the installer.
+            "server_version": installed_version(self.release.venv, self.params["server_package"]),
+            "prometheus_client": installed_version(self.release.venv, "prometheus_client"),
         }
-
-    def server_version(self) -> str | None:
-        """Return the version of the server that was installed, which may come from a range in the project's list."""
-        package = self.params["server_package"]
-        for metadata in self.release.venv.glob(f"lib/python*/site-packages/{package}-*.dist-info"):
-            return metadata.name[len(f"{package}-") : -len(".dist-info")]
-        return None
 
     def warn(self, description: dict[str, Any], checks: str) -> None:
         """Warn of changes without a migration, and of what the checks find, unless they found that in the live release.
@@ -660,6 +675,7 @@ def main() -> None:
             "uv_version": {"type": "str"},
             "requirements": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "packages_if_absent": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str"},
             "server": {"type": "str"},
             "server_package": {"type": "str"},
@@ -682,6 +698,7 @@ def main() -> None:
             "keep_refused": {"type": "bool", "default": False},
             "allow_insecure": {"type": "bool", "default": False},
             "health_path": {"type": "str", "default": "/"},
+            "middleware": {"type": "list", "elements": "raw", "default": []},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
         },

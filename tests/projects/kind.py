@@ -120,6 +120,9 @@ class Kind:
     # merged into the inventory.
     upon: str = ""
     merges_proposal: bool = False
+    # Live kinds that have these words in common are deployed as one project, since their lines and variables do not
+    # interfere. Each keeps its own visits, and is deployed alone if no other is chosen.
+    together: str = ""
     # The site. By default all live ones are releases of one site, all refused ones of another one, and those that
     # leave a host untouched of a third.
     site: str = ""

@@ -150,13 +150,17 @@ def test_the_clock_of_the_host_is_wrong(
     python_of: Callable[[int], str],
 ) -> None:
     """A week ahead, then a week behind, then right: each deploy goes live, and leaves nothing to do."""
-    for days in (7, -7, 0):
+    for days in (7, -7):
         wrong = {"ansible_python_interpreter": python_of(days)}
         commit = source.commit()
         deploy(**variables, **wrong).succeeded()
         assert answering().startswith(commit[:12])
         assert set(deploy(**variables, **wrong).succeeded().changed.values()) == {0}
         assert set(deploy(**variables).succeeded().changed.values()) == {0}
+    commit = source.commit()
+    deploy(**variables).succeeded()
+    assert answering().startswith(commit[:12])
+    assert set(deploy(**variables).succeeded().changed.values()) == {0}
 
 
 def test_afterwards(

@@ -13,7 +13,17 @@ testinfra_hosts = ["ansible://django"]
 
 # What belongs to one server only, in the directory of a slot.
 FILES = {"gunicorn": {"gunicorn.conf.py", "http.sock"}, "uwsgi": {"application.py", "uwsgi.ini", "uwsgi.sock"}}
-COMMON = {"deployed", "environment", "public", "release", "secrets", "site_errors.py"}
+COMMON = {
+    "deployed",
+    "environment",
+    "public",
+    "release",
+    "secrets",
+    "site_errors.py",
+    "site_metrics.py",
+    "site_wsgi.json",
+    "site_wsgi.py",
+}
 
 
 def server(host: Host, slot: str) -> str:
@@ -31,7 +41,7 @@ def assert_nothing_of_another_server(host: Host, slot: str, name: str) -> None:
     assert f"Django under {name}\n" in unit
     assert ("gunicorn" in unit) is (name == "gunicorn")
     assert [path for path in host.file("/run").listdir() if path.startswith("shop-")] == [f"shop-{slot}"]
-    sockets = {"gunicorn": {"app.sock", "gunicorn.ctl"}, "uwsgi": {"app.sock", "stats.sock"}}
+    sockets = {"gunicorn": {"app.sock", "gunicorn.ctl", "metrics"}, "uwsgi": {"app.sock", "metrics", "stats.sock"}}
     assert set(host.file(f"/run/shop-{slot}").listdir()) == sockets[name]
     configuration = host.file("/etc/nginx/conf.d/shop.conf").content_string
     first = {"gunicorn": "proxy_pass http://shop;", "uwsgi": "uwsgi_pass shop;"}

@@ -8,13 +8,15 @@ Each rule is a function whose parameters are the variables that it compares. It 
 from __future__ import annotations
 
 import inspect
+import json
+import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .complaints import Complaint, listed, shown, written
 from .hostnames import DomainError, hostname, is_address
-from .patterns import PATTERNS, RANGES
+from .patterns import MODULE, PATTERNS, RANGES
 from .plan import PLAN_INPUTS
 
 __all__ = ["SOURCE_VARIABLES", "check_relations", "check_sources"]
@@ -157,6 +159,59 @@ def _environment(site_environment: dict[str, Any]) -> Iterator[Complaint]:
 @rule
 def _secrets(site_secrets: dict[str, Any]) -> Iterator[Complaint]:
     yield from _environment_variables("site_secrets", site_secrets, secret=True)
+
+
+@rule
+def _directory_of_metrics(
+    site_metrics: bool, site_environment: dict[str, Any], site_secrets: dict[str, Any]
+) -> Iterator[Complaint]:
+    sources = {"site_environment": site_environment, "site_secrets": site_secrets} if site_metrics else {}
+    for source, variables in sources.items():
+        for name in variables:
+            if str(name).upper() == "PROMETHEUS_MULTIPROC_DIR":
+                yield Complaint(
+                    source,
+                    f"{name} is set by the collection, so that its exporter finds the project's metrics, too",
+                    "leave it out, or set site_metrics: false",
+                )
+
+
+@rule
+def _middleware(site_wsgi_middleware: list[Any]) -> Iterator[Complaint]:
+    for number, one in enumerate(site_wsgi_middleware):
+        name = f"site_wsgi_middleware[{number}]"
+        if not isinstance(one, dict):
+            yield from _middleware_path(name, one)
+            continue
+        if unknown := [part for part in one if part not in ("path", "arguments")]:
+            verb = "is" if len(unknown) == 1 else "are"
+            yield Complaint(
+                name, f"{listed(list(map(shown, unknown)))} {verb} unknown here", "it has path and arguments"
+            )
+        yield from _middleware_path(f"{name}.path", one.get("path"))
+        yield from _middleware_arguments(f"{name}.arguments", one.get("arguments", {}))
+
+
+def _middleware_path(name: str, path: Any) -> Iterator[Complaint]:
+    if not isinstance(path, str) or not re.fullmatch(MODULE, path, re.ASCII) or "." not in path:
+        yield Complaint(
+            name,
+            f"{shown(path)} is not a module and a name in it",
+            "write it as in whitenoise.WhiteNoise, or as in {path: whitenoise.WhiteNoise, arguments: {max_age: 60}}",
+        )
+
+
+def _middleware_arguments(name: str, arguments: Any) -> Iterator[Complaint]:
+    if not isinstance(arguments, dict):
+        yield Complaint(name, f"{shown(arguments)} is not a mapping", "write it as in {max_age: 60}")
+        return
+    for argument, value in arguments.items():
+        if not isinstance(argument, str) or not argument.isidentifier() or keyword.iskeyword(argument):
+            yield Complaint(name, f"{shown(argument)} is not the name of an argument", "write it as in max_age")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            yield Complaint(name, f"{argument}: {shown(value)} has no form in JSON", "write it as text, in quotes")
 
 
 def _environment_variables(source: str, variables: Mapping[Any, Any], secret: bool) -> Iterator[Complaint]:

@@ -36,5 +36,6 @@ KINDS = [
         Refused(shows=("site_requirements", "requirements.txt")),
         ready=False,
         reshape=without_a_list,
+        host="web12",
     ),
 ]

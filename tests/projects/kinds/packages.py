@@ -31,11 +31,13 @@ KINDS = [
         "pins_gunicorn",
         Live(visits=(Visit(body="at home"),), journal=("Starting gunicorn 26.0.0",), shows=("26.0.0",)),
         requirements="gunicorn==26.0.0\n",
+        together="pages and headers",
     ),
     Kind(
         "pins_a_gunicorn_that_is_too_old",
         Refused(shows=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
         requirements="gunicorn==19.9.0\n",
+        host="web12",
     ),
     # The application is not where startproject puts it, and is found.
     Kind(
@@ -43,11 +45,13 @@ KINDS = [
         Live(visits=(Visit(body="at home"),)),
         reshape=flatten,
         variables={"site_settings_module": "settings"},
+        long=("gunicorn",),
     ),
     Kind(
         "no_application",
         Refused(shows=("site_wsgi_application", "wsgi.py")),
         reshape=without_an_application,
+        host="web12",
     ),
     # psycopg2 is compiled, and neither a compiler nor PostgreSQL's headers are on the host.
     Kind(
@@ -55,5 +59,6 @@ KINDS = [
         Refused(shows=("psycopg2", "pg_config", "site_system_packages")),
         requirements="psycopg2==2.9.10\n",
         long=("gunicorn",),
+        host="web12",
     ),
 ]

@@ -17,11 +17,13 @@ ALLOWED_HOSTS = ["elsewhere.test"]
 DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"
 STATIC_ROOT = None
 """,
+        host="web12",
     ),
     Kind(
         "debug_on",
         Refused(shows=("DEBUG", "site_settings", "site_allow_insecure_settings")),
         settings="DEBUG = True\n",
+        host="web12",
     ),
     Kind(
         "generated_key",
@@ -30,11 +32,13 @@ STATIC_ROOT = None
             never=("k3pt-to-oneself",),
         ),
         settings=GENERATED_KEY,
+        host="web12",
     ),
     Kind(
         "insecure_settings_allowed",
         Live(visits=(Visit(body="at home"),)),
         settings="DEBUG = True\n" + GENERATED_KEY,
         variables={"site_allow_insecure_settings": True},
+        long=("gunicorn",),
     ),
 ]

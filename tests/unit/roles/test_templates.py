@@ -62,6 +62,11 @@ SITES: dict[str, dict[str, Any]] = {
         "site_workers": 3,
         "site_threads": 4,
         "site_wsgi_application": "config.wsgi:app",
+        "site_wsgi_middleware": [
+            "whitenoise.WhiteNoise",
+            {"path": "shop.Guard", "arguments": {"users": ["a", 1, None]}},
+        ],
+        "site_metrics": False,
         "nginx_extra_directives": "add_header X-One 1;\nadd_header X-Two 2;\n",
         "gunicorn_settings": {
             "backlog": 77,
@@ -139,6 +144,7 @@ PLAY = [
                         "waiting_service": template("site", "waiting.service.j2"),
                         "waiting_script": template("site", "waiting.sh.j2"),
                         "gunicorn": "{{ gunicorn_files['gunicorn.conf.py'] }}",
+                        "files": "{{ __site_server_files }}",
                         "plan": "{{ site_plan }}",
                         "health": "{{ __site_health }}",
                         "environment": "{{ site_process_environment }}",
@@ -156,6 +162,9 @@ def play_renders(tmp: Path, play: list[dict[str, Any]], sites: dict[str, dict[st
     collection = tmp / "collections/ansible_collections/pitcrew/django"
     collection.parent.mkdir(parents=True)
     collection.symlink_to(ROOT)
+    # Where variables of the role look for files, in its own tasks.
+    for directory in ("files", "templates"):
+        (tmp / directory).symlink_to(ROOT / "roles/site" / directory)
     hosts = {name: {"ansible_connection": "local", **COMMON, **variables} for name, variables in sites.items()}
     (tmp / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (tmp / "play.json").write_text(json.dumps(play))
@@ -649,7 +658,7 @@ def test_where_requests_wait(render: Render, site: str, name: str, backlog: str,
             "ExecStart",
             [
                 "/srv/shop/slots/%i/release/venv/bin/python -m gunicorn "
-                "--config /srv/shop/slots/%i/gunicorn.conf.py shop.wsgi:application"
+                "--config /srv/shop/slots/%i/gunicorn.conf.py site_wsgi:application"
             ],
         ),
         ("KillMode", ["mixed"]),
@@ -689,9 +698,25 @@ def test_a_unit_follows_what_was_said(render: Render, name: str, value: str) -> 
     assert unit(render("own", "unit"))[name] == [value]
 
 
-def test_the_application_that_was_said(render: Render) -> None:
-    """Instead of the one beside the settings."""
-    assert unit(render("own", "unit"))["ExecStart"][0].endswith(" config.wsgi:app")
+@pytest.mark.parametrize(
+    ("site", "loaded"),
+    [
+        ("plain", {"application": "shop.wsgi:application", "metrics": True, "middleware": []}),
+        (
+            "own",
+            {
+                "application": "config.wsgi:app",
+                "metrics": False,
+                "middleware": ["whitenoise.WhiteNoise", {"path": "shop.Guard", "arguments": {"users": ["a", 1, None]}}],
+            },
+        ),
+    ],
+)
+def test_what_is_loaded(rendered: dict[str, dict[str, Any]], site: str, loaded: dict[str, Any]) -> None:
+    """The application beside the settings or the one that was set, in the middleware that was set, by their types."""
+    assert json.loads(rendered[site]["files"]["site_wsgi.json"]) == loaded
+    assert ("site_metrics.py" in rendered[site]["files"]) is loaded["metrics"]
+    assert ("site_metrics" in rendered[site]["gunicorn"]) is loaded["metrics"]
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -733,11 +758,15 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
 
     errors = {
         "keep_enabled": lambda *names: done.append(f"{' and '.join(names)} kept enabled"),
-        "show_errors": lambda: done.append("errors shown"),
         "with_traceback": with_traceback,
     }
     gunicorn = {"gunicorn": {}, "gunicorn.app": {}, "gunicorn.app.wsgiapp": {"WSGIApplication": Application}}
-    play_modules(monkeypatch, {"site_errors": errors, **gunicorn})
+    metrics = {
+        "free_ordinal": len,
+        "worker_begins": lambda ordinal: done.append(f"worker {ordinal} begins"),
+        "worker_ended": lambda ordinal: done.append(f"worker {ordinal} ended"),
+    }
+    play_modules(monkeypatch, {"site_errors": errors, "site_metrics": metrics, **gunicorn})
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/shop-blue")
     found: dict[str, Any] = {"__file__": "/srv/shop/slots/blue/gunicorn.conf.py"}
@@ -794,58 +823,22 @@ def test_a_setting_of_gunicorn(render: Render, monkeypatch: pytest.MonkeyPatch, 
     assert settings(render("own", "gunicorn"), monkeypatch)[name] == value
 
 
-def test_every_response_names_its_release(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, in errors too, and by the name of the release alone: other headers of the application pass."""
-    monkeypatch.setenv("SITE_RELEASE", "r1")
-    started: list[Any] = []
-
-    def application(environ: dict[str, str], start_response: Callable[..., None]) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", environ["type"]), ("X-Release", "2.4")])
-        start_response("500 Error", [("x-pitcrew-release", "r7"), ("X-PITCREW-RELEASE", "r8")], "exc_info")
-        return [b"body"]
-
-    worker = SimpleNamespace(wsgi=application)
-    monkeypatch.setattr("gc.freeze", lambda: started.append("frozen"))
-    found = settings(render("plain", "gunicorn"), monkeypatch, started)
-    started.clear()
-    found["post_worker_init"](worker)
-    assert started == ["errors shown", "frozen"]
-    started.clear()
-    assert worker.wsgi({"type": "text/plain"}, lambda *variables: started.append(variables)) == [b"body"]
-    assert started == [
-        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
-        ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),
-    ]
-
-
-@pytest.mark.parametrize("preload", [True, False])
-def test_what_happens_before_workers_are_forked(render: Render, monkeypatch: pytest.MonkeyPatch, preload: bool) -> None:
-    """URLs are loaded and connections closed where the master has the application; what is loaded is frozen."""
-    done = []
-
-    class Resolver:
-        """Django's, whose patterns are loaded by looking at them."""
-
-        @property
-        def url_patterns(self) -> None:
-            """Note that somebody looked."""
-            done.append("URLs loaded")
-
-    played: dict[str, dict[str, Any]] = {
-        "django": {},
-        "django.urls": {"get_resolver": Resolver},
-        "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
-    }
-    play_modules(monkeypatch, played)
-    server = SimpleNamespace(cfg=SimpleNamespace(preload_app=preload))
-    found = settings(render("plain", "gunicorn"), monkeypatch)
+@pytest.mark.parametrize("site", ["plain", "own"])
+def test_the_life_of_a_worker(render: Render, monkeypatch: pytest.MonkeyPatch, site: str) -> None:
+    """What is loaded is frozen, before the fork and after; its ordinal is counted under, unless nothing is."""
+    done: list[str] = []
+    found = settings(render(site, "gunicorn"), monkeypatch, done)
     monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
-    found["when_ready"](server)
-    found["pre_fork"](server, None)
-    assert done == ["URLs loaded", "connections closed", "frozen"][0 if preload else 2 :]
+    done.clear()
+    server, worker = SimpleNamespace(WORKERS={41: "a worker", 42: "another"}), SimpleNamespace()
+    for name in ("pre_fork", "post_fork", "post_worker_init", "child_exit"):
+        if name in found:
+            found[name](*([worker] if name == "post_worker_init" else [server, worker]))
+    counted = site == "plain"
+    assert done == [*(["frozen", "worker 2 begins", "frozen", "worker 2 ended"] if counted else ["frozen", "frozen"])]
 
 
-@pytest.mark.parametrize(("site", "functions"), [("plain", ["load", "when_ready"]), ("own", ["when_ready"])])
+@pytest.mark.parametrize(("site", "functions"), [("plain", ["load"]), ("own", [])])
 def test_errors_of_gunicorn_itself(
     render: Render, monkeypatch: pytest.MonkeyPatch, site: str, functions: list[str]
 ) -> None:

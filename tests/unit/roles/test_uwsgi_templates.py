@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from test_templates import PLAN, block, lines, play_modules, play_renders, templ
 SITES: dict[str, dict[str, Any]] = {
     "plain": {"site_workers": 2, "site_threads": 3},
     "http": {"uwsgi_protocol": "http"},
-    "one": {"site_threads": 1, "site_scheme": "https", "site_wsgi_application": "config.wsgi:app"},
+    "one": {"site_threads": 1, "site_scheme": "https", "site_metrics": False},
     "tls": {"site_tls_certificate": "/etc/ssl/shop/fullchain.pem", "site_tls_key": "/etc/ssl/shop/privkey.pem"},
     "source": {"uwsgi_package": "uwsgi"},
     "pinned": {"uwsgi_version": "2.0.30"},
@@ -224,18 +223,6 @@ def test_processes(render: Render, site: str, count: int | str) -> None:
 # The application
 
 
-class Resolver:
-    """Django's, whose patterns are loaded by looking at them."""
-
-    def __init__(self, done: list[str]) -> None:
-        self.done = done
-
-    @property
-    def url_patterns(self) -> None:
-        """Note that somebody looked."""
-        self.done.append("URLs loaded")
-
-
 class Body:
     """What a request has in its body."""
 
@@ -265,23 +252,14 @@ class Answer:
 
 
 @pytest.fixture
-def done() -> list[str]:
-    """What happens while the application is loaded."""
-    return []
+def load(render: Render, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Execute a site's application.py, with a site_wsgi that has an application, and note what happens meanwhile."""
 
-
-@pytest.fixture
-def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Callable[..., Any]:
-    """Execute a site's application.py, with a played Django and a played site."""
-
-    def execute(site: str, module: str, **names: Any) -> Any:
+    def execute(site: str, application: Callable[..., Any], done: list[str] | None = None) -> Any:
+        done = [] if done is None else done
         played = {
-            module.partition(".")[0]: {},
-            module: names,
-            "django": {},
-            "django.urls": {"get_resolver": lambda: Resolver(done)},
-            "django.db": {"connections": SimpleNamespace(close_all=lambda: done.append("connections closed"))},
-            "site_errors": {"show_errors": lambda: done.append("errors shown")},
+            "site_wsgi": {"application": application},
+            "site_metrics": {"follow_uwsgi": lambda: done.append("workers followed")},
         }
         play_modules(monkeypatch, played)
         monkeypatch.setattr(sys, "path", [*sys.path])
@@ -294,48 +272,26 @@ def load(render: Render, monkeypatch: pytest.MonkeyPatch, done: list[str]) -> Ca
     return execute
 
 
-def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], done: list[str]) -> None:
-    """URLs are loaded, which may have asked the database, then connections are closed, and what stays is frozen."""
-    load("plain", "shop.wsgi", application=None)
-    assert done == ["URLs loaded", "errors shown", "connections closed", "frozen"]
+@pytest.mark.parametrize(("site", "happens"), [("plain", ["workers followed", "frozen"]), ("one", ["frozen"])])
+def test_the_application_is_whole_before_it_is_shared(load: Callable[..., Any], site: str, happens: list[str]) -> None:
+    """What is loaded is frozen last; workers are followed unless nothing is counted."""
+    done: list[str] = []
+    load(site, lambda _environ, _start: None, done)
+    assert done == happens
 
 
-def test_the_application_that_was_said(load: Callable[..., Any]) -> None:
-    """Instead of the one beside the settings; its answer is its own."""
+def test_an_answer_without_a_body_to_drain(load: Callable[..., Any]) -> None:
+    """It reaches uWSGI as it is, for sendfile."""
     page = Answer()
-    application = load("one", "config.wsgi", app=lambda _environ, _start: page)
+    application = load("plain", lambda _environ, _start: page)
     assert application({"wsgi.input": Body()}, None) is page
-
-
-def test_every_response_names_its_release(load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, in errors too, and by the name of the release alone: other headers of the application pass."""
-    monkeypatch.setenv("SITE_RELEASE", "r1")
-    started = []
-
-    def site(_environ: dict[str, Any], start_response: Callable[..., None]) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4")])
-        start_response("500 Error", [("x-pitcrew-release", "r7"), ("X-PITCREW-RELEASE", "r8")], "exc_info")
-        return [b"body"]
-
-    application = load("one", "config.wsgi", app=site)
-    assert application({"wsgi.input": Body()}, lambda *args: started.append(args)) == [b"body"]
-    assert started == [
-        ("200 OK", [("Content-Type", "text/plain"), ("X-Release", "2.4"), ("X-Pitcrew-Release", "r1")], None),
-        ("500 Error", [("X-Pitcrew-Release", "r1")], "exc_info"),
-    ]
-
-
-def test_an_application_that_is_not_there(load: Callable[..., Any]) -> None:
-    """Loading fails, and with it the start."""
-    with pytest.raises(AttributeError):
-        load("one", "config.wsgi", application=None)
 
 
 @pytest.mark.parametrize("body", [Body(b"left", b"over"), Body(b"left", OSError("gone")), Body()])
 def test_a_body_is_read_to_its_end(load: Callable[..., Any], body: Body) -> None:
     """After the answer, even where the visitor has gone; what the site has read is not missed."""
     page = Answer()
-    application = load("plain", "shop.wsgi", application=lambda _environ, _start: page)
+    application = load("plain", lambda _environ, _start: page)
     answer = application({"CONTENT_LENGTH": "8", "wsgi.input": body}, None)
     assert next(answer) == b"pa"
     assert not page.closed

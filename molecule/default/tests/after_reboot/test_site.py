@@ -14,15 +14,16 @@ testinfra_hosts = ["ansible://django"]
 SECRET = "a key that only this test host knows, long enough for Django's check of it, 0123456789"
 
 SLOT = "/srv/shop/slots/(blue|green)"
+METRICS = "/run/shop-(blue|green)/metrics"
 WRITTEN = {
     "drwxr-x--- root:shop": "/srv/shop(/releases(/[^/]+(/app|/overrides)?)?|/venvs(/[^/]+(/venv)?)?)?",
-    "drwxr-x--- shop:shop": "/srv/shop/cache|/var/lib/shop(/media)?|/run/shop-(blue|green)",
+    "drwxr-x--- shop:shop": "/srv/shop/cache|/var/lib/shop(/media)?|/run/shop-(blue|green)(/metrics)?",
     "drwxr-xr-x root:root": f"/srv/shop/slots|{SLOT}(/public)?|/etc/nginx/conf.d|/etc/systemd/system/nginx.service.d",
     # Who had them could take the site over, or keep it from being deployed.
     "-rw------- root:root": f"{SLOT}/(environment|secrets|deployed)|/srv/shop/.lock|/run/pitcrew-shop.lock",
     "-rw-r----- root:shop": "/srv/shop/releases/[^/]+/overrides/site_overrides.py",
     "-rw-r--r-- root:root": (
-        f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py|site_errors.py)|/srv/shop/history"
+        f"{SLOT}/(gunicorn.conf.py|uwsgi.ini|application.py|site_[a-z]+.(py|json))|/srv/shop/history"
         "|/srv/shop/releases/[^/]+/release.json|/srv/shop/venvs/[^/]+/complete"
         "|/etc/nginx/conf.d/(pitcrew|shop).conf|/etc/systemd/system/(shop@blue|shop@green|shop-boot|nginx.service.d/pitcrew)[^/]+"
     ),
@@ -30,6 +31,9 @@ WRITTEN = {
     # nginx follows a link only to what the link's owner owns.
     "lrwxrwxrwx root:shop": f"{SLOT}/public/static",
     "lrwxrwxrwx shop:shop": f"{SLOT}/public/media",
+    # Their mode follows the server's umask.
+    "-rw-rw---- shop:shop": f"{METRICS}/[a-z]+[a-z0-9_-]*[.](db|pid)",
+    "-rw-r----- shop:shop": f"{METRICS}/[a-z]+[a-z0-9_-]*[.](db|pid)",
     "srwxrwx--- shop:shop": "/run/shop-(blue|green)/app.sock",
     "srw------- shop:shop": "/run/shop-(blue|green)/gunicorn.ctl",
     "srw-rw---- shop:shop": "/run/shop-(blue|green)/(app|stats).sock",

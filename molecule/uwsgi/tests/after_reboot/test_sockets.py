@@ -20,7 +20,11 @@ def _answers(answering: Callable[[], str]) -> None:
 def test_sockets(host: Host, live: Callable[[], str]) -> None:
     """The site and nginx may connect, and nobody else."""
     found = host.check_output("cd /run/shop-%s && stat --format '%%n %%F %%U %%G %%a' *", live())
-    assert found.splitlines() == ["app.sock socket shop shop 660", "stats.sock socket shop shop 660"]
+    assert found.splitlines() == [
+        "app.sock socket shop shop 660",
+        "metrics directory shop shop 750",
+        "stats.sock socket shop shop 660",
+    ]
     assert host.check_output("id --name --groups www-data").split() == ["www-data", "shop"]
 
 

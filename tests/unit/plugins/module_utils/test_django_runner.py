@@ -78,6 +78,7 @@ class Site:
             "migrates_shared_database": True,
             "allow_insecure": False,
             "health_path": "/",
+            "middleware": [],
         }
         self.report = Report(os.open(tmp_path / "report", os.O_WRONLY | os.O_CREAT))
         self.check_errors: list[CheckError] = []
@@ -629,6 +630,74 @@ def test_everything_that_is_wrong_with_the_settings(site: Site) -> None:
         "site_shared_paths": ["db.sqlite3"],
     }
     assert site.calls == ["setup", "check deploy=True"]
+
+
+WITHOUT_APPLICATION = "a_middleware.without_application"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "complaint"),
+    [
+        ("a_middleware.works", None),
+        ({"path": "a_middleware.works", "arguments": {"age": 60}}, None),
+        ({"path": "a_middleware.works"}, None),
+        ({"path": "a_middleware.Works", "arguments": None}, None),
+        ("builtins.map", None),
+        (
+            "a_middleware.absent",
+            "'a_middleware.absent' cannot be imported: AttributeError: module 'a_middleware' has no",
+        ),
+        (
+            "no_such_package.Wsgi",
+            "'no_such_package.Wsgi' cannot be imported: ModuleNotFoundError: No module named 'no_s",
+        ),
+        (
+            "a_middleware.AGE",
+            "'a_middleware.AGE' is 7, which is not callable. Name a class or a function that takes an",
+        ),
+        (
+            {"path": "a_middleware.works", "arguments": {"size": 1}},
+            "'a_middleware.works' would be called with the application and ['size'], but: got an unexpected keyword "
+            "argument 'size'. Its parameters are (application",
+        ),
+        (
+            WITHOUT_APPLICATION,
+            f"{WITHOUT_APPLICATION!r} would be called with the application and [], but: too many posi",
+        ),
+    ],
+)
+def test_middleware(
+    site: Site, monkeypatch: pytest.MonkeyPatch, middleware: str | dict[str, Any], complaint: str | None
+) -> None:
+    """It has to be there and to take what it will be called with; it is not called."""
+    there = ModuleType("a_middleware")
+
+    def works(application: Any, age: int = 0) -> None:
+        raise AssertionError
+
+    class Works:
+        def __init__(self, application: Any) -> None:
+            raise AssertionError
+
+    vars(there).update(works=works, Works=Works, AGE=7, without_application=lambda: None)
+    monkeypatch.setitem(sys.modules, "a_middleware", there)
+    site.job["middleware"] = [middleware]
+    answer = site.run()
+    assert len(answer["complaints"]) == (complaint is not None)
+    if complaint:
+        assert answer["complaints"][0].startswith(f"site_wsgi_middleware: {complaint}")
+        assert "collectstatic" not in " ".join(site.calls)
+
+
+def test_all_middleware_that_is_wrong(site: Site) -> None:
+    """It is refused together, and with the settings."""
+    site.settings.DEBUG = True
+    site.job["middleware"] = ["no_such_package.One", "no_such_package.Two"]
+    assert [complaint.split()[0] for complaint in site.run()["complaints"]] == [
+        "DEBUG",
+        "site_wsgi_middleware:",
+        "site_wsgi_middleware:",
+    ]
 
 
 def test_checks_that_cannot_run(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
+from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, installed_version
 
 VENV = Path("/srv/shop/venvs/v1/venv")
 PROJECT = Path("/srv/shop/releases/r1/app/web")
 
 
-def commands(uv: str | None, requirements: str, packages: list[str]) -> list[str]:
+def commands(
+    uv: str | None, requirements: str, packages: list[str], if_absent: tuple[str, ...] = (), venv: Path = VENV
+) -> list[str]:
     """Install, and give the commands."""
     ran: list[str] = []
 
     def run(command: list[str], directory: Path, variables: dict[str, str]) -> None:
         assert directory == PROJECT
-        assert variables["VIRTUAL_ENV"] == str(VENV)
+        assert variables["VIRTUAL_ENV"] == str(venv)
         ran.append(" ".join(command))
 
     installer = Installer("/usr/bin/python3", Path("/cache"), None, None, {})
-    installer.install(run, uv, PROJECT, VENV, requirements, packages)
+    installer.install(run, uv, PROJECT, venv, requirements, packages, [*if_absent])
     return ran
 
 
@@ -59,3 +61,18 @@ def test_a_lock(requirements: str) -> None:
         f"/opt/uv export --quiet --frozen --no-dev --no-emit-project --output-file {VENV}/uv.lock.txt",
         f"/opt/uv pip install --quiet --requirement {VENV}/uv.lock.txt",
     ]
+
+
+@pytest.mark.parametrize("uv", [None, "/opt/uv"])
+@pytest.mark.parametrize(("there", "missing"), [(None, ["prometheus_client>=0.17,<=0.26.0"]), ("0.14.1", [])])
+def test_what_nobody_brings(tmp_path: Path, uv: str | None, there: str | None, missing: list[str]) -> None:
+    """It comes last and alone; a version that the project has brought, whichever, stays."""
+    packages = tmp_path / "lib/python3.11/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "prometheus_client_extra-1.0.dist-info").mkdir()
+    if there:
+        (packages / f"prometheus_client-{there}.dist-info").mkdir()
+    ran = commands(uv, "requirements.txt", ["gunicorn"], ("prometheus_client>=0.17,<=0.26.0",), tmp_path)
+    tool = f"{uv} pip" if uv else f"{tmp_path}/bin/pip"
+    assert ran[2:] == [f"{tool} install --quiet {one}" for one in ["gunicorn", *missing]]
+    assert installed_version(tmp_path, "prometheus_client") == there

@@ -51,6 +51,7 @@ class Site:
             "backups_kept": 5,
             "allow_insecure": False,
             "health_path": inventory.get("site_health_path", "/"),
+            "middleware": [],
         }
         environment = {
             **os.environ,

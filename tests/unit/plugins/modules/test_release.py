@@ -229,6 +229,7 @@ def test_a_finished_release(site: Site) -> None:
         "checks": "",
         "server": "gunicorn",
         "server_version": None,
+        "prometheus_client": None,
     }
     assert result["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
     assert sorted(result["seconds"]) == ["django", "packages"]

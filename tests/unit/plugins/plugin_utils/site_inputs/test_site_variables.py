@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ SITE: dict[str, Any] = {
     "site_settings_module": "shop.settings",
     "site_git_url": "https://git.example.com/shop.git",
 }
+NO_MIDDLEWARE = (
+    "is not a module and a name in it; write it as in whitenoise.WhiteNoise, or as in "
+    "{path: whitenoise.WhiteNoise, arguments: {max_age: 60}}"
+)
 TLS = {"site_tls_certificate": "/etc/ssl/shop.pem", "site_tls_key": "/etc/ssl/shop.key"}
 
 # What uWSGI 2.0.30 knows for starting uWSGI, for new code in a running process, and for what the slot has.
@@ -170,6 +175,36 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "set it in site_environment",
     ),
     (
+        {
+            "site_wsgi_middleware": [
+                "whitenoise.WhiteNoise",
+                {"path": "guard.Guard", "arguments": {"users": ["a", None], "limits": {"a": 1.5}}},
+                "whitenoise",
+                7,
+                {"arguments": {}},
+                {"path": "guard.Guard", "argument": {"a": 1}},
+                {"path": "guard.Guard", "arguments": ["a"]},
+                {"path": "guard.Guard", "arguments": {"max-age": 1, "class": 2, 3: 4, "since": date(2026, 1, 1)}},
+            ]
+        },
+        f'site_wsgi_middleware[2]: "whitenoise" {NO_MIDDLEWARE}\n'
+        f"site_wsgi_middleware[3]: 7 {NO_MIDDLEWARE}\n"
+        f"site_wsgi_middleware[4].path: null {NO_MIDDLEWARE}\n"
+        'site_wsgi_middleware[5]: "argument" is unknown here; it has path and arguments\n'
+        'site_wsgi_middleware[6].arguments: ["a"] is not a mapping; write it as in {max_age: 60}\n'
+        'site_wsgi_middleware[7].arguments: "max-age" is not the name of an argument; write it as in max_age\n'
+        'site_wsgi_middleware[7].arguments: "class" is not the name of an argument; write it as in max_age\n'
+        "site_wsgi_middleware[7].arguments: 3 is not the name of an argument; write it as in max_age\n"
+        'site_wsgi_middleware[7].arguments: since: "2026-01-01" has no form in JSON; write it as text, in quotes',
+    ),
+    (
+        {"site_environment": {"PROMETHEUS_MULTIPROC_DIR": "/tmp/x"}, "site_secrets": {"prometheus_multiproc_dir": "x"}},
+        "site_environment: PROMETHEUS_MULTIPROC_DIR is set by the collection, so that its exporter finds the project's "
+        "metrics, too; leave it out, or set site_metrics: false\n"
+        "site_secrets: prometheus_multiproc_dir is set by the collection, so that its exporter finds the project's "
+        "metrics, too; leave it out, or set site_metrics: false",
+    ),
+    (
         {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
         'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
         "site_plan_inputs: server and max_request_s are not only for the plan; set site_server and "
@@ -225,6 +260,7 @@ def test_what_is_refused(variables: dict[str, Any], sentences: str) -> None:
         TLS,
         {"site_domains": ["Shop.Example.com.", "*.example.com", "münchen.example", "localhost", "192.0.2.1", "[::1]"]},
         {"site_git_url": "", "site_source_directory": "../shop"},
+        {"site_environment": {"PROMETHEUS_MULTIPROC_DIR": "/tmp/x"}, "site_metrics": False},
         {"site_workers": "4", "site_capacity_share": "0.5", "site_request_timeout": "20", "site_migrate": "no"},
         {"site_plan_inputs": {"cpu_ms": 9, "db_hosts": 3}},
         {"site_secrets": {"PYTHONPATH": "/opt/lib"}, "site_environment": {"_X": 1.5, "Y": "two\nlines"}},
