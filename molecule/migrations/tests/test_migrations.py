@@ -128,26 +128,26 @@ def test_a_field_that_the_serving_release_does_not_fill(
 ) -> None:
     """After a refusal the message begins with it, status complains, and the command in the message takes it back."""
     serving = answering()
-    add(source, "0005_note", "0004_no_note", WANTED)
-    add(source, "0006_broken", "0005_note", FAILS)
+    add(source, "0006_note", "0005_size", WANTED)
+    add(source, "0007_broken", "0006_note", FAILS)
     words = deploy(**git).refused().words
     assert (
-        "is refused, and workshop.0005_note stays applied: until a release that knows it is live, release "
+        "is refused, and workshop.0006_note stays applied: until a release that knows it is live, release "
         f"{serving}, which keeps serving, cannot add rows to workshop_product."
     ) in words
     assert "The database from before is /var/lib/shop/backups/" in words
-    assert (columns(host), answering()) == (["note"], serving)
+    assert (columns(host), answering()) == (["note", "size"], serving)
     words = playbook("status").succeeded().words
-    assert "! web: workshop.0005_note stays applied" in words
+    assert "! web: workshop.0006_note stays applied" in words
     source.revert()
     source.commit(workshop__views="def home(request):\n    raise LookupError('bad')")
     words = deploy(**git).refused().words
-    assert "and workshop.0005_note stays applied" in words
+    assert "and workshop.0006_note stays applied" in words
     kept, _, command = words.partition("To take back what it did to the database: ")[2].partition(" manage.py ")
-    assert command.startswith("migrate workshop 0004_no_note")
-    back = f"{kept} manage.py migrate workshop 0004_no_note".replace("--pty", "--pipe --wait").replace("\\ ", "")
+    assert command.startswith("migrate workshop 0005_size")
+    back = f"{kept} manage.py migrate workshop 0005_size".replace("--pty", "--pipe --wait").replace("\\ ", "")
     host.check_output(back.removeprefix("sudo "))
-    assert columns(host) == []
+    assert columns(host) == ["size"]
     assert "All is well." in playbook("status").succeeded().words
     source.revert()
     source.revert()
