@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import traceback
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -352,8 +352,7 @@ def check(report: Report) -> None:
     written = io.StringIO()
     try:
         try:
-            with redirect_stdout(written), redirect_stderr(written):
-                call_command("check", deploy=True)
+            call_command("check", deploy=True, stdout=written, stderr=written)
         finally:
             sys.stdout.write(written.getvalue())
         report["checks"] = written.getvalue()

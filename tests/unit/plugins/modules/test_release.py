@@ -75,10 +75,12 @@ def reverse(name): pass
 """,
     "django/http/request.py": "def validate_host(host, allowed): return host in allowed\n",
     "django/core/management/__init__.py": """
-def call_command(name, **options):
+import contextlib, sys
+def call_command(name, stdout=None, stderr=None, **options):
     from django.conf import settings
     print("django:", name)
-    getattr(settings, name, lambda: None)()
+    with contextlib.redirect_stdout(stdout or sys.stdout):
+        getattr(settings, name, lambda: None)()
 """,
 }
 SETTINGS = """
