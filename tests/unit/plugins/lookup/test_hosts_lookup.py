@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.pitcrew.django.plugins.lookup.hosts import LookupModule
@@ -36,6 +37,12 @@ def test_a_pattern_that_matches_nothing(pattern: str) -> None:
         f'site_hosts: "{pattern}" matches no host of the inventory, whose groups with hosts are blog and shop; '
         "choose the hosts with -e site_hosts=blog."
     )
+
+
+def test_a_playbook_that_is_only_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linters have no inventory."""
+    monkeypatch.setattr(context, "CLIARGS", {"syntax": True})
+    assert look("django") == ["django"]
 
 
 def test_a_misspelt_variable() -> None:
