@@ -25,7 +25,7 @@ export MOLECULE_COMMAND_BORDERS := false
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 export LC_ALL := C.UTF-8
-unexport ANSIBLE_CONFIG PYTHONPATH
+unexport PYTHONPATH $(filter-out ANSIBLE_HOME ANSIBLE_COLLECTIONS_PATH,$(filter ANSIBLE_%,$(.VARIABLES)))
 
 # Only `test` lets steps run side by side.
 ifndef SIDE_BY_SIDE

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import json
 import os
 import re
@@ -32,6 +33,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     compare,
     migrate,
     pending,
+    without_migration,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 
@@ -48,13 +50,24 @@ class SettingsRefused(Exception):
 class Report(dict[str, Any]):
     """What is known so far: the current stage, and everything that is wrong with the settings.
 
-    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all. C(notes)
+    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all. C(warnings)
     are no reason to refuse a release.
     """
 
     def __init__(self, handle: int) -> None:
         super().__init__(
-            stage="start", error=None, complaints=[], inventory={}, notes=[], migrations=[], backup=None, database=""
+            stage="start",
+            error=None,
+            where="",
+            checks="",
+            complaints=[],
+            inventory={},
+            warnings=[],
+            migrations=[],
+            demands=[],
+            recorded=None,
+            backup=None,
+            database="",
         )
         self.file = os.fdopen(handle, "w", encoding="utf-8")
 
@@ -193,14 +206,16 @@ def check_hosts(settings: Any, module: str, domains: list[str], report: Report, 
     missing = [domain for domain in domains if not validate_host(domain.replace("*", "any"), allowed)]
     if not missing:
         return
-    # Django's wildcard is a leading dot.
-    wanted = list(dict.fromkeys([*settings.ALLOWED_HOSTS, *(name[name.startswith("*") :] for name in domains)]))
+    # Django's wildcard is a leading dot. What is there already, the inventory need not repeat.
+    known = list(settings.ALLOWED_HOSTS)
+    wanted = list(dict.fromkeys(name[name.startswith("*") :] for name in (missing if known else domains)))
+    name = "ALLOWED_HOSTS+" if known else "ALLOWED_HOSTS"
     variable = variable_behind("ALLOWED_HOSTS", module)
     report.complain(
         f"ALLOWED_HOSTS in {module} is {list(settings.ALLOWED_HOSTS)!r}, so Django would return 400 to visitors of "
-        f"{', '.join(missing)}. Set site_settings: {{ALLOWED_HOSTS: {json.dumps(wanted)}}}"
+        f"{', '.join(missing)}. Set site_settings: {{{name}: {json.dumps(wanted)}}}"
         + (f", or the environment variable {variable}, which it is read from" if variable else ""),
-        site_settings={"ALLOWED_HOSTS": wanted},
+        site_settings={name: wanted},
     )
 
 
@@ -230,6 +245,30 @@ def database_files(settings: Any, release: Path, home: Path, report: Report) -> 
     return files
 
 
+def check_written_files(settings: Any, release: Path, home: Path, report: Report) -> None:
+    """Complain about directories inside the release that Django would write to: the site cannot."""
+    written = {}
+    if getattr(settings, "EMAIL_BACKEND", "").endswith("filebased.EmailBackend"):
+        written["EMAIL_FILE_PATH"] = getattr(settings, "EMAIL_FILE_PATH", None)
+    for alias, cache in getattr(settings, "CACHES", {}).items():
+        if cache.get("BACKEND", "").endswith("FileBasedCache"):
+            written[f"CACHES[{alias!r}]"] = cache.get("LOCATION")
+    for setting, location in written.items():
+        path = Path(str(location)).absolute()
+        if not location or not path.resolve().is_relative_to(release):
+            continue
+        read_only = f"{setting} is {str(path)!r} inside the release, where the site cannot write"
+        if path.is_relative_to(Path.cwd()) and path != Path.cwd() and not path.exists():
+            name = f"{path.relative_to(Path.cwd())}/"
+            report.complain(f"{read_only}. Set site_shared_paths: [{name}]", site_shared_paths=[name])
+        else:
+            what = "its LOCATION" if setting.startswith("CACHES") else "it"
+            report.complain(
+                f"{read_only}, and the source contains it. Set {what} to {str(home / path.name)!r}, by an environment "
+                "variable or in site_settings"
+            )
+
+
 def describe(settings: Any, job: dict[str, Any], report: Report) -> dict[str, Any]:
     """Read from the settings what nginx and the switch have to know, and complain about all that would not work."""
     release, home = Path(job["release"]).resolve(), Path(job["home"]).resolve()
@@ -238,6 +277,7 @@ def describe(settings: Any, job: dict[str, Any], report: Report) -> dict[str, An
     if not job["allow_insecure"]:
         check_security(settings, module, report)
     files = database_files(settings, release, home, report)
+    check_written_files(settings, release, home, report)
     public = {}
     static_path = url_path(settings.STATIC_URL)
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
@@ -308,20 +348,25 @@ def check_middleware(middleware: list[Any], report: Report) -> None:
 def check_logging(job: dict[str, Any], report: Report) -> None:
     """Complain about log handlers that lose lines, or that cannot write in production."""
     release, home = Path(job["release"]).resolve(), Path(job["home"])
-    complaints, notes = judge(release, home, job["allow_lossy"])
+    complaints, warnings = judge(release, home, job["allow_lossy"])
     for complaint in complaints:
         report.complain(complaint)
-    report["notes"] += notes
+    report["warnings"] += warnings
 
 
 def check(report: Report) -> None:
-    """Run C(manage.py check --deploy): its warnings are printed, its errors become complaints."""
+    """Run C(manage.py check --deploy): its errors become complaints; C(checks) of the report is what it writes."""
     from django.core import checks
     from django.core.management import call_command
     from django.core.management.base import SystemCheckError
 
+    written = io.StringIO()
     try:
-        call_command("check", deploy=True)
+        try:
+            call_command("check", deploy=True, stdout=written, stderr=written)
+        finally:
+            sys.stdout.write(written.getvalue())
+        report["checks"] = written.getvalue()
     except SystemCheckError:
         for found in checks.run_checks(include_deployment_checks=True):
             if found.is_serious() and not found.is_silenced():
@@ -329,8 +374,8 @@ def check(report: Report) -> None:
     except Exception as error:
         if not report["complaints"]:
             raise
-        traceback.print_exc()
-        report.complain(f"manage.py check --deploy failed: {type(error).__name__}: {error}")
+        print_traceback(error)
+        report.complain(f"manage.py check --deploy failed: {in_words(error)}")
 
 
 def advise_health_path(path: str, settings: Any, report: Report) -> None:
@@ -381,19 +426,31 @@ def migrate_guarded(job: dict[str, Any], report: Report) -> None:
             report["backup"] = str(backup(connection, directory, Path(job["release"]).name, job["backups_kept"]))
         report.enter(name)
 
-    report["migrations"] = migrate(connection, job, stage)
+    report["migrations"] = migrate(connection, job, stage, report)
+
+
+def set_up(report: Report) -> None:
+    """Load the settings, then the applications."""
+    import django
+    from django import conf
+
+    report.enter("settings")
+    with suppress(AttributeError):  # The next stage raises it again.
+        conf.settings.INSTALLED_APPS  # noqa: B018
+    report.enter("apps")
+    django.setup()
 
 
 def build(job: dict[str, Any], report: Report) -> None:
     """Go through the stages of a new release; the report always names the current one."""
-    import django
     from django.core.management import call_command
 
     report.enter("settings")
     link_shared(Path.cwd(), Path(job["home"]), job["shared"], report)
-    django.setup()
+    set_up(report)
     from django.conf import settings
 
+    report.enter("settings")
     report["description"] = describe(settings, job, report)
     check_middleware(job["middleware"], report)
     check_logging(job, report)
@@ -405,6 +462,8 @@ def build(job: dict[str, Any], report: Report) -> None:
         advise_health_path(job["health_path"], settings, report)
     if report["complaints"]:
         raise SettingsRefused
+    with suppress(Exception):  # It only warns: what is wrong with the migrations, the next stages report.
+        report["description"]["unmigrated"] = without_migration(Path(job["release"]) / "app")
     if report["description"].pop("collects"):
         report.enter("collectstatic")
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -418,14 +477,37 @@ def build(job: dict[str, Any], report: Report) -> None:
 
 def compare_migrations(job: dict[str, Any], report: Report) -> None:
     """Compare the migrations of the release with the database."""
-    import django
     from django.db import connection
 
-    report.enter("settings")
-    django.setup()
+    set_up(report)
     report.enter("plan")
     found = compare(connection)
     report |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
+
+
+def in_words(error: BaseException) -> str:
+    """Write an exception in one line, without a full stop."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print the traceback of an exception, and of those that it was raised from, without the frames of this archive."""
+    root = Path(__file__).parents[5]
+    archive = str(root) if root.is_file() else __file__
+    chain = [traceback.TracebackException.from_exception(error)]
+    for one in chain:
+        one.stack[:] = [frame for frame in one.stack if not frame.filename.startswith(archive)]
+        chain += [other for other in (one.__cause__, one.__context__) if other]
+    sys.stderr.write("".join(chain[0].format()))
+
+
+def place_in_project(error: BaseException) -> str:
+    """The file of the project in which an exception was raised, relative to it; empty if it was in none."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        files.append(error.filename)
+    own = [file for file in files if Path(file).is_absolute() and Path(file).is_relative_to(Path.cwd())]
+    return str(Path(own[-1]).relative_to(Path.cwd())) if own else ""
 
 
 def main() -> None:
@@ -439,12 +521,13 @@ def main() -> None:
         report["stage"] = "refused"
     except (MigrationRefused, BackupError) as refusal:
         if refusal.__cause__ is not None:
-            traceback.print_exception(refusal.__cause__)
+            print_traceback(refusal.__cause__)
         report["error"] = str(refusal)
         report["database"] = getattr(refusal, "database", "")
     except BaseException as error:  # SystemExit too: a settings module may end the process
-        traceback.print_exc()
-        report["error"] = f"{type(error).__name__}: {error}"
+        print_traceback(error)
+        report["error"] = in_words(error)
+        report["where"] = place_in_project(error)
     report.write()
 
 

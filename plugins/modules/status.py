@@ -174,11 +174,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, when
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
@@ -290,7 +292,7 @@ class Examination:
         edited = [str(path) for path in live.edited()]
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
-        self.see_database()
+        self.see_database(live)
         self.see_long_headers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
@@ -376,11 +378,20 @@ class Examination:
             differing = ", ".join(self.params["differences"])
             self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
-    def see_database(self) -> None:
+    def see_database(self, live: Slot) -> None:
+        recorded = self.site.releases.named(live.release or "").recorded or {}
+        if unmigrated := recorded.get("unmigrated"):
+            self.notes.append(warning_of_changes(unmigrated))
         if self.params["pending"]:
             self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.params['pending'])}")
-        if self.params["unknown"]:
-            self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
+        unknown = self.params["unknown"]
+        if unmet := [entry for entry in Demands(self.site.root).recorded() if entry["migration"] in unknown]:
+            self.complaints.append(
+                f"{what_stays(unmet, 'the live release')}: deploy such a release, "
+                "or take back what was applied (docs/operations.md, Migrations)"
+            )
+        if unknown:
+            self.notes.append(f"The database is ahead of the release by {', '.join(unknown)}.")
 
     def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0

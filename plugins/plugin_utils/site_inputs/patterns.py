@@ -15,7 +15,7 @@ from typing import Any, Final
 from .complaints import Complaint, shown
 from .specification import Option
 
-__all__ = ["PATTERNS", "RANGES", "check_values"]
+__all__ = ["PATH", "PATTERNS", "RANGES", "check_values"]
 
 MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
@@ -80,7 +80,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "is not a path inside the project",
         "write it as in data/ or shop/local.ini",
     ),
-    "site_python": _path("/usr/bin/python3"),
+    "site_python": _path("/usr/bin/python3.12"),
     "site_python_packages": Pattern(
         r"[A-Za-z0-9][\x20-\x7e]*", "is not a requirement for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
     ),

@@ -812,9 +812,15 @@ def play_modules(monkeypatch: pytest.MonkeyPatch, modules: dict[str, dict[str, A
         monkeypatch.setitem(sys.modules, name, module)
 
 
-def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None) -> dict[str, Any]:
-    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors."""
+def settings(
+    text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None, known: list[str] | None = None
+) -> dict[str, Any]:
+    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors.
+
+    By default gunicorn knows all settings that are in it.
+    """
     done = [] if done is None else done
+    known = re.findall(r"^(\w+) = ", text, re.MULTILINE) if known is None else known
 
     class Application:
         """Gunicorn's, which loads the site's."""
@@ -830,7 +836,12 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
         "keep_enabled": lambda *names: done.append(f"{' and '.join(names)} kept enabled"),
         "with_traceback": with_traceback,
     }
-    gunicorn = {"gunicorn": {}, "gunicorn.app": {}, "gunicorn.app.wsgiapp": {"WSGIApplication": Application}}
+    gunicorn = {
+        "gunicorn": {"__version__": "27.0.1"},
+        "gunicorn.app": {},
+        "gunicorn.app.wsgiapp": {"WSGIApplication": Application},
+        "gunicorn.config": {"KNOWN_SETTINGS": [SimpleNamespace(name=name) for name in known]},
+    }
     metrics = {
         "free_ordinal": len,
         "worker_begins": lambda ordinal: done.append(f"worker {ordinal} begins"),
@@ -844,6 +855,14 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
     exec(compile(text, "gunicorn.conf.py", "exec"), found)
     assert sys.path[-1] == "/srv/shop/slots/blue"
     return found
+
+
+def test_a_setting_that_gunicorn_does_not_know(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gunicorn itself would ignore it: the slot does not start."""
+    known = ["accesslog", "access_log_format", "backlog", "certfile", "preload_app"]
+    with pytest.raises(ValueError, match=r"^gunicorn_settings: gunicorn 27.0.1 has no setting limits, raw_env$"):
+        settings(render("own", "gunicorn"), monkeypatch, known=known)
+    assert "KNOWN_SETTINGS" not in render("plain", "gunicorn")
 
 
 def test_where_gunicorn_listens(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,54 @@ def test_a_failed_installation(output: str, words: str) -> None:
     assert words in cure
 
 
+OF_PSYCOPG2_UV = """error: Failed to build `psycopg2==2.9.5`
+  cause: The build backend returned an error"""
+OF_PILLOW_PIP = "ERROR: Failed building wheel for Pillow"
+
+
+@pytest.mark.parametrize(
+    ("output", "cures"),
+    [
+        (
+            f"{OF_PSYCOPG2_UV}\n{NO_COMPILER}",
+            [
+                "psycopg2 is compiled on the host, which lacks what that needs. Set site_system_packages: "
+                "[build-essential, libpq-dev, python3-dev]"
+            ],
+        ),
+        (
+            f"{OF_PILLOW_PIP}\n{NO_PYTHON_H}\n{NO_JPEG}",
+            [
+                "pillow is compiled on the host, which lacks what that needs. Set site_system_packages: "
+                "[build-essential, libjpeg-dev, python3-dev, zlib1g-dev]"
+            ],
+        ),
+    ],
+)
+def test_a_package_whose_needs_are_known(output: str, cures: list[str]) -> None:
+    """All of them are named, whichever is missing first."""
+    assert install_cures(output) == cures
+
+
+def test_a_known_package_that_fails_for_another_reason() -> None:
+    """Its needs are not to blame."""
+    assert install_cures(f"{OF_PSYCOPG2_UV}\n{OTHER_PYTHON_UV}") == install_cures(OTHER_PYTHON_UV)
+
+
+@pytest.mark.parametrize(
+    ("output", "cure"),
+    [
+        ('FATAL:  database "wrong" does not exist', "sudo -u postgres createdb --owner shop wrong"),
+        ('FATAL:  role "anna" does not exist', "sudo -u postgres createuser anna"),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", 'Set site_python_packages: ["setuptools<81"]'),
+    ],
+)
+def test_what_a_start_lacks(output: str, cure: str) -> None:
+    """The command, or the variable."""
+    [found] = start_cures(output, "shop")
+    assert cure in found
+
+
 def test_several_causes() -> None:
     """Each has its cure."""
     assert len(install_cures(f"{NO_GIT_UV}\n{NO_COMPILER}")) == 2

@@ -58,7 +58,13 @@ def setup():
     sys.modules["ansible_collections.pitcrew.django.plugins.module_utils.django_runner"].migrate_guarded = migrate
     conf.settings = importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
 """,
-    "django/conf.py": "settings = None\n",
+    "django/conf.py": """
+import importlib, os
+class Lazy:
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"]), name)
+settings = Lazy()
+""",
     "django/core/checks.py": "",
     "django/core/management/base.py": "class SystemCheckError(Exception): pass\n",
     "django/urls.py": """
@@ -69,10 +75,12 @@ def reverse(name): pass
 """,
     "django/http/request.py": "def validate_host(host, allowed): return host in allowed\n",
     "django/core/management/__init__.py": """
-def call_command(name, **options):
+import contextlib, sys
+def call_command(name, stdout=None, stderr=None, **options):
     from django.conf import settings
     print("django:", name)
-    getattr(settings, name, lambda: None)()
+    with contextlib.redirect_stdout(stdout or sys.stdout):
+        getattr(settings, name, lambda: None)()
 """,
 }
 SETTINGS = """
@@ -189,6 +197,16 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return site
 
 
+def live(site: Site, release: str) -> None:
+    """Have a release be live."""
+    slot = site.tmp / "slots/blue"
+    slot.mkdir(parents=True, exist_ok=True)
+    (slot / "release").unlink(missing_ok=True)
+    (slot / "release").symlink_to(site.release.with_name(release))
+    (site.tmp / "live").unlink(missing_ok=True)
+    (site.tmp / "live").symlink_to("slots/blue")
+
+
 # A release that passes
 
 
@@ -209,6 +227,8 @@ def test_a_finished_release(site: Site) -> None:
         "static": "static",
         "media": None,
         "migrated": True,
+        "unmigrated": [],
+        "checks": "",
         "server": "gunicorn",
         "server_version": None,
         "prometheus_client": None,
@@ -259,7 +279,7 @@ def test_the_environment_of_the_process(site: Site) -> None:
     variables = {"DJANGO_SETTINGS_MODULE": "shop", "DEBUG": False, "TEXT": "a $b", "PATH": "/usr/bin:/bin"}
     found = json.loads(site.build(environment=variables, secrets={"PORT": 5432})["output"].splitlines()[0])
     assert {name: found.get(name) for name in ("DEBUG", "TEXT", "PATH", "HOME")} == {
-        "DEBUG": "false",
+        "DEBUG": "False",
         "TEXT": "a $b",
         "PATH": "/usr/bin:/bin",
         "HOME": str(site.home),
@@ -283,7 +303,8 @@ def test_secrets_reach_the_settings_and_no_one_else(site: Site) -> None:
 
 
 CHECKED = (
-    "System check identified some issues:\n\nWARNINGS:\n?: (security.W004) no HSTS\n?: (security.W008) no TLS\n\n"
+    "System check identified some issues:\n\nWARNINGS:\n?: (security.W004) no HSTS. It is\n"
+    "complicated.\nshop.Product: (models.W042) No key.\n\tHINT: Have one.\n\n"
     "System check identified 2 issues (0 silenced)."
 )
 
@@ -291,7 +312,7 @@ CHECKED = (
 @pytest.mark.parametrize(
     ("written", "warned"),
     [
-        (CHECKED, ["manage.py check --deploy:\n?: (security.W004) no HSTS\n?: (security.W008) no TLS"]),
+        (CHECKED, ["manage.py check --deploy:\nsecurity.W004: no HSTS\nmodels.W042: No key (shop.Product)"]),
         ("System check identified no issues (0 silenced).", []),
     ],
 )
@@ -302,6 +323,60 @@ def test_warnings_of_the_check(site: Site, monkeypatch: pytest.MonkeyPatch, writ
     site.settings(f"def check(): print({written!r})\n")
     assert site.build()["changed"] is True
     assert warnings == warned
+    live(site, "r1")
+    assert site.build("r2")["changed"] is True
+    assert warnings == warned
+    site.settings("def check(): print('WARNINGS:\\n?: (security.W018) others')\n")
+    assert site.build("r3")["changed"] is True
+    assert warnings == [*warned, "manage.py check --deploy:\nsecurity.W018: others"]
+
+
+def test_warnings_of_the_check_are_not_the_cause(site: Site) -> None:
+    """They are not shown with a failure of what comes after it."""
+    site.settings(f"def check(): print({CHECKED!r})\ndef collectstatic(): raise ValueError('E1')\n")
+    message = site.build()["msg"]
+    assert "security.W004" not in message
+    assert message.splitlines()[-1] == "ValueError: E1"
+
+
+def test_models_that_were_changed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release passes, with a warning that has the command; it is recorded for the status."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.files["django/__init__.py"] += """
+    sys.modules["ansible_collections.pitcrew.django.plugins.module_utils.django_runner"].without_migration = (
+        lambda source: [source.name, "depot"]
+    )
+"""
+    assert site.build()["description"]["unmigrated"] == ["app", "depot"]
+    assert warnings == [
+        "The models of app, depot have changes without a migration, which the database lacks: run manage.py "
+        "makemigrations app depot, and deploy what it writes."
+    ]
+
+
+LACKING = "No module named 'pkg_resources'"
+
+
+def test_an_application_that_cannot_be_loaded(site: Site) -> None:
+    """The settings can: the message names the file in the project, and its traceback has none of ours."""
+    site.files["django/__init__.py"] += "    import depot.models\n"
+    site.files |= {"depot/__init__.py": "", "depot/models.py": f"raise ModuleNotFoundError({LACKING!r})\n"}
+    message = site.build()["msg"]
+    assert "django.setup() failed in depot/models.py: ModuleNotFoundError: No module named 'pkg_resources'" in message
+    assert 'Set site_python_packages: ["setuptools<81"]' in message
+    assert "django_runner" not in message
+
+
+def test_an_error_with_a_line_break(site: Site) -> None:
+    """As those of PostgreSQL, which the connection raises: one line, one full stop, and the cure."""
+    site.settings("""def migrate(): raise OSError('FATAL: database "wrong" does not\\nexist\\n')\n""")
+    site.files["django/__init__.py"] = site.files["django/__init__.py"].replace(
+        '"migrate")\n    call', '"plan")\n    call'
+    )
+    message = site.build()["msg"]
+    assert 'its migrations cannot run: OSError: FATAL: database "wrong" does not exist.\n' in message
+    assert "sudo -u postgres createdb --owner shop wrong" in message
 
 
 @pytest.mark.parametrize(
@@ -512,6 +587,55 @@ def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     state = "The site keeps running as before; migrations may have been applied to the database."
     assert message.startswith(f"Release r1 is refused: {words}\n{state}")
     assert not site.release.exists()
+
+
+DEMANDING = """
+def migrate():
+    from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
+    import gc
+    [report] = [found for found in gc.get_objects() if isinstance(found, django_runner.Report)]
+    report["demands"] = [{"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial"}]
+    report["recorded"] = {}
+    report["backup"] = "/var/lib/shop/backups/before"
+    report["warnings"] = ["depot.0002_colour: beware"]
+"""
+
+
+def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
+    """The message begins with what the live release can no longer do; the release is kept to take that back."""
+    assert site.build()["changed"] is True
+    live(site, "r1")
+    site.settings(f"{DEMANDING}    raise ValueError('E1')\n")
+    message = site.build("r2")["msg"]
+    sentences, kept, _traceback = message.split("\n\n")
+    assert sentences.splitlines() == [
+        "Release r2 is refused, and depot.0002_colour stays applied: until a release that knows it is live, "
+        "release r1, which keeps serving, cannot add rows to depot_bike.",
+        "The cause: manage.py migrate failed: ValueError: E1.",
+        "migrations may have been applied to the database.",
+        "The database from before is /var/lib/shop/backups/before.",
+    ]
+    assert kept.startswith(
+        f"It is kept in {site.release.with_name('r2')} until a deploy succeeds. To take back what it"
+    )
+    assert kept.endswith("manage.py migrate depot 0001_initial")
+    site.files["shop.py"] = SETTINGS.replace("DEBUG = False", "DEBUG = True")
+    message = site.build("r3")["msg"]
+    assert message.startswith("Release r3 is refused, and depot.0002_colour stays applied: until a release that knows ")
+    assert not site.release.with_name("r3").exists()
+    assert site.release.with_name("r2").exists()
+
+
+def test_a_release_that_has_changed_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passes with a warning, and what it has applied is recorded."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.settings(DEMANDING)
+    assert site.build()["changed"] is True
+    assert warnings == ["depot.0002_colour: beware"]
+    [entry] = json.loads((site.tmp / "demands").read_text())
+    assert (entry["migration"], entry["known_by"]) == ("depot.0002_colour", ["r1"])
+    assert entry["backup"] == "/var/lib/shop/backups/before"
 
 
 def test_a_refused_release_can_be_kept(site: Site) -> None:

@@ -307,6 +307,29 @@ def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
     assert "ahead of the release by shop.0009_x" in status["notes"][1]
 
 
+def test_models_that_were_changed(site: Site) -> None:
+    """A note, with the command: the release records them when it is built."""
+    record = site.hosted.releases.named("r2").record
+    record.write_text(json.dumps({**json.loads(record.read_text()), "unmigrated": ["depot"]}))
+    status = site.look()
+    assert status["healthy"]
+    assert status["notes"] == [
+        "The models of depot have changes without a migration, which the database lacks: run manage.py makemigrations "
+        "depot, and deploy what it writes."
+    ]
+
+
+def test_rows_that_the_live_release_cannot_add(site: Site) -> None:
+    """A complaint, as long as the database has the migration and the live release does not know it."""
+    entry = {"migration": "shop.0009_x", "tables": ["shop_order"], "before": "0008_y", "known_by": ["r3"]}
+    (site.hosted.root / "demands").write_text(json.dumps([entry]))
+    assert site.look(unknown=["shop.0009_x"])["complaints"] == [
+        "shop.0009_x stays applied: until a release that knows it is live, the live release cannot add rows to "
+        "shop_order: deploy such a release, or take back what was applied (docs/operations.md, Migrations)"
+    ]
+    assert site.look()["complaints"] == []
+
+
 def test_a_deploy_under_way(site: Site) -> None:
     """It is no fault: the site serves."""
     DeployLock(site.hosted.root).take(Holder("anna", "laptop", "", 1_750_000_000), 600)

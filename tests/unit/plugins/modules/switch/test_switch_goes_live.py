@@ -36,7 +36,7 @@ def test_what_a_slot_holds(site: Site) -> None:
     """All the process needs, and the way to its release, its socket and its public files."""
     site.deploy("r1", public={"static": "/srv/shop/releases/r1/app/static", "up/loads": "/var/lib/shop/media"})
     slot = site.root / "slots/blue"
-    assert (slot / "environment").read_text() == 'DEBUG="false"\nSITE_RELEASE="fixed"\n'
+    assert (slot / "environment").read_text() == 'DEBUG="False"\nSITE_RELEASE="fixed"\n'
     assert (slot / "secrets").read_text() == f'SECRET_KEY="{SECRET}"\n'
     assert (slot / "gunicorn.conf.py").read_text() == "workers = 2\n"
     assert (site.units / "shop@blue.service").read_text() == "[Service]\nUser=shop\n"
