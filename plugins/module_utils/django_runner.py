@@ -50,8 +50,8 @@ class SettingsRefused(Exception):
 class Report(dict[str, Any]):
     """What is known so far: the current stage, and everything that is wrong with the settings.
 
-    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all. C(warnings)
-    are no reason to refuse a release.
+    Each of C(complaints) is a sentence with its cure; C(inventory) has the variables that would cure them all.
+    C(warnings) are no reason to refuse a release.
     """
 
     def __init__(self, handle: int) -> None:
