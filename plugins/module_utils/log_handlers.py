@@ -31,16 +31,17 @@ def judge(release: Path, home: Path, allow_lossy: bool) -> tuple[list[str], list
         if not isinstance(handler, logging.FileHandler) or not _is_file(handler.baseFilename):
             continue
         what = f"LOGGING: {_described(handler, loggers)}"
-        if Path(handler.baseFilename).resolve().is_relative_to(release):
+        inside = Path(handler.baseFilename).resolve().is_relative_to(release)
+        lossy = "" if allow_lossy else _loses(handler)
+        if inside:
+            also = f", and loses lines: {lossy}" if lossy else ""
+            where = f"to a file in {str(home)!r}" + (", by logging.handlers.WatchedFileHandler" if lossy else "")
             complaints.append(
-                f"{what} writes to {handler.baseFilename!r} inside the release, which the site's process cannot write. "
-                f"{STDERR}, or to a file in {str(home)!r}"
+                f"{what} writes into the release, which the site's process cannot change{also}. {STDERR}, or {where}"
             )
-        if allow_lossy:
-            continue
-        if how := _loses(handler):
-            complaints.append(f"{what} loses lines: {how}. {CURE}")
-        elif note := _note(handler):
+        elif lossy:
+            complaints.append(f"{what} loses lines: {lossy}. {CURE}")
+        elif not allow_lossy and (note := _note(handler)):
             notes.append(f"{what} {note}")
     return complaints, notes
 
@@ -73,8 +74,8 @@ def _is_file(name: str) -> bool:
     return os.path.isfile(name) or not os.path.exists(name)
 
 
-def _described(handler: logging.Handler, loggers: list[str]) -> str:
-    """The handler with its name, its class and its loggers."""
+def _described(handler: logging.FileHandler, loggers: list[str]) -> str:
+    """The handler with its name, its class, its file and its loggers."""
     kind = type(handler)
     name = f"{kind.__module__}.{kind.__qualname__}"
     known = next((base for base in kind.__mro__ if base.__module__ in ("logging", "logging.handlers")), kind)
@@ -82,7 +83,8 @@ def _described(handler: logging.Handler, loggers: list[str]) -> str:
         name += f", a {known.__module__}.{known.__qualname__}"
     given = f" {handler.name!r}" if handler.name else ""
     these = ", ".join(map(repr, loggers))
-    return f"the handler{given} ({name}) of the logger{'s' if len(loggers) > 1 else ''} {these}"
+    several = "s" if len(loggers) > 1 else ""
+    return f"the handler{given} ({name}, {handler.baseFilename!r}) of the logger{several} {these}"
 
 
 def _is_concurrent(handler: logging.Handler) -> bool:
@@ -99,9 +101,9 @@ def _loses(handler: logging.FileHandler) -> str:
     if (sized and handler.maxBytes > 0 and handler.backupCount > 0) or isinstance(
         handler, logging.handlers.TimedRotatingFileHandler
     ):
-        return f"each process of the site rotates {handler.baseFilename!r} by itself, and takes it away from the others"
+        return "each process of the site rotates the file by itself, and takes it away from the others"
     if "w" in handler.mode:
-        return f"each process of the site empties {handler.baseFilename!r} when it opens it, with mode {handler.mode!r}"
+        return f"each process of the site empties the file when it opens it, with mode {handler.mode!r}"
     return ""
 
 
@@ -112,6 +114,6 @@ def _note(handler: logging.FileHandler) -> str:
     if isinstance(handler, logging.handlers.WatchedFileHandler):
         return ""
     return (
-        f"never reopens {handler.baseFilename!r}, so logrotate could rotate it only with copytruncate, which loses "
-        "lines. Use logging.handlers.WatchedFileHandler, which writes the same and can be rotated"
+        "never reopens its file, so logrotate could rotate it only with copytruncate, which loses lines. Use "
+        "logging.handlers.WatchedFileHandler, which writes the same and can be rotated"
     )

@@ -34,6 +34,7 @@ WARNING = re.compile(
 MASKS = (
     (r"\b[0-9a-f]{12}-[0-9a-f]{6}(-\d+)?\b", "RELEASE"),
     (r"/venvs/[0-9a-f]{12}\b", "/venvs/PACKAGES"),
+    (r"/tmp/release-\w+\.pyz", "/tmp/release.pyz"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?( ?[+-]\d{4}|Z)?", "TIME"),
     (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b", "TIME"),
     (r"\[\d+\]|(?<=app\.sock )\(\d+\)", "[PID]"),

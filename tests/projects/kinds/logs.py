@@ -54,11 +54,12 @@ KINDS = [
         "logs_that_lose_lines",
         Refused(
             says=(
-                "'file' (logging.handlers.RotatingFileHandler) of the logger 'django' loses lines",
-                "'orders' (logging.handlers.TimedRotatingFileHandler) of the logger 'shop.orders' loses lines",
+                "'file' (logging.handlers.RotatingFileHandler",
+                "of the logger 'django' writes into the release",
+                "'orders' (logging.handlers.TimedRotatingFileHandler",
+                "of the logger 'shop.orders' loses lines",
                 "WatchedFileHandler",
                 "site_allow_lossy_logging: true",
-                "inside the release",
             )
         ),
         settings=ROTATES.format(file='BASE_DIR / "django.log"', site="refused"),

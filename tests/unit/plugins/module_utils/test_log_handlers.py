@@ -88,8 +88,8 @@ def test_handlers_that_rotate_by_themselves(judged: Judged, kind: str, options: 
     """The sentence has the handler, its class, its logger, the file, the reason and the cure."""
     assert judged.one(kind, **options) == (
         [
-            f"LOGGING: the handler 'file' ({kind}) of the logger 'root' loses lines: each process of the site rotates "
-            f"'{judged.file}' by itself, and takes it away from the others. {CURE}"
+            f"LOGGING: the handler 'file' ({kind}, '{judged.file}') of the logger 'root' loses lines: each process of "
+            f"the site rotates the file by itself, and takes it away from the others. {CURE}"
         ],
         [],
     )
@@ -99,8 +99,8 @@ def test_a_handler_that_empties_its_file(judged: Judged) -> None:
     """Each process that starts does, while others write."""
     assert judged.one("logging.FileHandler", mode="w") == (
         [
-            "LOGGING: the handler 'file' (logging.FileHandler) of the logger 'root' loses lines: each process of the "
-            f"site empties '{judged.file}' when it opens it, with mode 'w'. {CURE}"
+            f"LOGGING: the handler 'file' (logging.FileHandler, '{judged.file}') of the logger 'root' loses lines: "
+            f"each process of the site empties the file when it opens it, with mode 'w'. {CURE}"
         ],
         [],
     )
@@ -122,9 +122,9 @@ def test_a_file_that_cannot_be_rotated(judged: Judged, kind: str, options: dict[
     complaints, [note] = judged.one(kind, **options)
     assert complaints == []
     assert note == (
-        f"LOGGING: the handler 'file' ({kind}) of the logger 'root' never reopens '{judged.file}', so logrotate could "
-        "rotate it only with copytruncate, which loses lines. Use logging.handlers.WatchedFileHandler, which writes "
-        "the same and can be rotated"
+        f"LOGGING: the handler 'file' ({kind}, '{judged.file}') of the logger 'root' never reopens its file, so "
+        "logrotate could rotate it only with copytruncate, which loses lines. Use logging.handlers.WatchedFileHandler, "
+        "which writes the same and can be rotated"
     )
 
 
@@ -132,7 +132,7 @@ def test_a_subclass(judged: Judged) -> None:
     """It is named, and what it is."""
     [complaint], _notes = judged.one("__main__.Sized", maxBytes=1000, backupCount=3)
     assert complaint.startswith(
-        f"LOGGING: the handler 'file' (__main__.Sized, a {ROTATING}) of the logger 'root' loses"
+        f"LOGGING: the handler 'file' (__main__.Sized, a {ROTATING}, '{judged.file}') of the logger 'root' loses"
     )
 
 
@@ -144,8 +144,8 @@ def test_all_at_once(judged: Judged) -> None:
     loggers = {"": ["all"], "shop.orders": ["orders"], "django": ["all"], "shop": []}
     complaints, _notes = judged.by(handlers, loggers)
     assert [complaint.partition(" loses ")[0] for complaint in complaints] == [
-        f"LOGGING: the handler 'all' ({TIMED}) of the loggers 'django', 'root'",
-        f"LOGGING: the handler 'orders' ({TIMED}) of the logger 'shop.orders'",
+        f"LOGGING: the handler 'all' ({TIMED}, '{judged.logs}/all') of the loggers 'django', 'root'",
+        f"LOGGING: the handler 'orders' ({TIMED}, '{judged.logs}/orders') of the logger 'shop.orders'",
     ]
 
 
@@ -156,7 +156,7 @@ def test_the_target_of_a_memory_handler(judged: Judged) -> None:
         "memory": {"class": "logging.handlers.MemoryHandler", "capacity": 10, "target": "file"},
     }
     [complaint], _notes = judged.by(handlers, {"shop": ["memory"]})
-    assert f"the handler 'file' ({TIMED}) of the logger 'shop' loses lines" in complaint
+    assert f"the handler 'file' ({TIMED}, '{judged.file}') of the logger 'shop' loses lines" in complaint
 
 
 def test_the_listener_of_a_queue_handler(judged: Judged) -> None:
@@ -168,7 +168,7 @@ handler.listener = logging.handlers.QueueListener(handler.queue, file)
 logging.getLogger("shop").addHandler(handler)
 """
     [complaint], _notes = judged.by({}, more=more)
-    assert f"the handler ({TIMED}) of the logger 'shop' loses lines" in complaint
+    assert f"the handler ({TIMED}, '{judged.file}') of the logger 'shop' loses lines" in complaint
 
 
 CONCURRENT = """
@@ -206,11 +206,23 @@ def test_handlers_that_are_let_pass(judged: Judged) -> None:
     }
     [complaint], notes = judged.by(handlers, allow_lossy=True)
     assert complaint == (
-        f"LOGGING: the handler 'inside' ({WATCHED}) of the logger 'root' writes to '{inside}' inside the release, "
-        "which the site's process cannot write. Write to stderr (logging.StreamHandler), which the journal keeps, or "
-        "to a file in '/var/lib/shop'"
+        f"LOGGING: the handler 'inside' ({WATCHED}, '{inside}') of the logger 'root' writes into the release, which "
+        "the site's process cannot change. Write to stderr (logging.StreamHandler), which the journal keeps, or to a "
+        "file in '/var/lib/shop'"
     )
     assert notes == []
+
+
+def test_a_handler_with_two_mistakes(judged: Judged) -> None:
+    """One sentence, and a cure for both."""
+    inside = str(judged.release / "shop.log")
+    [complaint], _notes = judged.by({"file": {"class": TIMED, "filename": inside}})
+    assert complaint == (
+        f"LOGGING: the handler 'file' ({TIMED}, '{inside}') of the logger 'root' writes into the release, which the "
+        "site's process cannot change, and loses lines: each process of the site rotates the file by itself, and takes "
+        "it away from the others. Write to stderr (logging.StreamHandler), which the journal keeps, or to a file in "
+        "'/var/lib/shop', by logging.handlers.WatchedFileHandler"
+    )
 
 
 def test_a_link_out_of_the_release(judged: Judged) -> None:

@@ -710,7 +710,7 @@ def test_logs_that_lose_lines(site: Site) -> None:
     site.settings(LOGS.format(handler="handlers.TimedRotatingFileHandler") + "DEBUG = True\n")
     head = site.build()["msg"].partition("\n\n")[0]
     assert [line.split()[0] for line in head.splitlines()] == ["Release", "DEBUG", "LOGGING:"]
-    assert "TimedRotatingFileHandler) of the logger 'shop' loses lines" in head
+    assert "shop.log') of the logger 'shop' loses lines" in head
     assert site.build(allow_insecure=True, allow_lossy=True)["changed"] is True
 
 
@@ -721,7 +721,7 @@ def test_logs_that_cannot_be_rotated(site: Site, monkeypatch: pytest.MonkeyPatch
     site.settings(LOGS.format(handler="FileHandler"))
     assert site.build()["changed"] is True
     assert [warning.partition(" never ")[0] for warning in warnings] == [
-        "LOGGING: the handler (logging.FileHandler) of the logger 'shop'"
+        f"LOGGING: the handler (logging.FileHandler, '{site.home}/shop.log') of the logger 'shop'"
     ]
 
 
