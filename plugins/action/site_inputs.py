@@ -39,6 +39,8 @@ class ActionModule(RefusingAction):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
             argument_spec={
+                "roles": {"type": "list", "elements": "str", "default": []},
+                "required": {"type": "list", "elements": "str", "default": []},
                 "facts": {"type": "dict"},
                 "server": {"type": "str", "choices": ["gunicorn", "uwsgi"]},
                 "home": {"type": "path"},
@@ -49,7 +51,8 @@ class ActionModule(RefusingAction):
         if refusal := old_ansible(ansible_version):
             # Not raised: the old ones would speak of a traceback.
             return {**result, "failed": True, "msg": refusal}
-        roles, variables = read_roles(ROLES), task_vars or {}
+        only, required = arguments.pop("roles"), arguments.pop("required")
+        roles, variables = read_roles(ROLES).of(only).requiring(required), task_vars or {}
         if arguments["facts"] is None:
             complaints, warning = validate(roles, self._play_variables(roles, variables))
             if warning:
@@ -67,9 +70,10 @@ class ActionModule(RefusingAction):
         return {**result, "changed": False}
 
     def _play_variables(self, roles: Roles, variables: dict[str, Any]) -> PlayVariables:
-        names = {name for name in self._names_of_the_user(variables) if name.startswith(PREFIXES)}
+        prefixes = roles.prefixes or PREFIXES
+        names = {name for name in self._names_of_the_user(variables) if name.startswith(prefixes)}
         names |= {name for name in self._names_of_other_roles() if is_computed(name, roles)}
-        return PlayVariables(*self._values(roles, variables), names, self._sources(variables))
+        return PlayVariables(*self._values(roles, variables), names, {} if roles.prefixes else self._sources(variables))
 
     def _values(self, roles: Roles, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Evaluate every option that is set; return the values, and the errors of those that have none, by name."""

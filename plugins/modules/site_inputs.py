@@ -30,6 +30,16 @@ attributes:
     description: There is nothing to show.
     support: none
 options:
+  roles:
+    description: The roles whose variables count. By default all, on a host of the site.
+    type: list
+    elements: str
+    default: []
+  required:
+    description: Variables that the playbook cannot do without, in addition to those that are always required.
+    type: list
+    elements: str
+    default: []
   facts:
     description: The facts of the host, those of M(pitcrew.django.site_facts) among them.
     type: dict
@@ -49,6 +59,10 @@ options:
 EXAMPLES = r"""
 - name: Validate the site's variables
   pitcrew.django.site_inputs:
+
+- name: Validate the variables of a host that has no site
+  pitcrew.django.site_inputs:
+    roles: [monitoring]
 
 - name: Check the host, and compute the plan
   pitcrew.django.site_inputs:

@@ -133,6 +133,26 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "monitoring_exporter_address": Pattern(
         "[0-9A-Fa-f.:]{2,45}", "is not an IP address", "write it as in 127.0.0.1 or 10.0.0.11"
     ),
+    "monitoring_hosts": Pattern(LINE, "is not a host pattern", "name a group of the inventory"),
+    "monitoring_password": Pattern(
+        r"[\x21-\x7e]{16,200}",
+        "is not 16 to 200 printable ASCII characters without spaces",
+        "create one with: openssl rand -hex 16",
+    ),
+    "monitoring_address": Pattern(
+        "[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f.:]{2,45}",
+        "is not a host name or an IP address",
+        "write it as in 10.0.0.11 or web1.example.com",
+    ),
+    "monitoring_site_addresses": Pattern(
+        "[0-9A-Fa-f.:]{2,45}", "is not an IP address", "write it as in 203.0.113.7 or 10.0.0.11"
+    ),
+    "monitoring_site_authority": _path("/usr/local/share/ca-certificates/company.crt"),
+    "monitoring_retention_time": Pattern("([1-9][0-9]{0,8}[ywdhms])+", "is not a duration", "write it as in 30d"),
+    "monitoring_retention_size": Pattern("[1-9][0-9]{0,8}([KMGTP]?B)", "is not a size", "write it as in 10GB"),
+    "monitoring_dashboards_directory": _path("/usr/local/share/pitcrew/dashboards"),
+    "monitoring_grafana_provisioning": _path("/etc/grafana/provisioning"),
+    "monitoring_export_directory": Pattern(LINE, "is not a directory", "write it as in monitoring/"),
 }
 
 _LONG: Final = 10**9
@@ -155,6 +175,9 @@ RANGES: Final[Mapping[str, Range]] = {
         1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
     ),
     "monitoring_exporter_port": Range(1, 65535, "set a port that no other program of the host uses"),
+    "monitoring_port": Range(1, 65535, "set a port that no other program of the host uses"),
+    "monitoring_interval": Range(1, 3600, "set seconds; 15 to 60 are usual"),
+    "monitoring_alert_delay_factor": Range(0, 100, "set a factor such as 2 to be told later"),
 }
 
 

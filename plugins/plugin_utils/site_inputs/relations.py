@@ -8,6 +8,7 @@ Each rule is a function whose parameters are the variables that it compares. It 
 from __future__ import annotations
 
 import inspect
+import ipaddress
 import json
 import keyword
 import re
@@ -38,6 +39,8 @@ SOURCE_VARIABLES: Final = (
 )
 """What decides on the source, which is packed once for all hosts of a play."""
 
+MONITORING_PROGRAMS: Final = ("prometheus", "alertmanager", "blackbox", "node", "nginx", "postgres")
+FLAG_CURE: Final = "write them as in [--web.external-url=https://prometheus.example.com/]"
 TAKEN_NAMES: Final = ("default", "pitcrew", "root", "www-data")
 OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
     "DJANGO_SETTINGS_MODULE": "set site_settings_module",
@@ -357,3 +360,65 @@ def _of_the_slot(names: list[str]) -> str:
 
 def _leave_out(names: list[str]) -> str:
     return "leave it out" if len(names) == 1 else "leave them out"
+
+
+@rule
+def _monitoring_network(monitoring_network: str, monitoring_address: str) -> Iterator[Complaint]:
+    if not monitoring_network:
+        return
+    try:
+        network = ipaddress.ip_network(monitoring_network)
+    except ValueError:
+        yield Complaint(
+            "monitoring_network", f"{shown(monitoring_network)} is not a network", "write it as in 10.0.0.0/24"
+        )
+        return
+    if not network.is_private:
+        yield Complaint(
+            "monitoring_network",
+            f"{shown(monitoring_network)} is not private, and the exporters would be readable from the internet",
+            "leave it out, and set monitoring_password",
+        )
+    elif monitoring_address and not _is_within(monitoring_address, network):
+        yield Complaint(
+            "monitoring_address",
+            f"{shown(monitoring_address)} is not in monitoring_network, {shown(monitoring_network)}",
+            "set the host's address there, or leave it out to have it found",
+        )
+
+
+def _is_within(address: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(address) in network
+    except ValueError:
+        return False
+
+
+@rule
+def _monitoring_flags(monitoring_flags: dict[str, Any]) -> Iterator[Complaint]:
+    for program, flags in monitoring_flags.items():
+        if program not in MONITORING_PROGRAMS:
+            yield Complaint(
+                "monitoring_flags", f"{shown(program)} is not a program", f"it has {listed([*MONITORING_PROGRAMS])}"
+            )
+        elif not isinstance(flags, list) or not all(isinstance(flag, str) for flag in flags):
+            yield Complaint("monitoring_flags", f"{program}: {shown(flags)} is not a list of flags", FLAG_CURE)
+        else:
+            for flag in flags:
+                if not re.fullmatch(r"--[a-z][\x20-\x7e]*", flag):
+                    yield Complaint("monitoring_flags", f"{program}: {shown(flag)} is not a flag", FLAG_CURE)
+
+
+@rule
+def _monitoring_receivers(monitoring_receivers: list[dict[str, Any]]) -> Iterator[Complaint]:
+    for number, receiver in enumerate(monitoring_receivers):
+        if not isinstance(receiver.get("name"), str) or not receiver["name"]:
+            yield Complaint(
+                f"monitoring_receivers[{number}]", "has no name", "give each receiver one, as in {name: operators, ...}"
+            )
+
+
+@rule
+def _monitoring_alertmanager(monitoring_alertmanager: dict[str, Any]) -> Iterator[Complaint]:
+    if "receivers" in monitoring_alertmanager:
+        yield Complaint("monitoring_alertmanager", "receivers have a variable of their own", "set monitoring_receivers")

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import yaml
 __all__ = ["Option", "Roles", "read_roles"]
 
 ROLES: Final = ("site", "release", "gunicorn", "uwsgi", "nginx", "monitoring")
+OWN: Final = "site_custom_variables"
 # The fast one where PyYAML has been built with it; both read the same.
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -51,10 +52,25 @@ class Option:
 
 @dataclass(frozen=True)
 class Roles:
-    """Every option by its name, and the public names that the roles compute from options."""
+    """Every option by its name, and the public names that the roles compute from options.
+
+    `prefixes` are those of the names that count; without any, all do that belong to this collection.
+    """
 
     options: Mapping[str, Option]
     computed: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def of(self, roles: Collection[str]) -> Roles:
+        """Give only the variables of these roles, and the list of the user's own; all, if no role is named."""
+        prefixes = tuple(f"{role}_" for role in roles)
+        kept = {name: option for name, option in self.options.items() if name.startswith(prefixes) or name == OWN}
+        return replace(self, options=kept, prefixes=prefixes) if roles else self
+
+    def requiring(self, names: Collection[str]) -> Roles:
+        """Give the same with more options that are required."""
+        required = {name: replace(self.options[name], required=True) for name in names}
+        return replace(self, options={**self.options, **required})
 
 
 def read_roles(directory: Path) -> Roles:

@@ -57,8 +57,17 @@ FILES = {
     "boot": template("site", "boot.service.j2"),
     "gunicorn": template("gunicorn", "gunicorn.conf.py.j2"),
     "uwsgi": template("uwsgi", "uwsgi.ini.j2"),
+    "exporters": template("monitoring", "nginx.conf.j2"),
+    "prometheus": template("monitoring", "prometheus.yml.j2"),
+    "rules": template("monitoring", "rules.yml.j2"),
+    "daemon": template("monitoring", "daemon.conf.j2").replace("') }}", "', template_vars={'name': 'prometheus'}) }}"),
 }
-BASE = {**COMMON, "site_git_url": "https://git.example.com/shop.git"}
+BASE = {
+    **COMMON,
+    "site_git_url": "https://git.example.com/shop.git",
+    # So that other hosts read the exporters.
+    "monitoring_export_directory": "exported",
+}
 FACTS = {
     "pitcrew_capacity": {"cpus": 2, "memory_mb": 8192, "somaxconn": 4096},
     "pitcrew_site": {

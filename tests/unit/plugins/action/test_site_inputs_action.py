@@ -32,6 +32,7 @@ ROLE: dict[str, Any] = {
     "ansible.builtin.import_role": {"name": "pitcrew.django.nginx"},
     "when": False,
 }
+MONITORING = {"name": "pitcrew.django.monitoring", "tasks_from": "validate"}
 VALIDATE: dict[str, Any] = {"name": "Validate", "pitcrew.django.site_inputs": {}}
 PLAN: dict[str, Any] = {
     "name": "Plan",
@@ -216,3 +217,22 @@ def test_what_the_host_refuses(run: Run) -> None:
     first, second = refusal(done)
     assert first.startswith('site_name: "shop" is already an account on this host')
     assert second.startswith("site_workers: (4096 MB - 410 MB reserve) = 3686 MB cannot hold")
+
+
+def test_a_host_without_a_site(run: Run) -> None:
+    """Only the variables of the roles that are named count, wherever they come from."""
+    done = run(
+        [
+            {"name": "Have its variables", "ansible.builtin.import_role": MONITORING, "when": False},
+            {
+                "name": "Validate",
+                "pitcrew.django.site_inputs": {"roles": ["monitoring"], "required": ["monitoring_password"]},
+            },
+        ],
+        "--extra-vars=monitoring_intervall=5 site_name=",
+        files={"host_vars/web2.yml": {"monitoring_password": "0123456789abcdef", "monitoring_port": 0}},
+    )
+    names = [line.partition(":")[0] for line in refusal(done)]
+    assert names == ["monitoring_password", "monitoring_intervall"]
+    names = [line.partition(":")[0] for line in refusal(done, "web2")]
+    assert names == ["monitoring_port", "monitoring_intervall"]

@@ -246,6 +246,48 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "site_health_checks[0].path: is not set, and has no default; set it\n"
         'site_health_checks[1]: "code" is not one of its keys; they are path, status',
     ),
+    (
+        {"monitoring_password": "short"},
+        "monitoring_password: the value (not shown) is not 16 to 200 printable ASCII characters without spaces; create "
+        "one with: openssl rand -hex 16",
+    ),
+    (
+        {"monitoring_network": "10.0.0.1/24"},
+        'monitoring_network: "10.0.0.1/24" is not a network; write it as in 10.0.0.0/24',
+    ),
+    (
+        {"monitoring_network": "8.0.0.0/8"},
+        'monitoring_network: "8.0.0.0/8" is not private, and the exporters would be readable from the internet; leave '
+        "it out, and set monitoring_password",
+    ),
+    (
+        {"monitoring_network": "10.0.0.0/24", "monitoring_address": "10.0.1.11"},
+        'monitoring_address: "10.0.1.11" is not in monitoring_network, "10.0.0.0/24"; set the host\'s address there, '
+        "or leave it out to have it found",
+    ),
+    (
+        {"monitoring_flags": {"grafana": ["--x"]}},
+        'monitoring_flags: "grafana" is not a program; it has prometheus, alertmanager, blackbox, node, nginx '
+        "and postgres",
+    ),
+    (
+        {"monitoring_flags": {"node": "--x"}},
+        'monitoring_flags: node: "--x" is not a list of flags; write them as in '
+        "[--web.external-url=https://prometheus.example.com/]",
+    ),
+    (
+        {"monitoring_flags": {"node": ["-x y"]}},
+        'monitoring_flags: node: "-x y" is not a flag; write them as in '
+        "[--web.external-url=https://prometheus.example.com/]",
+    ),
+    (
+        {"monitoring_receivers": [{"email_configs": []}]},
+        "monitoring_receivers[0]: has no name; give each receiver one, as in {name: operators, ...}",
+    ),
+    (
+        {"monitoring_alertmanager": {"receivers": []}},
+        "monitoring_alertmanager: receivers have a variable of their own; set monitoring_receivers",
+    ),
 ]
 
 
@@ -312,6 +354,25 @@ def test_a_variable_that_no_role_of_the_play_has() -> None:
     """A host that only balances does not load the servers' roles."""
     variables = {name: value for name, value in SITE.items() if name.startswith("site_")}
     assert validate(ROLES, PlayVariables(variables)) == ([], "")
+
+
+def test_the_variables_of_one_role() -> None:
+    """On a host that has no site: nothing of a site is missing there, and none of its names counts."""
+    only = ROLES.of(["monitoring"]).requiring(["monitoring_password"])
+    names = ["monitoring_intervall", "monitoring_mine", "monitoring_retention_size"]
+    own = {"site_custom_variables": ["monitoring_passwords"], "monitoring_interval": 0}
+    found, warning = validate(only, PlayVariables(own, names=[*names, "monitoring_passwords"]))
+    assert [str(complaint) for complaint in found] == [
+        "monitoring_password: is not set, and has no default; set it, as in monitoring_password: a long random text",
+        "monitoring_interval: 0 is below 1; set seconds; 15 to 60 are usual",
+        "monitoring_intervall: there is no such variable; did you mean monitoring_interval? If it is a variable of "
+        "your own, list it in site_custom_variables",
+    ]
+    assert warning == ""
+
+
+def test_no_role_means_all() -> None:
+    assert ROLES.of([]) is ROLES
 
 
 def test_names_of_one_s_own_are_read_from_the_variable() -> None:
