@@ -111,11 +111,16 @@ $(pythons:%=unit-%): unit-%: environment
 	@$(bin)/unit $*
 
 .PHONY: docs changelog
-docs: environment ## Write the READMEs of the roles from their specifications
-	@python tests/docs/role_readmes.py
+docs: environment ## Write the READMEs of the roles from their specifications, and the dashboards from their description
+	@python tests/docs/role_readmes.py && python tests/docs/dashboards.py
 
 changelog: environment ## Render CHANGELOG.md from the fragments
 	@$(bin)/changelog > .cache/changelog.md && mv .cache/changelog.md CHANGELOG.md
+
+.PHONY: panels
+panels: environment ## Draw the panels of the dashboards from what Prometheus answered in the last run of the scenario alerts
+	@$(bin)/venv $(PYTHON) .venv tests/requirements-benchmark.txt
+	@python tests/docs/panels.py
 
 .PHONY: messages
 messages: export LAB_FORM := long

@@ -46,12 +46,12 @@ def test_the_site_is_down(host: Host, told: None, stopped: None) -> None:
     (alert, *_more) = received(host, "SiteDown")
     assert alert["labels"]["site"] == "shop"
     assert alert["labels"]["instance"] == "http://shop.test/healthz/"
-    assert alert["annotations"]["summary"] == "http://shop.test/healthz/ does not answer as a healthy site does."
+    assert alert["annotations"]["summary"] == "shop is down for its visitors."
     # nginx is the way to the exporters of other hosts, too.
-    assert soon(lambda: "firing" in statuses(host, "ExporterGone"))
+    assert soon(lambda: "firing" in statuses(host, "SiteExporterGone"))
 
 
 def test_the_site_is_back(host: Host) -> None:
     """And that it is well again."""
     assert soon(lambda: statuses(host, "SiteDown")[-1:] == ["resolved"])
-    assert soon(lambda: statuses(host, "ExporterGone")[-1:] == ["resolved"])
+    assert soon(lambda: statuses(host, "SiteExporterGone")[-1:] == ["resolved"])

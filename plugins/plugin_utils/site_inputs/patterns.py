@@ -152,6 +152,11 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "monitoring_retention_size": Pattern("[1-9][0-9]{0,8}([KMGTP]?B)", "is not a size", "write it as in 10GB"),
     "monitoring_dashboards_directory": _path("/usr/local/share/pitcrew/dashboards"),
     "monitoring_grafana_provisioning": _path("/etc/grafana/provisioning"),
+    "monitoring_runbooks_url": Pattern(
+        r"https?://[\x21\x24-\x7e]{1,2000}",
+        "is not the address of a page",
+        "write it as in https://wiki.example.com/runbooks",
+    ),
     "monitoring_export_directory": Pattern(LINE, "is not a directory", "write it as in monitoring/"),
 }
 
@@ -178,6 +183,10 @@ RANGES: Final[Mapping[str, Range]] = {
     "monitoring_port": Range(1, 65535, "set a port that no other program of the host uses"),
     "monitoring_interval": Range(1, 3600, "set seconds; 15 to 60 are usual"),
     "monitoring_alert_delay_factor": Range(0, 100, "set a factor such as 2 to be told later"),
+    "monitoring_alert_error_ratio": Range(0, 1, "set a part such as 0.05, which is 5 %"),
+    "monitoring_alert_disk_ratio": Range(0, 1, "set a part such as 0.1, which is 10 %"),
+    "monitoring_alert_certificate_days": Range(0, 3650, "set days such as 14"),
+    "monitoring_alert_backup_hours": Range(0, _LONG, "set hours such as 24, or 0 for no alert"),
 }
 
 
