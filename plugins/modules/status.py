@@ -63,6 +63,10 @@ options:
     type: list
     elements: str
     default: []
+  monitored:
+    description: Whether the inventory has hosts that monitor the site, so that its metrics have to be read.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -174,6 +178,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
@@ -189,6 +194,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
 DAY_S = 86400
+EXPORTER = "pitcrew-exporter.socket"
+# Many times the interval at which Prometheus usually reads.
+UNREAD_S = 600
 PROPERTIES = (
     *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
     *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
@@ -245,6 +253,7 @@ class Examination:
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
         self.see_last_run()
+        self.see_monitoring()
         if WaitingRoom(self.site, self.systemd).exists:
             self.complaints.append(
                 "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
@@ -263,6 +272,24 @@ class Examination:
         last = LastRun.read(self.site.root)
         if last and not last.succeeded:
             self.notes.append(f"The last run, by {last.by}, failed or was cut off; it ended at {when(last.ended)}.")
+
+    def see_monitoring(self) -> None:
+        expected, now = self.params["monitored"], time.time()
+        if not (host.UNITS / EXPORTER).exists():
+            if expected:
+                self.complaints.append(
+                    "The inventory has monitoring hosts, but this host exports no metrics: run pitcrew.django.monitor"
+                )
+            return
+        if not self.systemd.show(EXPORTER).running:
+            self.complaints.append(f"{EXPORTER} is not running: systemctl start {EXPORTER}")
+            return
+        scraped = host.RUN / "pitcrew-exporter/scraped"
+        at = scraped.stat().st_mtime if scraped.exists() else 0
+        if now - at > UNREAD_S:
+            since = f"since {when(at)}" if at else "yet"
+            unread = f"Nothing has read the metrics of this host {since}: is Prometheus running, and can it connect?"
+            (self.complaints if expected else self.notes).append(unread)
 
     def of_nothing(self) -> dict[str, Any]:
         """Return the status of a site that was never deployed to this host."""
@@ -437,6 +464,7 @@ def main() -> None:
             "pending": lists,
             "unknown": lists,
             "problems": lists,
+            "monitored": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

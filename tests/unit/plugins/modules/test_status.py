@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -468,3 +470,35 @@ def test_a_watch_that_was_stopped(site: Site) -> None:
     link.symlink_to(host_module.UNITS / "shop-liveness.timer")
     site.dead = ("shop-liveness.timer",)
     assert site.look()["complaints"] == ["shop-liveness.timer is not running: systemctl start shop-liveness.timer"]
+
+
+GUARDED = "pitcrew-exporter.socket"
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+@pytest.mark.parametrize(
+    ("read_s_ago", "unread"), [(60, None), (900, r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), (None, "yet")]
+)
+def test_metrics_that_nothing_reads(site: Site, monitored: bool, read_s_ago: float | None, unread: str | None) -> None:
+    """They are a complaint if the inventory has monitoring hosts, and otherwise a note."""
+    (host_module.UNITS / GUARDED).write_text("")
+    if read_s_ago is not None:
+        scraped = host_module.RUN / "pitcrew-exporter/scraped"
+        scraped.parent.mkdir()
+        scraped.touch()
+        os.utime(scraped, (time.time() - read_s_ago, time.time() - read_s_ago))
+    status = site.look(monitored=monitored)
+    found, none = (status["complaints"], status["notes"]) if monitored else (status["notes"], status["complaints"])
+    assert none == []
+    assert len(found) == (1 if unread else 0)
+    assert all(re.match(f"Nothing has read the metrics of this host {unread}: ", sentence) for sentence in found)
+
+
+def test_monitoring_that_is_missing(site: Site) -> None:
+    assert site.look()["complaints"] == []
+    assert site.look(monitored=True)["complaints"] == [
+        "The inventory has monitoring hosts, but this host exports no metrics: run pitcrew.django.monitor"
+    ]
+    (host_module.UNITS / GUARDED).write_text("")
+    site.dead = (GUARDED,)
+    assert site.look()["complaints"] == [f"{GUARDED} is not running: systemctl start {GUARDED}"]
