@@ -53,7 +53,7 @@ KINDS = [
     Kind(
         "logs_that_lose_lines",
         Refused(
-            says=(
+            shows=(
                 "'file' (logging.handlers.RotatingFileHandler",
                 "of the logger 'django' writes into the release",
                 "'orders' (logging.handlers.TimedRotatingFileHandler",
@@ -73,7 +73,7 @@ KINDS = [
     ),
     Kind(
         "a_log_that_cannot_be_written",
-        Refused(says=("/var/log/mysite/django.log", "StreamHandler", "/var/lib")),
+        Refused(shows=("/var/log/mysite/django.log", "StreamHandler", "/var/lib")),
         settings=UNWRITABLE,
     ),
     # With the project's own version of the library, which may be old.
