@@ -8,7 +8,7 @@ pythons := 3.11 3.12 3.13
 scenarios := $(sort $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 prepared := $(patsubst molecule/%/inventory/hosts.yml,%,$(shell grep -l lab_prepared molecule/*/inventory/hosts.yml))
 alone := server_change switch
-proven := alerts interrupted one_generation
+proven := alerts front_door interrupted one_generation refuse
 checks := ansible python types shell changelog docs sanity
 suites := bookworm trixie
 bin := tests/lab/bin
@@ -25,7 +25,7 @@ export MOLECULE_COMMAND_BORDERS := false
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 export LC_ALL := C.UTF-8
-unexport ANSIBLE_CONFIG PYTHONPATH
+unexport PYTHONPATH $(filter-out ANSIBLE_HOME ANSIBLE_COLLECTIONS_PATH,$(filter ANSIBLE_%,$(.VARIABLES)))
 
 # Only `test` lets steps run side by side.
 ifndef SIDE_BY_SIDE
@@ -71,7 +71,7 @@ check: environment machine ## While you work: static checks, unit tests on one P
 
 proof: export LAB_FORM := long
 proof: export LAB_LIMIT := all
-proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions
+proof: environment machine ## The long form: 50,000 requests, every cut-off at every stage, all distributions and kinds
 	@$(call steps,$(call side_by_side,unit-here $(proven:%=scenario-%)) $(call one_by_one,scenario-faults $(alone:%=scenario-%)))
 	@$(bin)/tables
 
@@ -123,6 +123,7 @@ panels: environment ## Draw the panels of the dashboards from what Prometheus an
 	@python tests/docs/panels.py
 
 .PHONY: messages
+messages: export LAB_FORM := long
 messages: environment machine ## Write the text of each refusal, for you to read: KIND=untouched for one kind only
 	MESSAGES=write PYTEST_ADDOPTS="-k 'test_message$(if $(KIND), and $(KIND))'" \
 	    molecule -c .config/molecule/config.yml test --scenario-name front_door
@@ -132,9 +133,10 @@ messages: environment machine ## Write the text of each refusal, for you to read
 
 TURNS ?= 3
 MINUTES ?= 240
+LINES ?= 10000000
 MEASUREMENTS ?= .cache/bench-sizing/results.jsonl
 
-.PHONY: bench-deploy bench-middleware bench-plan bench-sizing bench-sizing-short bench-sizing-report bench-profiles
+.PHONY: bench-deploy bench-middleware bench-plan bench-report bench-sizing bench-sizing-short bench-sizing-report bench-profiles
 bench-deploy: environment images ## Time deploys against a plain script: TURNS=3; SETTING=bare or ready for only one
 	@python -m tests.benchmark.deploy --turns $(TURNS) $(if $(SETTING),--setting $(SETTING))
 
@@ -143,6 +145,9 @@ bench-middleware: environment ## What a request costs in the slot's own middlewa
 
 bench-plan: environment ## Time the plans of 1,000 different hosts
 	@python -m tests.benchmark.plan_fleet
+
+bench-report: environment ## Time and memory that the report needs for an access log: LINES=10000000
+	@python -m tests.benchmark.report --lines $(LINES)
 
 bench-sizing: environment images ## Real servers: the plan against other layouts, MINUTES=240; results accumulate
 	@python -m tests.benchmark.sizing --results $(MEASUREMENTS) --minutes $(MINUTES) $(if $(MIXES),--mixes $(MIXES)) $(if $(SHAPES),--shapes $(SHAPES))

@@ -8,6 +8,8 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.playbook.block import Block
+from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible_collections.pitcrew.django.plugins.action.report import is_read_by_a_program
 from ansible_collections.pitcrew.django.plugins.plugin_utils.text import Refusal
@@ -22,6 +24,16 @@ def failures_go_to_stderr() -> bool:
     except AnsibleError:  # The callback of this run has no such option.
         return False
     return bool(option)
+
+
+def is_rescued(task: Task) -> bool:
+    """Whether the task is in a block with a rescue, which then gets its result."""
+    above: Task | Block | None = task
+    while above is not None:
+        if getattr(above, "rescue", None):
+            return True
+        above = above._parent
+    return False
 
 
 class Refused(AnsibleActionFail):
@@ -42,9 +54,11 @@ class RefusingAction(ActionBase):
         A reason is sentences with the cause and the cure, then a blank line, then the output that shows it. Where a
         person reads, it is printed, below the headline if there is one, and `msg` is the headline, by default the
         cause; where a program reads, or a play collects refusals, `msg` has all sentences and `details` the lines of
-        the output.
+        the output. For a rescue, `text` has the lines of all of it.
         """
         refusal = Refusal.of(reason)
+        if is_rescued(self._task):
+            fields["text"] = reason.strip("\n").split("\n")
         collected = (task_vars or {}).get("__site_collects_refusals", False)
         if is_read_by_a_program() or collected or self._task.no_log:
             details = {"details": refusal.output.split("\n")} if refusal.output else {}

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.release import __version__ as ansible_version
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names import PREFIXES
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names import PREFIXES, is_computed
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import SOURCE_VARIABLES
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import Roles, read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
@@ -26,6 +26,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.text import wrapped
 
 PREFIX = "[WARNING]: "
 """What Ansible begins a warning with; it does not fold the rest."""
+COLLECTION = "pitcrew.django."
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -69,7 +70,9 @@ class ActionModule(RefusingAction):
         return {**result, "changed": False}
 
     def _play_variables(self, roles: Roles, variables: dict[str, Any]) -> PlayVariables:
-        names = [name for name in self._names_of_the_user(variables) if name.startswith(roles.prefixes or PREFIXES)]
+        prefixes = roles.prefixes or PREFIXES
+        names = {name for name in self._names_of_the_user(variables) if name.startswith(prefixes)}
+        names |= {name for name in self._names_of_other_roles() if is_computed(name, roles)}
         return PlayVariables(*self._values(roles, variables), names, {} if roles.prefixes else self._sources(variables))
 
     def _values(self, roles: Roles, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -92,6 +95,11 @@ class ActionModule(RefusingAction):
         manager._nonpersistent_fact_cache = {}
         host = manager._inventory.get_host(variables["inventory_hostname"])
         return {*manager.get_vars(play=play, host=host, include_hostvars=False), *self._task.get_vars()}
+
+    def _names_of_other_roles(self) -> set[str]:
+        """Return the names of the variables that other roles of the play bring, imported or listed."""
+        others = [role for role in self._task.get_play().roles if not role.get_name().startswith(COLLECTION)]
+        return {name for role in others for name in (*role.get_default_vars(), *role.get_vars(include_params=False))}
 
     def _sources(self, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return what each host of the play sets for the source, once per play; errors are left to each host itself."""

@@ -12,7 +12,7 @@ author:
 description:
   - Turns a plan into the text that a person reads, in lines of at most 80 characters. It says what is planned and what
     limits it, what the common rules of thumb would have chosen on the same host and what that would cost, and which
-    changes would lift the limit.
+    changes would serve more.
 options:
   _input:
     description: The answer of P(pitcrew.django.capacity_plan#filter), whole and unchanged.

@@ -74,7 +74,8 @@ def backup(connection: Any, directory: Path, name: str, keep: int) -> Path:
     """
     if connection.vendor not in WAYS:
         raise BackupError(
-            f"there is no backup for {connection.vendor}; set site_backup: false, and make one by other means"
+            f"site_backup cannot copy a database of {connection.vendor}; set site_backup: false, and copy it by other "
+            "means"
         )
     way, suffix = WAYS[connection.vendor]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -94,10 +94,29 @@ OTHERWISE: tuple[tuple[str, str], ...] = (
         "build-essential and python3-dev",
     ),
     (
+        r"you require prometheus-client>=0\.17,<=|No matching distribution found for prometheus_client<=",
+        "The package index has no prometheus_client, with which the site counts requests. Add it there, or set "
+        "site_metrics: false",
+    ),
+    (
         r"No solution found|ResolutionImpossible|No matching distribution found",
         "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each other",
     ),
 )
+# As uv, and as pip names them.
+FAILED_BUILD = r"(?:Failed to build `|Failed building wheel for |Failed to build installable wheels.*?\()([\w.-]+)"
+NEEDS = {
+    "cffi": ("libffi-dev",),
+    "lxml": ("libxml2-dev", "libxslt1-dev"),
+    "mysqlclient": ("default-libmysqlclient-dev", "pkg-config"),
+    "pillow": ("libjpeg-dev", "zlib1g-dev"),
+    "psycopg-c": ("libpq-dev",),
+    "psycopg2": ("libpq-dev",),
+    "pycairo": ("libcairo2-dev", "pkg-config"),
+    "python-ldap": ("libldap-dev", "libsasl2-dev"),
+    "xmlsec": ("libxmlsec1-dev", "pkg-config"),
+}
+"""What else than a compiler packages are built with that have no wheel for every Python."""
 LIBRARIES = {
     "libcairo": "libcairo2",
     "libgdal": "gdal-bin",
@@ -120,6 +139,21 @@ START: tuple[tuple[str, str], ...] = (
         'No driver for PostgreSQL is installed. Set site_python_packages: ["psycopg[binary]"]',
     ),
     (
+        r"No module named 'pkg_resources'",
+        'pkg_resources is no longer part of setuptools. Set site_python_packages: ["setuptools<81"], or raise the '
+        "version of the package that imports it",
+    ),
+    (
+        r'database "([^"]+)" does not exist',
+        "Correct the name in the project's DATABASES or its DATABASE_URL, or create it on the database's host: "
+        r"sudo -u postgres createdb --owner {user} \1",
+    ),
+    (
+        r'role "([^"]+)" does not exist',
+        r"Correct the user in the project's DATABASES or its DATABASE_URL, or create it on the database's host: "
+        r"sudo -u postgres createuser \1",
+    ),
+    (
         r"Error loading MySQLdb module",
         "No driver for MySQL is installed. Set site_python_packages: [mysqlclient] and site_system_packages: "
         "[build-essential, default-libmysqlclient-dev, pkg-config, python3-dev]",
@@ -128,6 +162,13 @@ START: tuple[tuple[str, str], ...] = (
         r"SECRET_KEY setting must not be empty",
         "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
         "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+    ),
+    # Of bounded length: between the two are the frames of a traceback.
+    (
+        r"^\w+Error: \[Errno \d+\] [\w -]+: '([^'\n]{1,300})'\n(?:.*\n){1,60}?"
+        r"ValueError: Unable to configure handler",
+        r"A handler of LOGGING cannot write \1. Write to stderr (logging.StreamHandler), which the journal keeps, or "
+        "to a file in the site's directory below /var/lib",
     ),
     (
         r"Set the (\w+) environment variable|^\S*UndefinedValueError: (\w+) not found|"
@@ -154,16 +195,27 @@ def _matching(text: str, table: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 def install_cures(text: str) -> list[str]:
-    """Return what to set in the inventory for what uv or pip has written; empty if nothing in it is known."""
-    return _matching(text, INSTALL) or _matching(text, OTHERWISE)[:1]
+    """Return what to set in the inventory for what uv or pip has written; empty if nothing in it is known.
+
+    What is missing first hides what is missing next: of a known package, everything that it needs is named.
+    """
+    names = {match[1].lower().replace("_", "-") for match in re.finditer(FAILED_BUILD, text)}
+    needed = {header for name in names for header in NEEDS.get(name, ())}
+    cures = _matching(text, INSTALL) or _matching(text, OTHERWISE)[:1]
+    if not needed or not any("site_system_packages" in cure for cure in cures):
+        return cures
+    known = " and ".join(sorted(name for name in names if name in NEEDS))
+    others = [cure for cure in cures if "site_system_packages" not in cure]
+    return [*others, _build(f"{known} is compiled on the host, which lacks what that needs", *needed)]
 
 
-def start_cures(text: str) -> list[str]:
-    """Return what to set for what Django has written when it could not start."""
+def start_cures(text: str, user: str = "") -> list[str]:
+    """Return what to set for what Django has written when it could not start; the user is the site's."""
     for match in re.finditer(LIBRARY, text):
         library = match[1] or match[2]
         name = next((name for name in LIBRARIES if library.startswith(name)), None)
         if name:
             return [_packages(f"The library {library} is missing", LIBRARIES[name])]
         return [f"The library {library} is missing. Add the package that contains it to site_system_packages"]
-    return (_matching(text, START) or _matching(text, (MODULE,)))[:1]
+    cures = (_matching(text, START) or _matching(text, (MODULE,)))[:1]
+    return [cure.replace("{user}", user) for cure in cures]

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils import (
     backup,
     django_runner,
+    log_handlers,
     migrations,
     output,
     public_paths,
@@ -75,19 +76,19 @@ class Django:
     home: str
 
     def run(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
-        """Run a job of django_runner in a process of its own; return its answer, and everything that was written."""
-        # Files and not pipes: an answer may be larger than the buffer of a pipe.
+        """Run a job of django_runner in a process of its own; return its report, and everything that was written."""
+        # Files and not pipes: a report may be larger than the buffer of a pipe.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as archive,
         ):
-            write_application(archive, django_runner, public_paths, migrations, backup, output)
+            write_application(archive, django_runner, public_paths, log_handlers, migrations, backup, output)
             archive.flush()
             os.chmod(archive.name, 0o644)
             program = {
                 "command": [str(self.release / "venv/bin/python"), archive.name],
                 "environment": {"PATH": PATH, "HOME": self.home, **variables},
-                "job": {**job, "release": str(self.release), "home": self.home, "answer": file.fileno()},
+                "job": {**job, "release": str(self.release), "home": self.home, "report": file.fileno()},
             }
             returncode, out, err = self.run_command(
                 [*as_user(self.account), self.python, "-ISc", BECOME],
@@ -98,8 +99,8 @@ class Django:
                 expand_user_and_vars=False,
             )
             file.seek(0)
-            answers = [line for line in file if line.endswith("\n")]
-        answer: dict[str, Any] = json.loads(answers[-1]) if answers else {"stage": "start", "error": None}
-        if answer["error"] is None and answer["stage"] not in ("done", "refused"):
-            answer["error"] = f"Python {ending(returncode)}"
-        return answer, out + err
+            lines = [line for line in file if line.endswith("\n")]
+        report: dict[str, Any] = json.loads(lines[-1]) if lines else {"stage": "start", "error": None}
+        if report["error"] is None and report["stage"] not in ("done", "refused"):
+            report["error"] = f"Python {ending(returncode)}"
+        return report, out + err

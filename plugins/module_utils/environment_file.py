@@ -16,7 +16,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def environment_values(variables: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Return the variables as strings, with C(true) and C(false) as YAML writes them.
+    """Return the variables as strings, with C(True) and C(False) as Python writes them.
 
     Raises ValueError naming the variable, what is wrong with it and where it was set.
     """
@@ -32,7 +32,7 @@ def environment_values(variables: Mapping[str, Any], source: str) -> dict[str, s
                 f"{source}: {name} is a {type(value).__name__}, not a text; give a string (for a "
                 'structure, its JSON: "{{ value | to_json }}")'
             )
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = str(value)
         if CONTROL.search(text):
             raise ValueError(f"{source}: {name} has a control character, which systemd does not pass on")
         values[name] = text

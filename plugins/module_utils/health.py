@@ -7,7 +7,8 @@
    itself to see it. Where a redirect is the expected answer, it is not followed.
 2. Further checks, each a path and a status, work the same way.
 3. The home page may return any status below 500: an API has none, and an intranet rejects anonymous visitors. If it is
-   a page, the static files that it names have to exist.
+   a page, the stylesheets and scripts that it names have to exist. Without an icon or an image it still works: those
+   that do not exist are warnings.
 4. Every response has to come from the expected release.
 
 A slot's own socket does not serve static files: nginx does, from the slot's directory. They are looked up there.
@@ -70,7 +71,9 @@ PROXY_HEADER_CURE = (
     "in site_settings"
 )
 HOME_PAGE_CURE = "or set site_health_home_page: false"
+FILES_CURE = f"add what is missing to the project's static files, {HOME_PAGE_CURE} if nginx_extra_directives serve it"
 MISSING = "does not exist"
+NOT_FOUND = "returned 404"
 
 
 def essential(health: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,6 +222,8 @@ class HealthCheck:
     files: int = 20
     took_s: float | None = field(default=None, init=False)
     """How long the health path took, if the response was the expected one."""
+    warnings: list[str] = field(default_factory=list, init=False)
+    """What visitors miss on the home page that is no reason to refuse a release, each as a sentence."""
 
     def problems(self, within_s: float = ALL_TIMEOUT_S) -> list[str]:
         """Send all requests within that time, and return what is wrong with the responses, each as a sentence.
@@ -226,6 +231,7 @@ class HealthCheck:
         Raises OSError or http.client.HTTPException if the first one gets no response.
         """
         visitor = _Visitor(self, within_s)
+        self.warnings = []
         began = time.monotonic()
         first = self._problem(visitor, _Check(self.health["path"], self.health["status"], further=False))
         self.took_s = None if first else time.monotonic() - began
@@ -287,7 +293,10 @@ class HealthCheck:
 
     def _foreign_problem(self, visit: _Visit) -> str:
         if visit.response.release is None:
-            return f"{visit.story} was answered without the header {RELEASE_HEADER}, not by release {self.release}"
+            return (
+                f"{visit.story} returned a response without the header {RELEASE_HEADER}, so it is not from release "
+                f"{self.release}"
+            )
         return f"{visit.story} was answered by release {visit.response.release} instead of {self.release}"
 
     def _home_page(self, visitor: _Visitor, known_to_be_bad: bool) -> Iterator[str]:
@@ -306,20 +315,26 @@ class HealthCheck:
         elif self.foreign(response):
             yield self._foreign_problem(visit)
         elif 200 <= response.status < 300 and "html" in response.content_type:
-            missing: dict[str, list[str]] = {}
-            for path, reason in self._missing_files(visitor, visit):
-                missing.setdefault(reason, []).append(_short(quote(path, safe=SAFE)))
-            for reason, paths in missing.items():
+            missing: dict[tuple[str, bool], list[str]] = {}
+            for path, reason, code in self._missing_files(visitor, visit):
+                matters = code or reason not in (MISSING, NOT_FOUND)
+                missing.setdefault((reason, matters), []).append(_short(quote(path, safe=SAFE)))
+            for (reason, matters), paths in missing.items():
                 what = "which do not exist" if len(paths) > 1 and reason == MISSING else f"which {reason}"
-                yield (
-                    f"{visit.story} names {_listed(paths)}, {what}; add what is missing to the project's static "
-                    f"files, {HOME_PAGE_CURE}"
-                )
+                sentence = f"{visit.story} names {_listed(paths)}, {what}"
+                if matters:
+                    yield f"{sentence}; {FILES_CURE}"
+                else:
+                    self.warnings.append(sentence)
 
-    def _missing_files(self, visitor: _Visitor, visit: _Visit) -> Iterator[tuple[str, str]]:
-        """Each file of the site that the page names and that cannot be had: its path, and why not."""
+    def _missing_files(self, visitor: _Visitor, visit: _Visit) -> Iterator[tuple[str, str, bool]]:
+        """Each file of the site that the page names and that cannot be had: its path, why not, and whether it is code.
+
+        Code comes first, since it matters more.
+        """
         looked_at = 0
-        for file in page_files(visit.response.body, visit.response.content_type, visit.url):
+        files = page_files(visit.response.body, visit.response.content_type, visit.url)
+        for file in sorted(files, key=lambda file: not file.code):
             try:
                 parts = urlsplit(file.url)
                 if not self.has(parts):
@@ -337,15 +352,15 @@ class HealthCheck:
             if self.public and os.path.isfile(f"{self.public}{path}"):
                 continue
             if self.public and self.static:
-                yield parts.path, MISSING
+                yield parts.path, MISSING, file.code
                 continue
             try:
                 response = visitor.get(_host(parts), request_path(parts))
             except (OSError, http.client.HTTPException) as error:
-                yield parts.path, f"got no response: {_words(error)}"
+                yield parts.path, f"got no response: {_words(error)}", file.code
             else:
                 if response.status >= 400:
-                    yield parts.path, f"returned {response.status}"
+                    yield parts.path, f"returned {response.status}", file.code
 
 
 def _ascii(location: str) -> str:

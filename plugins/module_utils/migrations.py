@@ -12,12 +12,24 @@ from __future__ import annotations
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["MigrationDifference", "MigrationRefused", "Pending", "compare", "limited", "migrate", "pending"]
+__all__ = [
+    "Demand",
+    "MigrationDifference",
+    "MigrationRefused",
+    "Pending",
+    "compare",
+    "limited",
+    "migrate",
+    "pending",
+    "warning_of_changes",
+    "without_migration",
+]
 
 LOCK = zlib.crc32(b"pitcrew.django")
 """The key of the advisory lock in PostgreSQL, which applies to one database."""
@@ -26,10 +38,6 @@ LOCK = zlib.crc32(b"pitcrew.django")
 LOSS_IN_SQL = re.compile(
     r"\b(?:TRUNCATE|RENAME)\b|\bDROP\s+(?!INDEX|CONSTRAINT|NOT\s+NULL|DEFAULT|IDENTITY|EXPRESSION|TRIGGER|FUNCTION|POLICY)",
     re.IGNORECASE,
-)
-DEMANDED = (
-    "\tHINT: Until the switch, the release that serves cannot add rows there. Give the field a db_default, or "
-    "null=True in this release."
 )
 COMMENT_IN_SQL = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -46,15 +54,24 @@ class MigrationRefused(Exception):
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What makes the database demand a value of each new row of a table; an older release does not provide it."""
+
+    operation: str
+    table: str
+
+
+@dataclass(frozen=True)
 class Pending:
     """A migration that is not applied: what it does, and which parts of that an older release cannot work with."""
 
     name: str
     operations: tuple[str, ...]
     losses: tuple[str, ...]
-    demands: tuple[str, ...]
-    """Values that the database demands of a new row and that an older release does not provide."""
+    demands: tuple[Demand, ...]
     atomic: bool
+    before: str = "zero"
+    """What to migrate its application to, to take it back."""
 
     def __str__(self) -> str:
         return "\n".join([self.name, *(f"    {operation}" for operation in self.operations)])
@@ -128,20 +145,43 @@ def pending(connection: Any) -> list[Pending]:
     known = {app for app, _name in executor.loader.applied_migrations}
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
 
-    def noticed(migration: Any, is_noticed: Callable[[Any], bool]) -> tuple[str, ...]:
+    def noticed(migration: Any, is_noticed: Callable[[Any], bool]) -> Iterator[Any]:
         operations = _database_operations(migration.operations) if migration.app_label in known else ()
-        return tuple(operation.describe() for operation in operations if is_noticed(operation))
+        return (operation for operation in operations if is_noticed(operation))
 
     return [
         Pending(
             name=f"{migration.app_label}.{migration.name}",
             operations=tuple(operation.describe() for operation in migration.operations),
-            losses=noticed(migration, _loses),
-            demands=noticed(migration, _demands),
+            losses=tuple(operation.describe() for operation in noticed(migration, _loses)),
+            demands=tuple(
+                Demand(operation.describe(), _table(executor.loader, migration, operation.model_name))
+                for operation in noticed(migration, _demands)
+            ),
             atomic=migration.atomic and connection.features.can_rollback_ddl,
+            before=_before(executor.loader, migration),
         )
         for migration, _backwards in plan
     ]
+
+
+def _table(loader: Any, migration: Any, model: str) -> str:
+    """The table of a model after a migration of its application."""
+    label = migration.app_label
+    state = loader.project_state((label, migration.name)).models.get((label, model.lower()))
+    return (state and state.options.get("db_table")) or f"{label}_{model.lower()}"
+
+
+def _before(loader: Any, migration: Any) -> str:
+    """The migration of the same application that this one follows."""
+    parents = [node.key for node in loader.graph.node_map[migration.app_label, migration.name].parents]
+    return max((name for app, name in parents if app == migration.app_label), default="zero")
+
+
+def _known(loader: Any) -> set[tuple[str, str]]:
+    """The migrations that a release knows, and those that its squashed ones replace."""
+    known = set(loader.disk_migrations)
+    return known.union(*(migration.replaces for migration in loader.disk_migrations.values()))
 
 
 def compare(connection: Any) -> MigrationDifference:
@@ -149,14 +189,48 @@ def compare(connection: Any) -> MigrationDifference:
     from django.db.migrations.executor import MigrationExecutor
 
     loader = MigrationExecutor(connection).loader
-    here = set(loader.disk_migrations)
-    # The migrations that a squashed one replaces count as known, too.
-    here |= {key for migration in loader.disk_migrations.values() for key in migration.replaces}
+    here = _known(loader)
     apps = {app for app, _name in here}
     unknown = sorted(key for key in loader.applied_migrations if key[0] in apps and key not in here)
     return MigrationDifference(
         unknown=tuple(".".join(key) for key in unknown),
         pending=tuple(migration.name for migration in pending(connection)),
+    )
+
+
+def without_migration(source: Path) -> list[str]:
+    """Return the applications in the source whose models have changes that no migration makes.
+
+    As C(makemigrations --check) finds them; it overlooks an application without any migrations, whose tables are never
+    created. One for which MIGRATION_MODULES has None wants it so.
+    """
+    from django.apps import apps
+    from django.conf import settings
+    from django.db.migrations.autodetector import MigrationAutodetector
+    from django.db.migrations.loader import MigrationLoader
+    from django.db.migrations.questioner import MigrationQuestioner
+    from django.db.migrations.state import ProjectState
+
+    own = [app for app in apps.get_app_configs() if Path(app.path).resolve().is_relative_to(source.resolve())]
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    detector = MigrationAutodetector(loader.project_state(), ProjectState.from_apps(apps), MigrationQuestioner())
+    changed = set(detector.changes(graph=loader.graph))
+    for app in own:
+        wanted = app.label not in settings.MIGRATION_MODULES or settings.MIGRATION_MODULES[app.label] is not None
+        if app.label in loader.unmigrated_apps and wanted:
+            models = [model._meta for model in app.get_models()]
+            has_tables = any(meta.managed and not meta.proxy and not meta.swapped for meta in models)
+            changed = changed | {app.label} if has_tables else changed - {app.label}
+        elif not wanted:
+            changed.discard(app.label)
+    return sorted(changed & {app.label for app in own})
+
+
+def warning_of_changes(applications: list[str]) -> str:
+    """Warn of applications whose models have changes that no migration makes."""
+    return (
+        f"The models of {', '.join(applications)} have changes without a migration, which the database lacks: run "
+        f"manage.py makemigrations {' '.join(applications)}, and deploy what it writes."
     )
 
 
@@ -237,11 +311,36 @@ def _refuse_losses(found: list[Pending]) -> None:
         )
 
 
-def _warn_of_demands(found: list[Pending]) -> None:
-    """Print a warning in the format of Django's own checks, so that it is shown in the same way."""
-    demands = [f"{migration.name}: {demand}" for migration in found for demand in migration.demands]
-    if demands:
-        sys.stdout.write("\n".join(["WARNINGS:", *demands, DEMANDED, ""]))
+def _warnings(found: list[Pending]) -> list[str]:
+    return [
+        f"{migration.name}: {demand.operation}: until a release that knows this migration is live, the live one cannot "
+        f"add rows to {demand.table}. A db_default avoids that, and so does null=True in this release."
+        for migration in found
+        for demand in migration.demands
+    ]
+
+
+def _demanding(found: list[Pending]) -> list[dict[str, Any]]:
+    return [
+        {
+            "migration": migration.name,
+            "tables": sorted({demand.table for demand in migration.demands}),
+            "before": migration.before,
+        }
+        for migration in found
+        if migration.demands
+    ]
+
+
+def _note_what_is_applied(connection: Any, recorded: Iterable[str], report: MutableMapping[str, Any]) -> None:
+    """Reduce the demands in the report to what is applied, and report on the recorded ones which of them are."""
+    from django.db.migrations.loader import MigrationLoader
+
+    loader = MigrationLoader(connection)
+    applied = {".".join(key) for key in loader.applied_migrations}
+    known = {".".join(key) for key in _known(loader)}
+    report["demands"] = [demand for demand in report["demands"] if demand["migration"] in applied]
+    report["recorded"] = {name: name in known for name in recorded if name in applied}
 
 
 def _failed(connection: Any, before: list[Pending], error: Exception) -> MigrationRefused:
@@ -268,14 +367,20 @@ def _state_after_failure(connection: Any, before: list[Pending]) -> str:
         return "all migrations are applied, and what follows them failed"
     if not left[0].atomic:
         return f"{left[0].name} is not atomic, so what it did before the error stays in the database{kept}"
-    return f"{left[0].name} was rolled back{kept or ', and the database is as it was'}"
+    return f"{left[0].name} was rolled back{kept or ', and the database is unchanged'}"
 
 
-def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) -> list[str]:
+def migrate(
+    connection: Any, job: dict[str, Any], stage: Callable[[str], None], report: MutableMapping[str, Any]
+) -> list[str]:
     """Migrate the database of the connection, and return the names of the migrations applied.
 
-    The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s). `stage` is called with the name
-    of the next stage: "plan", and "migrate" just before the first change.
+    The job has `allow_destructive` (bool), `lock_timeout` and `statement_timeout` (s), and `recorded`, names of
+    migrations that demand values of new rows. `stage` is called with the name of the next stage: "plan", and "migrate"
+    just before the first change.
+
+    The report gets `warnings`; `demands`, the applied migrations that demand values of new rows, each with `migration`,
+    `tables` and `before`; and `recorded`: of those in the job, each that is applied and whether the release knows it.
 
     Raises MigrationRefused if the database was not migrated, or not completely.
     """
@@ -286,14 +391,21 @@ def migrate(connection: Any, job: dict[str, Any], stage: Callable[[str], None]) 
         found = pending(connection)
         if found:
             sys.stdout.write("\n  ".join(["Pending migrations:", *map(str, found)]) + "\n")
-            _warn_of_demands(found)
             sys.stdout.flush()
         if not job["allow_destructive"]:
             _refuse_losses(found)
+        report["warnings"] = _warnings(found)
+        # In case that the process is killed: any of them may be applied by then.
+        report["demands"] = _demanding(found)
         stage("migrate")
         try:
             # Even if nothing is pending: this creates permissions and content types.
             call_command("migrate", database=connection.alias, interactive=False)
         except Exception as error:
-            raise _failed(connection, found, error) from error
+            refusal = _failed(connection, found, error)
+            with suppress(Exception):  # The database is gone.
+                _note_what_is_applied(connection, job["recorded"], report)
+            raise refusal from error
+        if report["demands"] or job["recorded"]:
+            _note_what_is_applied(connection, job["recorded"], report)
         return [migration.name for migration in found]

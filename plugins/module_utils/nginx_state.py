@@ -17,7 +17,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import read_t
 from ansible_collections.pitcrew.django.plugins.module_utils.listeners import has_ipv6, other_listeners
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_config import HOME, Directive, listens, read
 
-__all__ = ["NGINX_PROGRAM", "default_servers", "read_nginx"]
+__all__ = ["NGINX_PROGRAM", "default_servers", "first_servers", "read_nginx", "sites"]
 
 PROC = Path("/proc")
 NGINX = HOME
@@ -75,6 +75,31 @@ def default_servers(directives: Iterable[Directive], ours: Collection[str]) -> d
         for directive in directives
         if (where := listens(directive)) and directive.file not in ours
         if {"default_server", "default"} & set(directive.arguments[1:])
+    }
+
+
+def first_servers(directives: Iterable[Directive], ours: Collection[str]) -> dict[str, str]:
+    """Where the first server of files other than ours listens, by its address and port.
+
+    It is the default server there, unless another one says that it is.
+    """
+    found: dict[str, str] = {}
+    for directive in directives:
+        if (where := listens(directive)) and directive.file not in ours:
+            found.setdefault(where, directive.place)
+    return found
+
+
+def both_protocols(directives: Iterable[Directive], ours: Collection[str]) -> dict[str, str]:
+    """Where files other than ours listen on an IPv6 port for IPv4 as well, by the port.
+
+    nginx cannot bind the same port for IPv4 once more, as the sites do, and only a reload shows that.
+    """
+    return {
+        where.rpartition(":")[2]: directive.place
+        for directive in directives
+        if (where := listens(directive)) and directive.file not in ours
+        if where.startswith("[::]:") and "ipv6only=off" in directive.arguments
     }
 
 
@@ -158,6 +183,7 @@ def read_nginx(
         "in_group": account in (group or []),
         "welcome_pages": pages,
         "default_servers": default_servers(directives, shared),
+        "both_protocols": both_protocols(directives, shared),
         "names_before": names_before(directives, str(HOME / f"conf.d/{site}.conf")),
         "addresses": addresses(directives, shared | hosted.keys()),
         "tls_sites": sorted({hosted[found.file] for found in directives if found.file in hosted and encrypts(found)}),

@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 import signal
 
-__all__ = ["LINES_SHOWN", "ending", "excerpt"]
+__all__ = ["LINES_SHOWN", "ending", "exception_in", "excerpt"]
 
 LINES_SHOWN = 60
+EXCEPTION_SHOWN = 200
+"""The most characters of an exception in a sentence; the whole of it is in what was written."""
 TRACEBACK = "Traceback (most recent call last):"
 LINKS = (
     "The above exception was the direct cause of the following exception:",
@@ -46,7 +48,7 @@ def excerpt(written: str, limit: int = LINES_SHOWN) -> str:
     found = _tracebacks(lines)
     start, end = found[-1] if found else (len(lines), len(lines))
     if start >= first:
-        first = next((after for before, after in found if before < first < after), first)
+        first = next((after for before, after in found if before < first < after < len(lines)), first)
         return "\n".join([_left_out(first), *lines[first:]])
     written_after = min(len(lines) - end, max(limit - (end - start), limit // 4))
     shown = lines[start:end]
@@ -56,6 +58,19 @@ def excerpt(written: str, limit: int = LINES_SHOWN) -> str:
         shown.insert(0, _left_out(start))
     last = len(lines) - written_after
     return "\n".join([*shown, *([_left_out(last - end)] if last > end else []), *lines[last:]])
+
+
+def exception_in(written: str) -> str:
+    """Return the exception at the end of the last traceback, in one line; empty if there is no traceback."""
+    lines = written.splitlines()
+    found = _tracebacks(lines)
+    if not found:
+        return ""
+    start, end = found[-1]
+    margin = len(lines[start]) - len(lines[start].lstrip())
+    last = max(number for number in range(start, end) if lines[number][margin : margin + 1].strip())
+    words = " ".join(" ".join(lines[last:end]).split())
+    return (words if len(words) <= EXCEPTION_SHOWN else f"{words[:EXCEPTION_SHOWN]}...").rstrip(".")
 
 
 def _left_out(count: int) -> str:
@@ -87,12 +102,14 @@ def _tracebacks(lines: list[str]) -> list[tuple[int, int]]:
     for start, line in enumerate(lines):
         if not line.endswith(TRACEBACK):
             continue
-        # Frames are indented, and the exception follows; further lines of its message may be indented again.
+        # Frames are indented, and the exception follows; further lines of its message may be indented again. uv indents
+        # what a build has written, and so all of it.
+        margin = len(line) - len(line.lstrip())
         end = start + 1
-        while end < len(lines) and lines[end][:1] in (" ", "\t", ""):
+        while end < len(lines) and (lines[end][margin : margin + 1] in (" ", "\t", "") or not lines[end].strip()):
             end += 1
         end += 1
-        while end < len(lines) and lines[end][:1] in (" ", "\t"):
+        while end < len(lines) and lines[end][margin : margin + 1] in (" ", "\t") and lines[end].strip():
             end += 1
         end = min(end, len(lines))
         between = [text for text in lines[found[-1][1] : start] if text.strip()] if found else []

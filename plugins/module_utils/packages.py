@@ -15,11 +15,17 @@ __all__ = ["Installer", "installed_version"]
 Run = Callable[[list[str], Path, "dict[str, str]"], None]
 
 
-def installed_version(venv: Path, package: str) -> str | None:
-    """Return the version of a package in a virtual environment; None if it is not there."""
-    for metadata in venv.glob(f"lib/python*/site-packages/{package}-*.dist-info"):
-        return metadata.name[len(f"{package}-") : -len(".dist-info")]
+def installed_version(venv: Path, package: str | None) -> str | None:
+    """Return the version of a package, however its name is spelled, in a virtual environment; None if it is absent."""
+    for metadata in venv.glob("lib/python*/site-packages/*.dist-info"):
+        name, _hyphen, version = metadata.name.removesuffix(".dist-info").rpartition("-")
+        if package and _normalised(name) == _normalised(package):
+            return version
     return None
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @dataclass(frozen=True)

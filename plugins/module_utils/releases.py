@@ -21,7 +21,7 @@ import re
 import stat
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,17 @@ class Release(RecordedDirectory):
         """Use a virtual environment that releases share."""
         self.venv.symlink_to(os.path.relpath(shared.venv, self.path))
 
-    def set_aside(self, user: str, project: str, environment: Mapping[str, Any], needs_secrets: bool) -> str:
+    def set_aside(
+        self,
+        user: str,
+        project: str,
+        environment: Mapping[str, Any],
+        needs_secrets: bool,
+        ways_back: Sequence[str] = (),
+    ) -> str:
         """Keep a refused release, and return where it is and how to run its manage.py.
+
+        C(ways_back) are the arguments that take back what it did to the database, if it is kept for that.
 
         Without its record it is unfinished: no deploy takes it for built, no rollback finds it, and the next switch
         that succeeds removes it. Its secrets are not kept. One that has no Python to run it with is removed at once;
@@ -118,24 +127,25 @@ class Release(RecordedDirectory):
         if not (self.venv / "bin/python").exists():
             self.remove()
             return ""
+        why = "" if ways_back else " (site_keep_refused)"
         variables = self.path / "environment"
         try:
             self.record.unlink(missing_ok=True)
             write_file(variables, environment_file(environment_values(environment, "site_environment")), 0o600)
         except OSError as error:
             self.remove()
-            return f"It could not be kept (site_keep_refused): {error}."
+            return f"It could not be kept{why}: {error}."
         secrets = self.path.parents[1] / "live/secrets"
         command = [
             f"sudo systemd-run --pty --collect --uid={user}",
             f"--working-directory={self.app / project}",
             *(f"-p EnvironmentFile={file}" for file in (variables, secrets) if file.exists()),
-            f"{self.venv}/bin/python manage.py check",
+            f"{self.venv}/bin/python manage.py",
         ]
-        lines = [
-            f"It is kept in {self.path} until a deploy succeeds (site_keep_refused). To run its manage.py there:",
-            " \\\n    ".join(["  " + command[0], *command[1:]]),
-        ]
+        what = "take back what it did to the database" if ways_back else "run its manage.py there"
+        lines = [f"It is kept in {self.path} until a deploy succeeds{why}. To {what}:"]
+        for arguments in ways_back or ["check"]:
+            lines.append(" \\\n    ".join(["  " + command[0], *command[1:]]) + f" {arguments}")
         if needs_secrets and not secrets.exists():
             lines.append("The site's secrets are not on the host: add --setenv=NAME=VALUE for each that it needs.")
         return "\n".join(lines)

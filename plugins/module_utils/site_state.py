@@ -14,11 +14,12 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import read_capacity
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import read_nginx
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import checksum, read_nginx
 
 __all__ = ["read_site"]
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
+JOURNALD = Path("/etc/systemd/journald.conf.d")
 
 
 def installed(status: str) -> dict[str, str]:
@@ -57,6 +58,7 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
     went_live = [entry["release"] for entry in site.releases.history() if entry["release"] in finished]
     earlier = [release for release in went_live if live and release != live.release]
     paths = [Path(file) for file in files]
+    journal = JOURNALD / f"pitcrew-{name}.conf"
     found = {
         "slot": live.name if live else None,
         "release": live.release if live else None,
@@ -68,6 +70,7 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
         "packages": sorted(packages),
         "home": home(name),
         "absent": [str(path) for path in paths if not path.is_file()],
+        "journal": checksum(journal) if journal.is_file() else None,
         "nginx": read_nginx(name, members(name), packages, dpkg_status, paths),
     }
     return {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}

@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Has a program test its new files together with everything else in its directory before any of them takes its place.
     The test sees a copy there, and nothing else does.
-  - Installs all of them or none. If the service does not run with them, the previous files are put back.
+  - Installs all of them or none. If the service does not run with them, the previous files are put back. Only
+    the first drop-in stays, since the package's own unit may listen where others can connect.
   - Starts the service, restarts it if the drop-in of its unit has changed, and has it reload if another file has. A
     service that has not read its files since they last changed, because a run was cut off, reads them now.
 author:
@@ -225,7 +226,10 @@ class Service:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Install the drop-in; put the previous one back if what is done with it fails."""
+        """Install the drop-in; put the previous one back if what is done with it fails.
+
+        A first one stays: without it, the package's own unit would start at the next boot, and listen on all addresses.
+        """
         before = kept(self.place)
         try:
             if self.differs:
@@ -235,7 +239,7 @@ class Service:
                 self._order("daemon-reload")
             yield
         except BaseException:
-            if self.differs:
+            if self.differs and before is not None:
                 put_back(self.place, before)
                 self.systemd.order("daemon-reload")
                 if self.runs:

@@ -82,6 +82,7 @@ import pwd
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.cures import start_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import Django
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.output import excerpt
@@ -113,12 +114,14 @@ def main() -> None:
     django = Django(
         module.run_command, account, params["python"], Path(params["path"]), params["project"], params["home"]
     )
-    answer, output = django.run({"do": "compare"}, variables)
-    if answer["error"]:
+    report, output = django.run({"do": "compare"}, variables)
+    if report["error"]:
         release = Path(params["path"]).name
-        message = f"The database cannot be compared with release {release}: {answer['error']}.\n\n{excerpt(output)}"
+        cures = start_cures(f"{output}\n{report['error']}", params["user"])
+        sentences = [f"The database cannot be compared with release {release}: {report['error']}", *cures]
+        message = "\n".join(f"{sentence.rstrip('.')}." for sentence in sentences) + f"\n\n{excerpt(output)}"
         module.fail_json(msg=message.strip())
-    module.exit_json(changed=False, unknown=answer["unknown"], pending=answer["pending"])
+    module.exit_json(changed=False, unknown=report["unknown"], pending=report["pending"])
 
 
 if __name__ == "__main__":

@@ -38,6 +38,17 @@ options:
     description: Directives of C(nginx.conf), each with the least value that it needs.
     type: dict
     default: {}
+  logs:
+    description:
+      - Log files that nginx is to write, created as the distribution creates its own. nginx alone would let everybody
+        read them until they are rotated.
+    type: list
+    elements: path
+    default: []
+  user:
+    description: The user that nginx runs as, who owns O(logs).
+    type: str
+    default: www-data
   cures:
     description:
       - What to do about an error, by a part of nginx's message. The first one that matches is shown with the message.
@@ -94,7 +105,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_config import HOME, Directive, raised, read
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import end_of_log, length_of_log
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import NGINX_PROGRAM, default_servers
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import (
+    NGINX_PROGRAM,
+    default_servers,
+    first_servers,
+    sites,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 NGINX = HOME
@@ -126,9 +142,19 @@ def bucket_size(directives: list[Directive]) -> int:
 
 
 def emergencies(text: str) -> list[str]:
-    """What nginx says of errors that keep it from running, without the time, and each once."""
+    """The errors in nginx's output that keep it from running, without the time, and each once."""
     found = re.findall(r"\[(?:emerg|alert)\] (?:\d+#\d+: )?(?:\*\d+ )?(.+)", text)
     return list(dict.fromkeys(found))
+
+
+def with_cure(words: str) -> str:
+    """Add to nginx's words how to find the program that has its port, if that is the error."""
+    taken = re.search(r"bind\(\) to \S+:(\d+) failed \(98:", words)
+    return (
+        f"{words}\nFind the program that listens there, and stop it: sudo ss -ltnp 'sport = :{taken[1]}'"
+        if taken
+        else words
+    )
 
 
 class Configuration:
@@ -166,10 +192,21 @@ class Configuration:
             rc, out, err = self.run(["unshare", "--mount", "sh", "-c", TEST, directory, str(NGINX), str(NGINX_PROGRAM)])
         if rc != 0:
             raise NginxError(self._refusal(out + err))
-        others = default_servers(directives, {str(HOME / path) for path in self.params["files"]})
-        return re.findall(r"\[warn\] (?:\d+#\d+: )?(.+)", out + err) + [
+        return re.findall(r"\[warn\] (?:\d+#\d+: )?(.+)", out + err) + self._unknown_hosts(directives)
+
+    def _unknown_hosts(self, directives: list[Directive]) -> list[str]:
+        """Which other file gets the requests for hosts that no site serves, or gets them no longer."""
+        ours = {str(HOME / path) for path in self.params["files"]} | sites(directives).keys()
+        others = default_servers(directives, ours)
+        taken = default_servers(directives, ()).keys() - others.keys() - default_servers(read(NGINX), ()).keys()
+        return [
             f"{place} is the default server of {where}, and gets the requests for hosts that no site serves"
             for where, place in others.items()
+        ] + [
+            f"{place} no longer gets the requests to {where} for hosts that no site serves; add default_server there "
+            "if it is to get them"
+            for where, place in first_servers(directives, ours).items()
+            if where in taken
         ]
 
     def _raise(self, copy: Path, path: str, name: str, least: int) -> None:
@@ -222,6 +259,23 @@ class Configuration:
             }
             for path, text in self.changes.items()
         ]
+
+
+@contextmanager
+def log_files(params: dict[str, Any], kept: bool) -> Iterator[None]:
+    """Create the log files that are missing, since a test opens them; unless C(kept), they go again."""
+    new = [path for path in map(Path, params["logs"]) if not present(path) and path.parent.is_dir()]
+    for path in new:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640))
+        shutil.chown(path, params["user"], "adm")
+    try:
+        yield
+    except BaseException:
+        kept = False
+        raise
+    finally:
+        for path in new if not kept else []:
+            path.unlink(missing_ok=True)
 
 
 def present(path: Path) -> bool:
@@ -311,14 +365,14 @@ def serve(systemd: Systemd) -> None:
     objection = systemd.order("reload-or-restart", UNIT)
     if objection is not None:
         journal = systemd.journal(UNIT)
-        raise NginxError("\n".join(emergencies(journal)) or journal or objection)
+        raise NginxError(with_cure("\n".join(emergencies(journal)) or journal or objection))
     deadline = time.monotonic() + PATIENCE_S
     # systemctl returns once nginx has got the signal to reload. New workers prove that it could.
     while not set(systemd.show(UNIT).processes) - before:
         time.sleep(POLL_S)
         if time.monotonic() > deadline:
             words = emergencies(end_of_log(logged))
-            raise NginxError("\n".join(words) or f"it has started no workers in {PATIENCE_S} s")
+            raise NginxError(with_cure("\n".join(words)) or f"it has started no workers in {PATIENCE_S} s")
     if systemd.properties(UNIT, "UnitFileState")["UnitFileState"] != "enabled":
         systemd.order("enable", UNIT)
 
@@ -329,6 +383,8 @@ def main() -> None:
             "files": {"type": "dict", "default": {}},
             "absent": {"type": "list", "elements": "str", "default": []},
             "limits": {"type": "dict", "default": {}},
+            "logs": {"type": "list", "elements": "path", "default": []},
+            "user": {"type": "str", "default": "www-data"},
             "cures": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["current", "tested"], "default": "current"},
             "reload": {"type": "bool", "default": False},
@@ -347,7 +403,9 @@ def apply(module: AnsibleModule) -> None:
     try:
         # Check mode has not installed it.
         if not module.check_mode or NGINX_PROGRAM.exists():
-            for warning in configuration.test():
+            with log_files(params, kept=not module.check_mode):
+                warnings = configuration.test()
+            for warning in warnings:
                 module.warn(f"nginx: {warning}")
         changed = params["state"] == "current" and (bool(configuration.changes) or params["reload"])
         diff = configuration.diff() if changed else []
@@ -355,8 +413,8 @@ def apply(module: AnsibleModule) -> None:
             task = "nginx does not run with its new configuration"
             with configuration.installed():
                 serve(Systemd(module.run_command))
-    except (NginxError, OSError) as error:
-        module.fail_json(msg=f"{task}: {error}\nIts files are as they were.")
+    except (NginxError, OSError, LookupError) as error:
+        module.fail_json(msg=f"{task}: {error}\nIts files are unchanged.")
     module.exit_json(changed=changed, files=[*configuration.changes], diff=diff)
 
 

@@ -46,6 +46,11 @@ msg:
     - The cause and the cure, where nothing was printed because the stdout callback writes JSON.
   returned: always
   type: str
+text:
+  description: The lines of all of it.
+  returned: in a block with a rescue, as C(ansible_failed_result.text) there
+  type: list
+  elements: str
 details:
   description: The lines of the output.
   returned: where nothing was printed, if there are any

@@ -15,8 +15,9 @@ description:
   - Unpacking and installing run at a low priority, so that the live release keeps the CPU that it needs.
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. The
     process reads the settings that a deploy depends on, and runs C(check --deploy), C(collectstatic) and C(migrate).
-  - Warnings of C(check --deploy) become Ansible warnings. Errors, and settings that do not work in production, are
-    fatal; the failure names all of them, and what to set in the inventory.
+  - Warnings of C(check --deploy) become Ansible warnings, shortened, and only if the live release does not have the
+    same. So do changes of the project's models without a migration. Errors, and settings that do not work in
+    production, are fatal; the failure names all of them, and what to set in the inventory.
   - Afterwards the release belongs to root, so that the site's process cannot change its own code, and its description
     is written to C(release.json). A release without that file is unfinished.
   - A release whose build fails is removed, unless O(keep_refused) is set.
@@ -109,7 +110,7 @@ options:
     description: A bundle of certificate authorities on the host for fetching packages.
     type: path
   domains:
-    description: The host names that the site has to answer for.
+    description: The host names that the site has to serve.
     type: list
     elements: str
     required: true
@@ -159,6 +160,10 @@ options:
   allow_insecure:
     description:
       - Whether to accept C(DEBUG = True), and a C(SECRET_KEY) that is empty or that C(startproject) has generated.
+    type: bool
+    default: false
+  allow_lossy:
+    description: Whether to accept log handlers that lose lines when several processes write to the same file.
     type: bool
     default: false
   health_path:
@@ -226,6 +231,15 @@ description:
     migrated:
       description: Whether this release has migrated the database, on this host.
       type: bool
+    unmigrated:
+      description: Applications of the project whose models have changes without a migration.
+      type: list
+      elements: str
+      sample: []
+    checks:
+      description: A checksum of the warnings of C(check --deploy), empty if there are none.
+      type: str
+      sample: 1f3e2c9d04ab
     server:
       description: The application server that was installed into it.
       type: str
@@ -268,6 +282,7 @@ seconds:
 """
 
 import base64
+import hashlib
 import json
 import os
 import pwd
@@ -282,10 +297,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
 from ansible_collections.pitcrew.django.plugins.module_utils.files import make_directory, remove_tree, write_file
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, installed_version
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
@@ -296,6 +314,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 STAGES = {
     "start": "Django cannot be imported",
     "settings": "the settings cannot be loaded",
+    "apps": "django.setup() failed",
     "refused": "the project is not ready for production",
     "check": "manage.py check --deploy failed",
     "collectstatic": "manage.py collectstatic failed",
@@ -305,6 +324,8 @@ STAGES = {
 }
 # The part of Django's report between its heading and an empty line.
 WARNINGS = re.compile(r"^WARNINGS:\n(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
+# One of them: the object that it is about, its name, and its first sentence; others follow, and a hint.
+WARNING = re.compile(r"^(?:\?|(\S.*?)): \(([\w.]+)\) (.+?)(?:\.\s|\.?$)", re.MULTILINE)
 # Once a virtual environment is root's, the site's processes cannot write bytecode.
 COMPILE = """
 import compileall, sysconfig
@@ -327,6 +348,7 @@ JOB = (
     "backup",
     "backups_kept",
     "allow_insecure",
+    "allow_lossy",
     "health_path",
     "middleware",
 )
@@ -338,7 +360,7 @@ class BuildError(Exception):
     def __init__(
         self, reason: str, output: str, cures: Iterable[str] = (), inventory: Mapping[str, Any] | None = None
     ) -> None:
-        text = "\n".join([f"{reason}.", *cures])
+        text = "\n".join([f"{reason.rstrip('.')}.", *cures])
         if inventory:
             # In one piece, since several of them may be about the same variable.
             text = "\n".join([text, "", "To merge into the inventory:", *inventory_lines(inventory)])
@@ -357,6 +379,16 @@ def inventory_lines(variables: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def shortened(checks: str) -> str:
+    """Return the warnings of C(manage.py check --deploy), a line for each; empty if there are none."""
+    found = WARNINGS.search(checks)
+    if not found:
+        return ""
+    warnings = WARNING.findall(found[1])
+    lines = [f"{name}: {sentence}{f' ({about})' if about else ''}" for about, name, sentence in warnings]
+    return "\n".join(lines) or found[1]
+
+
 class Build:
     """The build of one release, from its archive to a directory that nobody changes any more."""
 
@@ -365,6 +397,9 @@ class Build:
         self.params = module.params
         path = Path(self.params["path"])
         self.releases = Releases(path.parents[1])
+        live = HostedSite(self.params["user"], str(path.parents[1])).live
+        self.live = live.release if live else None
+        self.demands = Demands(path.parents[1])
         self.release = Release(path)
         self.account = pwd.getpwnam(self.params["user"])
         self.as_user = [*NICE, *as_user(self.account)]
@@ -377,7 +412,7 @@ class Build:
         )
         self.seconds: dict[str, float] = {}
         self.filled: SharedVenv | None = None
-        self.state = ", the site is as it was"
+        self.state = ", the site is unchanged"
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
         """Run a command as the site's user.
@@ -486,7 +521,7 @@ class Build:
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
-        """Run the stages as the site's user; return the answer and everything that was written meanwhile.
+        """Run the stages as the site's user; return the report and everything that was written meanwhile.
 
         Raises BuildError with the stage, the reason, and what was written.
         """
@@ -498,23 +533,34 @@ class Build:
             self.params["project"],
             self.params["home"],
         )
-        answer, output = django.run({"do": "build", **{name: self.params[name] for name in JOB}, **other}, variables)
-        stage, complaints = answer["stage"], answer.get("complaints", [])
-        if answer["error"] is None and not complaints:
-            return answer, output
+        job = {name: self.params[name] for name in JOB}
+        recorded = [entry["migration"] for entry in self.demands.recorded()]
+        report, output = django.run({"do": "build", **job, "recorded": recorded, **other}, variables)
+        applied = [{**demand, "backup": report["backup"]} for demand in report.get("demands", [])]
+        self.demands.record(self.release.id, applied, report.get("recorded"))
+        stage, complaints = report["stage"], report.get("complaints", [])
+        if report["error"] is None and not complaints:
+            return report, output
         if stage == "start" and self.filled:
             self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
         cures = []
-        if stage in ("start", "settings", "check"):
-            cures = start_cures(f"{output}\n{answer['error']}")
+        if stage in ("start", "settings", "apps", "check", "plan"):
+            cures = start_cures(f"{output}\n{report['error']}", self.params["user"])
         if stage == "migrate":
             self.state = ""
-            database = answer["database"] or "migrations may have been applied to the database"
-            cures = [f"The site keeps running as before; {database}."]
-        reason = f"{STAGES[stage]}: {answer['error']}" if answer["error"] else STAGES[stage]
+            database = report["database"] or "migrations may have been applied to the database"
+            # Not if the live release can no longer add rows: the message begins with that.
+            same = "" if self.demands.unmet_by(self.live) else "The site keeps running as before; "
+            cures = [f"{same}{database}."]
+            if report["backup"]:
+                cures.append(f"The database from before is {report['backup']}.")
+        where = f" in {report['where']}" if stage == "apps" and report.get("where") else ""
+        reason = f"{STAGES[stage]}{where}: {report['error']}" if report["error"] else STAGES[stage]
+        if report.get("checks"):
+            output = output.replace(report["checks"], "")  # Warnings, which are not the cause.
         if stage == "refused" and "Traceback" not in output:
-            output = ""  # Warnings that the next attempt shows, too.
-        raise BuildError(reason, output, [*cures, *complaints], answer.get("inventory"))
+            output = ""
+        raise BuildError(reason, output, [*cures, *complaints], report.get("inventory"))
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the parts of a description that root can vouch for, since it comes from the site's own code.
@@ -530,11 +576,25 @@ class Build:
             "public": public,
             **{name: found[name] if found[name] in [*public] else None for name in ("static", "media")},
             "migrated": found["migrated"] is True,
+            "unmigrated": [str(label) for label in found.get("unmigrated", [])],
             "server": self.params["server"],
             # A range in the project's list leaves these to the installer.
             "server_version": installed_version(self.release.venv, self.params["server_package"]),
             "prometheus_client": installed_version(self.release.venv, "prometheus_client"),
         }
+
+    def warn(self, description: dict[str, Any], checks: str) -> None:
+        """Warn of changes without a migration, and of what the checks find, unless they found that in the live release.
+
+        What they find is recorded in the description, as a checksum.
+        """
+        if unmigrated := description["unmigrated"]:
+            self.module.warn(warning_of_changes(unmigrated))
+        warnings = shortened(checks)
+        description["checks"] = hashlib.sha256(warnings.encode()).hexdigest()[:12] if warnings else ""
+        serves = self.releases.named(self.live).recorded if self.live else None
+        if warnings and (serves or {}).get("checks") != description["checks"]:
+            self.module.warn(f"manage.py check --deploy:\n{warnings}")
 
     def build(self, finished: dict[str, Any] | None) -> dict[str, Any]:
         """Do the whole build, or for a finished release only what was left to another host: the migrations.
@@ -549,25 +609,27 @@ class Build:
         os.environ.clear()
         os.environ["PATH"] = PATH
         if finished is not None:
-            answer, output = self.run_django(variables, shared=[], collectstatic=False)
+            report, output = self.run_django(variables, shared=[], collectstatic=False)
             description = {**finished, "migrated": True}
         else:
             with timed(self.seconds, "packages"):
                 self.unpack()
                 self.install()
             with timed(self.seconds, "django"):
-                answer, output = self.run_django(variables)
-            description = self.described(answer["description"])
+                report, output = self.run_django(variables)
+            description = self.described(report["description"])
             self.release.seal(self.account.pw_gid)
-        if found := WARNINGS.search(output):
-            self.module.warn(f"manage.py check --deploy:\n{found[1]}")
+        for warning in report["warnings"]:
+            self.module.warn(warning)
+        if finished is None:
+            self.warn(description, report["checks"])
         self.release.finish(json.dumps(description) + "\n")
         return {
             "changed": True,
             "release": self.release.id,
             "description": description,
-            "migrations": answer["migrations"],
-            "backup": answer["backup"],
+            "migrations": report["migrations"],
+            "backup": report["backup"],
             "output": output,
             "seconds": self.seconds,
         }
@@ -579,17 +641,21 @@ def attempt(module: AnsibleModule, finished: dict[str, Any] | None) -> dict[str,
     try:
         return build.build(finished)
     except (BuildError, ValueError, OSError, RecursionError) as error:
-        kept = ""
-        if finished is None and module.params["keep_refused"]:
-            params = module.params
+        kept, params = "", module.params
+        unmet = build.demands.unmet_by(build.live)
+        back = ways_back(entry for entry in unmet if build.release.id in entry["known_by"])
+        if finished is None and (params["keep_refused"] or back):
             kept = build.release.set_aside(
-                params["user"], params["project"], params["environment"], bool(params["secrets"])
+                params["user"], params["project"], params["environment"], bool(params["secrets"]), back
             )
         elif finished is None:
             build.release.remove()
         reason = str(error) if isinstance(error, BuildError) else f"{error}."
         output = error.output if isinstance(error, BuildError) else ""
         message = f"Release {build.release.id} is refused{build.state}: {reason}"
+        if unmet:
+            stays = what_stays(unmet, f"release {build.live}, which keeps serving,")
+            message = f"Release {build.release.id} is refused, and {stays}.\nThe cause: {reason}"
         module.fail_json(msg="\n\n".join(filter(None, [message, kept, output])))
 
 
@@ -636,6 +702,7 @@ def main() -> None:
             "backups_kept": {"type": "int", "default": 5},
             "keep_refused": {"type": "bool", "default": False},
             "allow_insecure": {"type": "bool", "default": False},
+            "allow_lossy": {"type": "bool", "default": False},
             "health_path": {"type": "str", "default": "/"},
             "middleware": {"type": "list", "elements": "raw", "default": []},
             "lock": {"type": "str", "no_log": False},
@@ -659,7 +726,7 @@ def main() -> None:
     except Busy as busy:
         module.fail_json(msg=f"{busy}.")
     except OSError as error:  # A disk that is full, or read-only.
-        module.fail_json(msg=f"Release {path.name} cannot be built, the site is as it was: {error}.")
+        module.fail_json(msg=f"Release {path.name} cannot be built, the site is unchanged: {error}.")
     with suppress(CapacityError, OSError):  # Without them the action plugin gathers them, and reports the error.
         facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
         result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()

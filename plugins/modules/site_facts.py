@@ -97,6 +97,9 @@ ansible_facts:
           description: Those of O(files) that the host does not have.
           type: list
           elements: str
+        journal:
+          description: The checksum of the site's drop-in for journald, or null if there is none.
+          type: str
         nginx:
           description:
             - Whether nginx is installed and in which version; its user, and whether that is in the site's group.
@@ -106,11 +109,13 @@ ansible_facts:
             - The checksums of the files in C(conf.d), and of the drop-in of its unit, null if there is none.
             - The default servers in other files, and the host names in files that nginx reads before the site's, each
               with file and line; the addresses of their own at which other files listen on ports 80 and 443.
+            - The ports at which other files listen for IPv6 and IPv4 together (C(ipv6only=off)), with file and line.
             - The sites of this collection that have TLS.
             - Whether the host has IPv6, and the programs besides nginx that listen on ports 80 and 443.
           type: dict
           sample:
             addresses: ["10.0.0.1:80"]
+            both_protocols: {}
             conf_d: {}
             current: true
             default_servers: {"80": "/etc/nginx/sites-enabled/intranet:2"}

@@ -63,6 +63,10 @@ options:
     type: list
     elements: str
     default: []
+  monitored:
+    description: Whether the inventory has hosts that monitor the site, so that its metrics have to be read.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -134,7 +138,7 @@ status:
     oom_kills:
       description: How many of its processes were killed for lack of memory since the unit started.
       type: int
-    answers_ms:
+    response_ms:
       description: How long a healthy response took in ms, on the slot's own socket and through the proxy.
       type: dict
     edited:
@@ -174,11 +178,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils import host
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock, when
+from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
@@ -187,11 +194,19 @@ from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
 DAY_S = 86400
+EXPORTER = "pitcrew-exporter.socket"
+# Many times the interval at which Prometheus usually reads.
+UNREAD_S = 600
 PROPERTIES = (
     *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
     *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
     *("ControlGroup", "MemoryCurrent", "MemoryMax"),
 )
+
+
+def counted(number: int, one: str, more: str) -> str:
+    """Write a number with its noun."""
+    return f"{number} {one if number == 1 else more}"
 
 
 def state_of(unit: dict[str, str]) -> str:
@@ -238,6 +253,7 @@ class Examination:
         if holder:
             self.notes.append(f"The site is being deployed by {holder}, unless that run was cut off.")
         self.see_last_run()
+        self.see_monitoring()
         if WaitingRoom(self.site, self.systemd).exists:
             self.complaints.append(
                 "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
@@ -257,6 +273,24 @@ class Examination:
         if last and not last.succeeded:
             self.notes.append(f"The last run, by {last.by}, failed or was cut off; it ended at {when(last.ended)}.")
 
+    def see_monitoring(self) -> None:
+        expected, now = self.params["monitored"], time.time()
+        if not (host.UNITS / EXPORTER).exists():
+            if expected:
+                self.complaints.append(
+                    "The inventory has monitoring hosts, but this host exports no metrics: run pitcrew.django.monitor"
+                )
+            return
+        if not self.systemd.show(EXPORTER).running:
+            self.complaints.append(f"{EXPORTER} is not running: systemctl start {EXPORTER}")
+            return
+        scraped = host.RUN / "pitcrew-exporter/scraped"
+        at = scraped.stat().st_mtime if scraped.exists() else 0
+        if now - at > UNREAD_S:
+            since = f"since {when(at)}" if at else "yet"
+            unread = f"Nothing has read the metrics of this host {since}: is Prometheus running, and can it connect?"
+            (self.complaints if expected else self.notes).append(unread)
+
     def of_nothing(self) -> dict[str, Any]:
         """Return the status of a site that was never deployed to this host."""
         self.complaints.append(f"{self.site.name} is not on this host; deploy it")
@@ -267,7 +301,7 @@ class Examination:
             "state": "absent",
             "workers": {"running": 0, "planned": self.params["workers"]},
             "memory_mb": {"now": None, "most": None},
-            "answers_ms": {"socket": None, "proxy": None},
+            "response_ms": {"socket": None, "proxy": None},
             **{name: [] for name in lists},
         }
 
@@ -285,7 +319,7 @@ class Examination:
         edited = [str(path) for path in live.edited()]
         drop_ins = unit["DropInPaths"].split()
         self.see_files(live, edited, drop_ins, unit["NeedDaemonReload"] == "yes")
-        self.see_database()
+        self.see_database(live)
         self.see_long_headers(last.get("at"))
         served = self.site.releases.served()
         kept = {release.id for release in self.site.releases if release.description is not None}
@@ -300,7 +334,7 @@ class Examination:
             "workers": {"running": running, "planned": self.params["workers"]},
             "memory_mb": {"now": megabytes(unit["MemoryCurrent"]), "most": megabytes(unit["MemoryMax"])},
             "oom_kills": killed,
-            "answers_ms": self.answers(live) if state == "active" else {"socket": None, "proxy": None},
+            "response_ms": self.response_times(live) if state == "active" else {"socket": None, "proxy": None},
             "edited": edited,
             "drop_ins": drop_ins,
             **{name: self.params[name] for name in ("differences", "pending", "unknown")},
@@ -316,10 +350,12 @@ class Examination:
         elif state != "active":
             self.complaints.append(f"{live.unit} is not running ({state}): systemctl start {live.unit}, or deploy")
         if restarts:
-            self.notes.append(f"systemd has restarted {live.unit} {restarts} times: see journalctl -u {live.unit}.")
+            times = counted(restarts, "time", "times")
+            self.notes.append(f"systemd has restarted {live.unit} {times}: see journalctl -u {live.unit}.")
         if killed:
+            processes = counted(killed, "process", "processes")
             self.notes.append(
-                f"The kernel has killed {killed} processes of {live.unit} for lack of memory since it started: find "
+                f"The kernel has killed {processes} of {live.unit} for lack of memory since it started: find "
                 "what uses it, or raise worker_unique_mb or growth_mb in site_plan_inputs."
             )
         if not self.site.boots(self.params["boot_unit"]):
@@ -369,21 +405,31 @@ class Examination:
             differing = ", ".join(self.params["differences"])
             self.notes.append(f"The inventory differs from what is live in {differing}: a deploy would switch.")
 
-    def see_database(self) -> None:
+    def see_database(self, live: Slot) -> None:
+        recorded = self.site.releases.named(live.release or "").recorded or {}
+        if unmigrated := recorded.get("unmigrated"):
+            self.notes.append(warning_of_changes(unmigrated))
         if self.params["pending"]:
             self.complaints.append(f"The database lacks migrations of the release: {', '.join(self.params['pending'])}")
-        if self.params["unknown"]:
-            self.notes.append(f"The database is ahead of the release by {', '.join(self.params['unknown'])}.")
+        unknown = self.params["unknown"]
+        if unmet := [entry for entry in Demands(self.site.root).recorded() if entry["migration"] in unknown]:
+            self.complaints.append(
+                f"{what_stays(unmet, 'the live release')}: deploy such a release, "
+                "or take back what was applied (docs/operations.md, Migrations)"
+            )
+        if unknown:
+            self.notes.append(f"The database is ahead of the release by {', '.join(unknown)}.")
 
     def see_long_headers(self, since: str | None) -> None:
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
         if requests := requests_with_long_headers(self.site.root, max(went_live, time.time() - DAY_S)):
+            responses = counted(len(requests), "response", "responses")
             self.complaints.append(
-                f"nginx returned 502 for {len(requests)} responses with more than 32k of headers, the last one to "
+                f"nginx returned 502 for {responses} with more than 32k of headers, the last one to "
                 f"{requests[-1]}: send fewer or smaller cookies, or a shorter Content-Security-Policy"
             )
 
-    def answers(self, live: Slot) -> dict[str, float | None]:
+    def response_times(self, live: Slot) -> dict[str, float | None]:
         """How long the health path took in ms, on the slot's socket and through the proxy; None if it is unhealthy."""
         health, release = self.params["health"], live.release
         checks = {
@@ -396,8 +442,10 @@ class Examination:
             try:
                 problems = check.problems()
             except (OSError, http.client.HTTPException) as error:
-                problems = [f"{health['host']} does not answer: {error or type(error).__name__}"]
+                problems = [f"{health['host']} does not respond: {error or type(error).__name__}"]
             self.complaints += [f"On {check.address.removeprefix('unix:')}, {problem}" for problem in problems]
+        # The files on disk: what nginx adds to them is no concern of the release.
+        self.notes += [f"{warning}." for warning in checks["socket"].warnings]
         return {name: check.took_s and round(1000 * check.took_s, 1) for name, check in checks.items()}
 
 
@@ -416,6 +464,7 @@ def main() -> None:
             "pending": lists,
             "unknown": lists,
             "problems": lists,
+            "monitored": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

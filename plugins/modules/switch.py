@@ -122,14 +122,6 @@ options:
             answered, or when the deadline in the file C(/run/shop-waiting.shut) has passed.
         type: str
         required: true
-  record:
-    description:
-      - What other programs of the host may know of the site and its plan. It is written to C(site.json) in the site's
-        directory once the release is live. No process of the site reads it, so a difference in it alone is no reason to
-        switch.
-      - It must not contain secrets, and is shown in diff mode.
-    type: dict
-    default: {}
   watch:
     description:
       - The timer that asks the live slot whether it is alive, C(shop-liveness.timer). Without it, none is left on the
@@ -148,6 +140,14 @@ options:
         description: The program that the service runs, in C(watch) of the site's directory, by file name.
         type: dict
         required: true
+  record:
+    description:
+      - What other programs of the host may know of the site and its plan. It is written to C(site.json) in the site's
+        directory once the release is live. No process of the site reads it, so a difference in it alone is no reason to
+        switch.
+      - It must not contain secrets, and is shown in diff mode.
+    type: dict
+    default: {}
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -233,6 +233,7 @@ seconds:
 import http.client
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -240,6 +241,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
@@ -254,6 +256,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALT
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
+from ansible_collections.pitcrew.django.plugins.module_utils.output import exception_in
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import WATCH_SPEC, ProcessWatch
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
@@ -271,6 +274,17 @@ MODES = {"environment": 0o600, "secrets": 0o600}
 
 class Refused(Refusal):
     """The candidate did not pass; the message says why."""
+
+
+def with_exception(problem: str, journal: str) -> str:
+    """Add to a problem the exception that it comes from, if the journal has one, before the cure."""
+    first, *more = problem.split("\n")
+    exception = exception_in(journal)
+    if not exception or not re.search(r"returned 5\d\d|exited", first):
+        return problem
+    what, semicolon, cure = first.partition("; ")
+    stop = "." if what.endswith(".") else ""
+    return "\n".join([f"{what.removesuffix('.')}: {exception}{stop}{semicolon}{cure}", *more])
 
 
 class Switch:
@@ -292,8 +306,10 @@ class Switch:
         self.record_text = json.dumps(params["record"], indent=2, sort_keys=True) + "\n" if params["record"] else None
         self.room = WaitingRoom(self.site, systemd)
         self.watch = ProcessWatch(self.site, systemd)
+        self.demands = Demands(self.site.root)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
+        self.warnings: list[str] = []
 
     # What there is to do
 
@@ -301,9 +317,11 @@ class Switch:
         """Raise Refused if the release is not on this host."""
         if self.release.description is None:
             kept = [release.id for release in self.site.releases if release.description is not None]
+            if not kept:
+                raise Refused("site_release: no release is on this host; deploy one")
             raise Refused(
                 f"site_release: {self.params['release'] or 'none'!r} is not on this host, which has "
-                f"{', '.join(kept) or 'none'}; name one of these, or deploy"
+                f"{', '.join(kept)}; name one of these, or deploy"
             )
 
     def differences(self) -> list[str]:
@@ -390,21 +408,22 @@ class Switch:
         check = HealthCheck(
             health, f"unix:{slot.socket}", slot.protocol, slot.release, slot.static, slot.path / "public"
         )
-        first_answer: float | None = None
+        first_response: float | None = None
         while True:
             try:
                 problems = check.problems(max(1.0, deadline - time.monotonic()))
-                first_answer = first_answer or time.monotonic()
+                first_response = first_response or time.monotonic()
             except (OSError, http.client.HTTPException) as error:
-                problems = [f"it does not answer on {slot.socket}: {error}"]
+                problems = [f"it does not respond on {slot.socket}: {error}"]
             if not problems:
+                self.warnings = check.warnings
                 return
             unit = self.systemd.show(slot.unit)
             # systemd calls it activating again while it waits to restart it.
             if not unit.running or unit.restarts:
                 raise Refused(self.end_of(slot) or "its processes exited right after their start")
             now = time.monotonic()
-            if now > deadline or (first_answer and now > first_answer + self.params["patience"]):
+            if now > deadline or (first_response and now > first_response + self.params["patience"]):
                 raise Refused(".\n".join(problems))
             time.sleep(POLL_S)
 
@@ -412,7 +431,7 @@ class Switch:
         """How the processes of the slot ended right after their start, in a sentence, if systemd knows."""
         ended = self.systemd.how_it_ended(slot.unit)
         if ended == "timeout":
-            return f"it is not ready {self.params['boot_timeout']} s after its start (site_boot_timeout)"
+            return f"it was not ready within {self.params['boot_timeout']} s of its start (site_boot_timeout)"
         return f"its processes exited right after their start ({ended})" if ended else None
 
     def bring_up(self) -> None:
@@ -422,10 +441,13 @@ class Switch:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
-        except (Exception, SystemExit):
-            self.details = [of_unit(self.candidate.unit, self.systemd.journal(self.candidate.unit, began))]
+        except (Exception, SystemExit) as refusal:
+            journal = self.systemd.journal(self.candidate.unit, began)
+            self.details = [of_unit(self.candidate.unit, journal)]
             with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
+            if isinstance(refusal, Refused):
+                raise Refused(with_exception(str(refusal), journal)) from None
             raise
 
     def enable(self) -> None:
@@ -461,18 +483,35 @@ class Switch:
         (slot.path / "secrets").unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside."""
+        """Remove the candidate, which has stopped, and its release if that never served, or set the release aside.
+
+        It is set aside, too, if the live release cannot work with what it did to the database.
+        """
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
         if self.release.id in {self.live and self.live.release, *self.site.releases.served()}:
             return
-        if not self.params["keep_refused"]:
+        unmet = self.demands.unmet_by(self.live.release if self.live else None)
+        back = ways_back(entry for entry in unmet if self.release.id in entry["known_by"])
+        if not (self.params["keep_refused"] or back):
             self.release.remove()
         elif kept := self.release.set_aside(
-            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"])
+            self.site.name, self.params["project"], self.params["environment"], bool(self.params["secrets"]), back
         ):
             self.details.insert(0, kept)
+
+    def what_stays(self, unmet: list[dict[str, Any]], old: Slot, keeps: str, cause: str) -> list[str]:
+        """The lines of a refusal if the live release cannot work with what is applied to the database."""
+        serving = "keeps serving" in keeps
+        serves = f"release {old.release}, which keeps serving," if serving else "the live release"
+        copies = dict.fromkeys(entry["backup"] for entry in unmet if entry.get("backup"))
+        return [
+            f"Release {self.release.id} is refused, and {what_stays(unmet, serves)}.",
+            cause,
+            *([] if serving else [f"Release {old.release} is not running: systemctl start {old.unit}."]),
+            *(f"The database from before is {copy}." for copy in copies),
+        ]
 
     def verify(self, address: str, protocol: str, **expected: Any) -> str | None:
         """Check that visitors get the release through the proxy, from the planned workers, and release the lock.
@@ -554,8 +593,13 @@ class Switch:
                 raise
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
             if old and not self.systemd.show(old.unit).running:
-                keeps = f"and release {old.release}, which is live, does not run: systemctl start {old.unit}"
-            raise Refused(f"Release {self.release.id} is refused, {keeps}: {refusal}", *self.details) from None
+                keeps = (
+                    f"and release {old.release}, which is live, is not running (start it: systemctl start {old.unit})"
+                )
+            sentence = f"Release {self.release.id} is refused, {keeps}: {refusal}"
+            if old and (unmet := self.demands.unmet_by(old.release)):
+                sentence = "\n".join(self.what_stays(unmet, old, keeps, f"The cause: {refusal}."))
+            raise Refused(sentence, *self.details) from None
         try:
             self.enable()
             self.record(self.candidate)
@@ -607,6 +651,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         else:
             switch.settle(switch.live)
         result["seconds"] = switch.seconds
+        if differences and (unmet := switch.demands.unmet_by(switch.release.id)):
+            switch.warnings.append(what_stays(unmet, f"release {switch.release.id}, which serves now,"))
+        for warning in switch.warnings:
+            module.warn(f"{warning}.")
     if not module.check_mode:
         switch.write_record()
     if module.params["verify"] and not module.check_mode:
@@ -641,8 +689,8 @@ def main() -> None:
                 "required": True,
                 "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
             },
-            "record": {"type": "dict", "default": {}},
             "watch": {"type": "dict", "options": WATCH_SPEC},
+            "record": {"type": "dict", "default": {}},
             "lock": {"type": "str", "no_log": False},
             "verify": {"type": "dict", "options": VERIFY_SPEC},
         },

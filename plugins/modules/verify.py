@@ -10,8 +10,8 @@ short_description: Verify a site as a visitor sees it, and count its worker proc
 version_added: 0.1.0
 description:
   - Sends requests through the proxy, with the site's own host name. The health path has to return the expected status,
-    the home page and the first static file that it names have to exist, and all of it has to come from the expected
-    release.
+    the home page and the first stylesheet or script that it names have to exist, and all of it has to come from the
+    expected release.
   - Counts the worker processes of the live slot and compares them with the plan.
   - Waits until the old slot has stopped.
   - Changes nothing.

@@ -95,7 +95,7 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
         )
     if pin is None or _allows(pin.specifier, server.tested):
         return ServerVersion(f"{server.package}=={server.tested}", server.tested, "")
-    asked = f"{server.package}{pin.specifier}"
+    required = f"{server.package}{pin.specifier}"
     exact = re.fullmatch(r"={2,3}\s*([^,*\s]+)", pin.specifier)
     if exact and _is_version(exact[1]) and Version(exact[1]) >= Version(server.oldest):
         version = exact[1]
@@ -103,18 +103,18 @@ def choose_version(server: Server, listed: Sequence[Listed]) -> ServerVersion:
             f"{server.package}=={version}", version, f"Server: {server.package} {version}, pinned in {pin.place}"
         )
     if not exact and any(_allows(pin.specifier, version) for version in _supported(server)):
-        return ServerVersion(f"{asked},>={server.oldest}", "", f"Server: {asked}, as {pin.place} requires")
+        return ServerVersion(f"{required},>={server.oldest}", "", f"Server: {required}, as {pin.place} requires")
     raise UnsupportedVersionError(
-        f"{server.variable}: {pin.place} asks for {asked}, and versions before {server.oldest} are not supported: "
+        f"{server.variable}: {pin.place} asks for {required}, and versions before {server.oldest} are not supported: "
         f"{server.reason}. Set {server.variable}: {server.tested}, which is then installed instead, or change that line"
     )
 
 
 def _pin(listed: Sequence[Listed]) -> Listed | None:
     """Choose what counts: the inventory's, else an exact version, which constraints often have, else the first one."""
-    asked = [one for one in listed if one.specifier]
-    asked = [one for one in asked if one.place == INVENTORY] or asked
-    return next((one for one in asked if re.match(r"={2,3}[^,*]+\Z", one.specifier)), next(iter(asked), None))
+    limited = [one for one in listed if one.specifier]
+    limited = [one for one in limited if one.place == INVENTORY] or limited
+    return next((one for one in limited if re.match(r"={2,3}[^,*]+\Z", one.specifier)), next(iter(limited), None))
 
 
 def _wanted(server: Server, pin: Listed | None) -> ServerVersion:
@@ -125,13 +125,13 @@ def _wanted(server: Server, pin: Listed | None) -> ServerVersion:
         )
     explanation = ""
     if pin and not _allows(pin.specifier, server.wanted):
-        asked = f"{server.package}{pin.specifier}"
+        required = f"{server.package}{pin.specifier}"
         if pin.place == INVENTORY:
             raise UnsupportedVersionError(
-                f"{server.variable} is {server.wanted!r}, and {INVENTORY} has {asked!r}; remove one of the two"
+                f"{server.variable} is {server.wanted!r}, and {INVENTORY} has {required!r}; remove one of the two"
             )
         explanation = (
-            f"Server: {server.package} {server.wanted}, set by {server.variable}, instead of {asked} in {pin.place}"
+            f"Server: {server.package} {server.wanted}, set by {server.variable}, instead of {required} in {pin.place}"
         )
     return ServerVersion(f"{server.package}=={server.wanted}", server.wanted, explanation)
 
@@ -165,7 +165,7 @@ def _supported(server: Server) -> Iterator[str]:
 
 def listed_in_inventory(requirements: Sequence[str], package: str) -> list[Listed]:
     """Find the package among the requirements that the inventory adds."""
-    return [found for text in requirements if (found := _asked(text, package, INVENTORY)) is not None]
+    return [found for text in requirements if (found := _listed(text, package, INVENTORY)) is not None]
 
 
 def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, package: str) -> list[Listed]:
@@ -184,8 +184,8 @@ def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, 
         for number, line in _lines(text):
             if included := INCLUDE.match(line):
                 waiting.append(path.parent / included[1])
-            elif (asked := _asked(line, package, f"{path}, line {number}")) is not None:
-                found.append(asked)
+            elif (one := _listed(line, package, f"{path}, line {number}")) is not None:
+                found.append(one)
     return found
 
 
@@ -202,7 +202,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         begun = ""
 
 
-def _asked(text: Any, package: str, place: str) -> Listed | None:
+def _listed(text: Any, package: str, place: str) -> Listed | None:
     """Return which versions a requirement asks for, None if it is for another package or for other hosts."""
     if egg := re.match(r"(?:-e\s+|--editable[\s=]+)?[a-z+]+://\S+#(?:\S*&)?egg=([\w.-]+)", str(text)):
         return Listed("", place, direct=True) if canonicalize_name(egg[1]) == package else None
@@ -248,38 +248,38 @@ def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
     project = _toml(text)
     place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
     dependencies = _table(project, "project").get("dependencies")
-    asked = [_asked(one, package, place) for one in (dependencies if isinstance(dependencies, list) else [])]
-    found = [one for one in asked if one is not None]
-    for name, said in _table(project, "tool", "poetry", "dependencies").items():
+    listed = [_listed(one, package, place) for one in (dependencies if isinstance(dependencies, list) else [])]
+    found = [one for one in listed if one is not None]
+    for name, dependency in _table(project, "tool", "poetry", "dependencies").items():
         if canonicalize_name(name) == package:
-            found += _from_poetry(said, place)
+            found += _from_poetry(dependency, place)
     return found
 
 
-def _from_poetry(said: Any, place: str) -> list[Listed]:
+def _from_poetry(dependency: Any, place: str) -> list[Listed]:
     """Translate a dependency as Poetry writes it: a version, a table, or a list of them for different hosts."""
-    if isinstance(said, list):
+    if isinstance(dependency, list):
         # The last one is for the newest Python.
-        return _from_poetry(said[-1], place) if said else []
-    if isinstance(said, dict):
-        direct = not {"git", "url", "path", "file"}.isdisjoint(said)
-        return [Listed(_poetry_specifier(str(said.get("version", ""))), place, direct)]
-    return [Listed(_poetry_specifier(str(said)), place)]
+        return _from_poetry(dependency[-1], place) if dependency else []
+    if isinstance(dependency, dict):
+        direct = not {"git", "url", "path", "file"}.isdisjoint(dependency)
+        return [Listed(_poetry_specifier(str(dependency.get("version", ""))), place, direct)]
+    return [Listed(_poetry_specifier(str(dependency)), place)]
 
 
-def _poetry_specifier(said: str) -> str:
+def _poetry_specifier(versions: str) -> str:
     """Translate versions as Poetry writes them: of alternatives, the last one."""
-    parts = [_poetry_part(part) for part in re.split(r",|(?<=\w)\s+(?=[<>=!~^])", said.rpartition("||")[2])]
+    parts = [_poetry_part(part) for part in re.split(r",|(?<=\w)\s+(?=[<>=!~^])", versions.rpartition("||")[2])]
     return ",".join(filter(None, parts))
 
 
-def _poetry_part(said: str) -> str:
+def _poetry_part(condition: str) -> str:
     """Translate one condition: `^24.1` and `~24.1` have an upper bound, `24.1.0` is exact, `*` is any."""
-    said = said.strip()
-    if bounded := re.fullmatch(r"([~^])\s*((\d+)(?:\.(\d+))?[\w.]*)", said):
+    condition = condition.strip()
+    if bounded := re.fullmatch(r"([~^])\s*((\d+)(?:\.(\d+))?[\w.]*)", condition):
         sign, version, major, minor = bounded.groups()
         end = f"{major}.{int(minor) + 1}" if sign == "~" and minor else f"{int(major) + 1}"
         return f">={version},<{end}"
-    if re.fullmatch(r"\d[\w.]*(\.\*)?", said):
-        return f"=={said}"
-    return "" if said == "*" else said
+    if re.fullmatch(r"\d[\w.]*(\.\*)?", condition):
+        return f"=={condition}"
+    return "" if condition == "*" else condition

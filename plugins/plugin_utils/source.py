@@ -151,8 +151,19 @@ def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
         )
     commit = resolve(mirror, default_branch(repository) if ref == "HEAD" else ref)
     if commit is None:
-        raise SourceError(f"site_git_ref: {ref!r} is not a branch, tag or commit in {shown}; push it, or name another")
+        raise SourceError(
+            f"site_git_ref: {ref!r} is not a branch, tag or commit in {shown}; push it, or {_other_branches(mirror)}"
+        )
     return mirror, commit
+
+
+def _other_branches(mirror: Path) -> str:
+    listed = git("for-each-ref", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads/", cwd=mirror)
+    names = listed.stdout.split()
+    if not names:
+        return "name another: it has no branches"
+    more = f" or {len(names) - CANDIDATES_SHOWN} more" if len(names) > CANDIDATES_SHOWN else ""
+    return f"name another, such as {', '.join(names[:CANDIDATES_SHOWN])}{more}"
 
 
 def pack_commit(mirror: Path, commit: str, cache: Path) -> tuple[str, Path]:
@@ -246,6 +257,7 @@ def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, Server
     """
     names = {str(PurePosixPath(member.name)) for member in tar if not member.isdir()}
     complaints = []
+    meant: list[str] = []
     project = PurePosixPath(wanted.project)
     if str(project / "manage.py") not in names:
         others = sorted(PurePosixPath(name).parent for name in names if PurePosixPath(name).name == "manage.py")
@@ -255,10 +267,15 @@ def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, Server
         project = others[0] if others else project
     for variable, module in wanted.modules.items():
         path = _below(project, module.partition(":")[0].replace(".", "/"))
-        if not {f"{path}.py", f"{path}/__init__.py"} & names:
+        if not _module_files(path) & names:
             find = wsgi_applications if ":" in module or "wsgi" in variable else settings_modules
-            guess = variable in wanted.guessed
-            complaints.append(_no_module(variable, module, path, find(tar, names, project), guess))
+            guess, candidates = variable in wanted.guessed, find(tar, names, project)
+            # It follows from the settings module, and from the right one it would be right.
+            packages = {f"{settings.partition('.')[0]}/" if "." in settings else "" for settings in meant}
+            if guess and any(_module_files(_below(project, f"{package}wsgi")) & names for package in packages):
+                continue
+            meant = candidates if variable == "site_settings_module" else meant
+            complaints.append(_no_module(variable, module, path, candidates, guess))
     requirements = ""
     try:
         requirements = find_requirements(names, project, wanted)
@@ -288,6 +305,10 @@ def listed(
 def _below(project: PurePosixPath, name: str) -> str:
     """Return the name of a file of the project in the archive; a list may lie above the project."""
     return os.path.normpath(project / name)
+
+
+def _module_files(path: str) -> set[str]:
+    return {f"{path}.py", f"{path}/__init__.py"}
 
 
 def _no_project(project: str, others: Sequence[PurePosixPath]) -> str:

@@ -36,13 +36,13 @@ def _running(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
         return (host, UNREACHABLE, *[""] * (len(RUNNING) - 2))
     running, planned = status["workers"]["running"], status["workers"]["planned"]
     now, most = status["memory_mb"]["now"], status["memory_mb"]["most"]
-    answer = status["answers_ms"]["proxy"]
+    response = status["response_ms"]["proxy"]
     return (
         host,
         status["state"],
         f"{running} of {planned}" if planned is not None else str(running),
         "-" if now is None else f"{now:.0f} MB" if most is None else f"{now:.0f} of {most:.0f} MB",
-        "-" if answer is None else f"{answer:.0f} ms",
+        "-" if response is None else f"{response:.0f} ms",
     )
 
 

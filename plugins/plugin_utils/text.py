@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["WIDTH", "Refusal", "table", "wrapped"]
+__all__ = ["HARD_SPACE", "WIDTH", "Refusal", "table", "wrapped"]
 
 WIDTH: Final = 80
 """Columns of a terminal by default."""

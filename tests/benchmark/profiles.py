@@ -173,12 +173,12 @@ class Site:
     def measure(self, page: Page, cell: Cell) -> Cost:
         """Ask for a page at several paces."""
         self.server.serve(cell, **self.logging)
-        asked: dict[str, Any] = {"paths": [self.path(page)], "cookie": self.cookie if page.private else ""}
-        self.server.ask("paced", 1.5, **asked)
+        request: dict[str, Any] = {"paths": [self.path(page)], "cookie": self.cookie if page.private else ""}
+        self.server.ask("paced", 1.5, **request)
         slices = []
         for gap in PACES:
             self.server.web("run", "truncate", "--size=0", self.log)
-            found = self.server.ask("paced", self.seconds, gap=gap, **asked)
+            found = self.server.ask("paced", self.seconds, gap=gap, **request)
             if found["errors"]:
                 raise RuntimeError(f"{self.name}{self.path(page)}: {found['errors']}")
             awk = "awk '{ sum += $1 } END { print sum / NR / 1000 }'"

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+# Roles that deploy.yml does not run.
+PLAYBOOKS = {"monitoring": "monitor"}
 ROLES = Path(__file__).parents[2] / "roles"
 
 
@@ -39,6 +41,7 @@ def readme(role: Path) -> str:
         title = f"`tasks_from: {name}`: " if name != "main" else ""
         lines += [f"{title}{point['short_description']}. {prose(point['description'])}", ""]
     first = next(iter(points))
+    playbook = PLAYBOOKS.get(role.name, "deploy")
     lines += [
         "```yaml",
         "- hosts: django",
@@ -49,7 +52,8 @@ def readme(role: Path) -> str:
         *([f"        tasks_from: {first}"] if first != "main" else []),
         "```",
         "",
-        "The playbook [deploy.yml](../../playbooks/deploy.yml) runs all roles in their order.",
+        f"The playbook [{playbook}.yml](../../playbooks/{playbook}.yml) runs "
+        + ("all roles in their order." if playbook == "deploy" else "all of it in its order."),
         "",
         "| variable | description | type | default |",
         "| --- | --- | --- | --- |",

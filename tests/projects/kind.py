@@ -71,7 +71,7 @@ class Live:
     # What the site's journal contains after the visits.
     journal: tuple[str, ...] = ()
     # What the screen shows, and what it does not.
-    says: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     # Ports at which nothing listens.
     closed: tuple[int, ...] = ()
@@ -83,8 +83,8 @@ class Live:
 class Refused:
     """The playbook fails, and what ran before runs on."""
 
-    # What the refusal says, all of it at once, and what it does not.
-    says: tuple[str, ...]
+    # What the refusal contains, all of it at once, and what it does not.
+    shows: tuple[str, ...]
     never: tuple[str, ...] = ()
     # Whether that happens before anything is changed: no package, account, directory or lock.
     untouched: bool = False
@@ -119,7 +119,10 @@ class Kind:
     # A kind whose deploy comes before this one, to the same site; and whether the lines that its refusal proposes are
     # merged into the inventory.
     upon: str = ""
-    heeds: bool = False
+    merges_proposal: bool = False
+    # Live kinds that have these words in common are deployed as one project, since their lines and variables do not
+    # interfere. Each keeps its own visits, and is deployed alone if no other is chosen.
+    together: str = ""
     # The site. By default all live ones are releases of one site, all refused ones of another one, and those that
     # leave a host untouched of a third.
     site: str = ""

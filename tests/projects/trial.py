@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,24 +59,29 @@ class Trials:
     def __init__(self, inventory: Path, directory: Path, cases: Iterable[Case]) -> None:
         self.inventory = inventory
         self.directory = directory
-        self.outcomes: dict[str, Future[Outcome]] = {}
+        self.attempts: dict[str, Future[dict[str, Outcome]]] = {}
         self.seconds: dict[str, float] = {}
         self.pools: dict[str, ThreadPoolExecutor] = {}
-        for case in with_needs(cases):
-            name = case.kind.host
+        for group in groups(with_needs(cases)):
+            name = group[0].kind.host
             pool = self.pools.setdefault(name, ThreadPoolExecutor(1, thread_name_prefix=name))
-            self.outcomes[case.name] = pool.submit(self.attempt, case)
+            self.attempts.update(dict.fromkeys((case.name for case in group), pool.submit(self.attempt, group)))
+
+    def outcome(self, name: str) -> Outcome:
+        """Wait for the deploy of a case, and return what became of it."""
+        return self.attempts[name].result()[name]
 
     def stop(self) -> None:
         """Forget the deploys that have not begun."""
         for pool in self.pools.values():
             pool.shutdown(cancel_futures=True)
 
-    def attempt(self, case: Case) -> Outcome:
-        """Deploy a case, and look at what came of it."""
+    def attempt(self, group: Sequence[Case]) -> dict[str, Outcome]:
+        """Deploy the cases of a group at once, and look at what came of each."""
+        case = joined(group)
         host = testinfra.get_host(f"ansible://{case.kind.host}?ansible_inventory={self.inventory}")
         start = time.monotonic()
-        proposed = proposal(self.outcomes[case.kind.upon].result().play.output) if case.kind.heeds else {}
+        proposed = proposal(self.outcome(case.kind.upon).play.output) if case.kind.merges_proposal else {}
         inventory, source = self.write(case, proposed)
         if case.kind.before:
             host.check_output(case.kind.before)
@@ -87,20 +92,22 @@ class Trials:
                 f"pitcrew.django.{case.kind.playbook}", f"--inventory={self.inventory}", f"--inventory={inventory}"
             )
             after = look(host)
-            complaints = list(self.complaints(case, host, began))
+            domain = case.variables["site_domains"][0]
+            complaints = {member.name: list(self.complaints(member, domain, host, began)) for member in group}
         finally:
             if case.kind.after:
                 host.check_output(case.kind.after)
-        self.seconds[case.name] = time.monotonic() - start
+        self.seconds[" + ".join(complaints)] = time.monotonic() - start
         changed = {what: (before[what], after[what]) for what in before if before[what] != after[what]}
         places = {str(source): "/home/you/mysite", str(Path(__file__).parents[2]): "/home/you/pitcrew.django"}
-        return Outcome(
+        outcome = Outcome(
             play=play,
             message=masked(message(play.output, with_warnings=isinstance(case.kind.expect, Live)), places),
             serves={what: changed[what] for what in changed if what in SERVES},
             touched=changed,
-            complaints=complaints,
+            complaints=[],
         )
+        return {name: replace(outcome, complaints=found) for name, found in complaints.items()}
 
     def write(self, case: Case, proposed: Mapping[str, Any] | None = None) -> tuple[Path, Path]:
         """Write the project and the inventory as the user has them; return their places."""
@@ -112,10 +119,9 @@ class Trials:
         (home / "hosts.yml").write_text(yaml.safe_dump(group, allow_unicode=True), encoding="utf-8")
         return home / "hosts.yml", source
 
-    def complaints(self, case: Case, host: Host, began: float) -> Iterator[str]:
+    def complaints(self, case: Case, domain: str, host: Host, began: float) -> Iterator[str]:
         """Visit the site, then read its journal and look at the host's ports; yield what is not as expected."""
         address = host.ansible.get_variables()["lab_address"]
-        domain = case.variables["site_domains"][0]
         for visit in case.kind.expect.visits:
             if complaint := visit.objection(address, domain):
                 yield complaint
@@ -143,6 +149,29 @@ def with_needs(cases: Iterable[Case]) -> list[Case]:
     for case in cases:
         add(case)
     return list(found.values())
+
+
+def groups(cases: Iterable[Case]) -> list[list[Case]]:
+    """Put the cases together that are deployed as one project."""
+    found: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        found.setdefault((case.kind.together or case.name, case.server), []).append(case)
+    return list(found.values())
+
+
+def joined(group: Sequence[Case]) -> Case:
+    """Return a case that has the lines and variables of all cases of a group."""
+    first, *others = group
+    kind = first.kind
+    for other in (case.kind for case in others):
+        kind = replace(
+            kind,
+            settings=kind.settings + other.settings,
+            urls=kind.urls + other.urls,
+            requirements=kind.requirements + other.requirements,
+            variables={**kind.variables, **other.variables},
+        )
+    return Case(kind, first.server)
 
 
 def proposal(output: str) -> dict[str, Any]:

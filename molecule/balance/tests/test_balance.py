@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import testinfra
@@ -15,6 +17,7 @@ testinfra_hosts = ["ansible://balancer"]
 
 # Requests of this run, among those that the hosts have in their logs from an earlier one.
 RUN = time.time_ns()
+LOG = "/var/log/nginx/shop.access.log"
 ASK = "curl --silent --fail --insecure --resolve shop.test:443:127.0.0.1 https://shop.test/exercise/"
 
 
@@ -24,9 +27,20 @@ def backends(inventory: Path) -> list[Host]:
     return [testinfra.get_host(f"ansible://{name}", ansible_inventory=str(inventory)) for name in ("one", "two")]
 
 
-def served(backends: list[Host], words: str) -> list[int]:
-    """How many requests with these words each of them has in its log."""
-    return [int(backend.run("grep --count %s /var/log/nginx/access.log", words).stdout or 0) for backend in backends]
+def served(backends: list[Host], agent: str) -> list[int]:
+    """How many requests of this user agent each of them has in its log."""
+    return [int(backend.run(f"grep --count %s {LOG}", f'"user_agent":"{agent}"').stdout or 0) for backend in backends]
+
+
+def logged(host: Host, agent: str) -> list[dict[str, Any]]:
+    """The requests of this user agent in the log of a host."""
+    lines = host.run(f"grep --fixed-strings %s {LOG}", f'"user_agent":"{agent}"').stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def ask(path: str, agent: str) -> str:
+    """The command that sends a request to the site as a user agent of that name."""
+    return f"{ASK}{path} --user-agent {agent}"
 
 
 def balance(inventory: Path, way: str) -> None:
@@ -37,16 +51,16 @@ def balance(inventory: Path, way: str) -> None:
 def test_round_robin(host: Host, backends: list[Host]) -> None:
     """By turns."""
     for _ in range(10):
-        host.check_output(f"{ASK}fast/?by=turns{RUN}")
-    assert served(backends, f"by=turns{RUN}") == [5, 5]
+        host.check_output(ask("fast/", f"turns{RUN}"))
+    assert served(backends, f"turns{RUN}") == [5, 5]
 
 
 def test_ip_hash(host: Host, backends: list[Host], inventory: Path) -> None:
     """A visitor always comes to the same host."""
     balance(inventory, "ip_hash")
     for _ in range(10):
-        host.check_output(f"{ASK}fast/?by=address{RUN}")
-    assert sorted(served(backends, f"by=address{RUN}")) == [0, 10]
+        host.check_output(ask("fast/", f"address{RUN}"))
+    assert sorted(served(backends, f"address{RUN}")) == [0, 10]
 
 
 def test_least_connections(host: Host, backends: list[Host], inventory: Path) -> None:
@@ -54,28 +68,45 @@ def test_least_connections(host: Host, backends: list[Host], inventory: Path) ->
     balance(inventory, "least_conn")
     host.check_output(f"({ASK}'wait/?seconds=4' >/dev/null 2>&1 &) ; sleep 1")
     for _ in range(10):
-        host.check_output(f"{ASK}fast/?by=connections{RUN}")
-    assert sorted(served(backends, f"by=connections{RUN}")) == [0, 10]
+        host.check_output(ask("fast/", f"connections{RUN}"))
+    assert sorted(served(backends, f"connections{RUN}")) == [0, 10]
 
 
 def test_a_slow_answer_is_asked_for_once(host: Host, backends: list[Host]) -> None:
     """The host that is slow gives up before the balancer does: no other gets the same work, and none is avoided."""
-    slow = f"{ASK}hang/?by=slow{RUN}".replace("--fail", "--output /dev/null --write-out '%{http_code}'")
+    slow = ask("hang/", f"slow{RUN}").replace("--fail", "--output /dev/null --write-out '%{http_code}'")
     # A worker of one slot is stopped in the middle, and says so.
     assert host.run(slow).stdout in {"500", "504"}
-    assert sorted(served(backends, f"by=slow{RUN}")) == [0, 1]
+    assert sorted(served(backends, f"slow{RUN}")) == [0, 1]
     for _ in range(10):
-        host.check_output(f"{ASK}fast/?by=after{RUN}")
-    assert min(served(backends, f"by=after{RUN}")) > 0
+        host.check_output(ask("fast/", f"after{RUN}"))
+    assert min(served(backends, f"after{RUN}")) > 0
 
 
 def test_visitor_is_known_behind_the_balancer(host: Host, backends: list[Host], address: str) -> None:
     """The hosts behind log the visitor's address, which only the balancer may tell them."""
-    host.check_output(f"{ASK}fast/?by=name{RUN}")
-    lines = [backend.run(f"grep by=name{RUN} /var/log/nginx/access.log").stdout for backend in backends]
-    assert "".join(lines).startswith("127.0.0.1 ")
-    backends[0].check_output("curl -s -H 'Host: shop.test' -H 'X-Forwarded-For: 1.2.3.4' http://127.0.0.1/?by=liar")
-    assert backends[0].check_output("grep by=liar /var/log/nginx/access.log").startswith("127.0.0.1 ")
+    host.check_output(ask("fast/", f"name{RUN}"))
+    [request] = [request for backend in backends for request in logged(backend, f"name{RUN}")]
+    assert request["remote_addr"] == "127.0.0.1"
+    liar = (
+        "curl -s -H 'Host: shop.test' -A liar -H 'X-Forwarded-For: 1.2.3.4' -H 'X-Request-Id: mine' http://127.0.0.1/"
+    )
+    backends[0].check_output(liar)
+    request = logged(backends[0], "liar")[-1]
+    assert request["remote_addr"] == "127.0.0.1"
+    assert re.fullmatch("[0-9a-f]{32}", request["request_id"])
+
+
+def test_a_request_has_one_id_on_all_hosts(host: Host, backends: list[Host]) -> None:
+    """The balancer gives it, not the visitor; the host behind keeps it, and tells the application."""
+    seen = json.loads(host.check_output(ask("seen/ --header 'X-Request-Id: mine'", f"id{RUN}")))
+    [request] = logged(host, f"id{RUN}")
+    [behind] = [request for backend in backends for request in logged(backend, f"id{RUN}")]
+    assert re.fullmatch("[0-9a-f]{32}", request["request_id"])
+    assert seen["headers"]["X-Request-Id"] == behind["request_id"] == request["request_id"]
+    assert (request["scheme"], behind["scheme"]) == ("https", "https")
+    assert request["tls"].startswith("TLSv1.")
+    assert (request["release"], behind["release"]) == ("", seen["release"])
 
 
 def test_who_comes_by_https(host: Host, backends: list[Host], address: str) -> None:
@@ -120,7 +151,7 @@ def test_hosts_of_one_play_have_one_source(inventory: Path) -> None:
 def test_hosts_roll_back_together(backends: list[Host], inventory: Path) -> None:
     """Where one of them has been further, the release before is not the same: nobody guesses, and a name settles it."""
     first = ansible_playbook("pitcrew.django.rollback", inventory).refused()
-    assert '"none before this one" is not on this host' in first.words
+    assert "no previous release is on this host; deploy one" in first.words
     trial = {"site_environment": {**backends[0].ansible.get_variables()["site_environment"], "COLOUR": "blue"}}
     ansible_playbook("pitcrew.django.deploy", inventory, "--limit=one", **trial).succeeded()
     play = ansible_playbook("pitcrew.django.rollback", inventory).refused()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +19,7 @@ SILENT = {
     "handlers": {"nowhere": {"class": "logging.NullHandler"}},
     "root": {"handlers": ["nowhere"]},
 }
-OURS = "Internal Server Error (500): GET {}\nTraceback (most recent call last):\n"
+OURS = r"Internal Server Error \(500\): GET {} \(request ([0-9a-f]{{32}})\)\nTraceback \(most recent call last\):\n"
 
 
 @pytest.fixture
@@ -38,16 +40,18 @@ def failing(host: Host, live: Callable[[], str]) -> Callable[[str], str]:
 @pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
 @pytest.mark.parametrize("logging", [{}, SILENT], ids=["Django's own logging", "disable_existing_loggers"])
 def test_a_project_that_logs_nothing(
-    deploy: Callable[..., Play], failing: Callable[[str], str], server: str, logging: dict[str, Any]
+    host: Host, deploy: Callable[..., Play], failing: Callable[[str], str], server: str, logging: dict[str, Any]
 ) -> None:
-    """Which request it was, without what its query may keep secret, and every frame down to the view."""
+    """Which request it was, as in nginx's log, without what its query may keep secret, and every frame."""
     deploy(site_server=server, site_settings={"LOGGING": logging}).succeeded()
     for path, error in (
         ("/exercise/fail/", "There are no wheels."),
         ("/exercise/fail-later/", "There are no wheels to wait"),
     ):
         journal = failing(path)
-        assert journal.count(OURS.format(path)) == 1
+        [request] = re.findall(OURS.format(path), journal)
+        line = json.loads(host.check_output(f"grep --fixed-strings {request} /var/log/nginx/shop.access.log"))
+        assert (line["path"], line["status"], line["release"] != "") == (path, 500, True)
         assert journal.count(f"LookupError: {error}") == 1
         assert "correct-horse" not in journal
     assert journal.count("exercise/views.py") == 2

@@ -46,7 +46,7 @@ def trials(
 @pytest.fixture
 def outcome(trials: Trials, case: Case, host: Host) -> Outcome:
     """What became of the case."""
-    return trials.outcomes[case.name].result()
+    return trials.outcome(case.name)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

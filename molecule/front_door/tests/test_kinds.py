@@ -35,7 +35,7 @@ def test_live(case: Case, outcome: Outcome) -> None:
     print(outcome.play.output)
     outcome.play.succeeded()
     assert outcome.complaints == []
-    assert [text for text in expected.says if text not in words(outcome.play.output)] == []
+    assert [text for text in expected.shows if text not in words(outcome.play.output)] == []
     assert [text for text in expected.never if text in words(outcome.play.output)] == []
 
 
@@ -46,7 +46,7 @@ def test_refused(case: Case, outcome: Outcome) -> None:
     assert isinstance(expected, Refused)
     print(outcome.play.output)
     outcome.play.refused()
-    assert [text for text in expected.says if text not in words(outcome.message)] == []
+    assert [text for text in expected.shows if text not in words(outcome.message)] == []
     assert [text for text in expected.never if text in words(outcome.play.output)] == []
     changed = outcome.touched if expected.untouched else outcome.serves
     assert set(changed) <= ({"releases"} if expected.leaves_release else set()), changed

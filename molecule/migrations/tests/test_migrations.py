@@ -14,6 +14,7 @@ testinfra_hosts = ["ansible://django"]
 
 NOTE = "migrations.AddField('product', 'note', models.TextField(null=True))"
 SIZE = "migrations.AddField('product', 'size', models.TextField(null=True))"
+WANTED = "migrations.AddField('product', 'note', models.TextField(default=''))"
 NO_NOTE = "migrations.RemoveField('product', 'note')"
 FAILS = "migrations.RunSQL('ALTER TABLE no_such_table ADD COLUMN colour text')"
 
@@ -114,6 +115,41 @@ def test_a_migration_that_fails(
     assert "workshop.0006_broken was rolled back, and what was applied before it is kept: workshop.0005_size" in words
     assert columns(host) == ["size"]
     assert answering() == serving
+    source.revert()
+
+
+def test_a_field_that_the_serving_release_does_not_fill(
+    deploy: Deploy,
+    playbook: Callable[..., Play],
+    git: dict[str, str],
+    source: Source,
+    host: Host,
+    answering: Callable[[], str],
+) -> None:
+    """After a refusal the message begins with it, status complains, and the command in the message takes it back."""
+    serving = answering()
+    add(source, "0006_note", "0005_size", WANTED)
+    add(source, "0007_broken", "0006_note", FAILS)
+    words = deploy(**git).refused().words
+    assert (
+        "is refused, and workshop.0006_note stays applied: until a release that knows it is live, release "
+        f"{serving}, which keeps serving, cannot add rows to workshop_product."
+    ) in words
+    assert "The database from before is /var/lib/shop/backups/" in words
+    assert (columns(host), answering()) == (["note", "size"], serving)
+    words = playbook("status").succeeded().words
+    assert "! web: workshop.0006_note stays applied" in words
+    source.revert()
+    source.commit(workshop__views="def home(request):\n    raise LookupError('bad')")
+    words = deploy(**git).refused().words
+    assert "and workshop.0006_note stays applied" in words
+    kept, _, command = words.partition("To take back what it did to the database: ")[2].partition(" manage.py ")
+    assert command.startswith("migrate workshop 0005_size")
+    back = f"{kept} manage.py migrate workshop 0005_size".replace("--pty", "--pipe --wait").replace("\\ ", "")
+    host.check_output(back.removeprefix("sudo "))
+    assert columns(host) == ["size"]
+    assert "All is well." in playbook("status").succeeded().words
+    source.revert()
     source.revert()
 
 

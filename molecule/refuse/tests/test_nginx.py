@@ -79,6 +79,8 @@ def test_a_port_that_another_program_takes(
     assert set(deploy(**variables).succeeded().changed.values()) == {0}
 
 
+# As apache_has_port_80 in tests/projects, on a host that has a site.
+@pytest.mark.long
 def test_another_program_has_the_port(
     deploy: Deploy, variables: dict[str, Any], host: Host, answering: Callable[[], str]
 ) -> None:
@@ -118,6 +120,8 @@ def test_a_name_that_another_file_has(deploy: Deploy, variables: dict[str, Any],
     assert 'site_domains: "shop.test" is served by /etc/nginx/conf.d/app.conf:1' in play.words
 
 
+# As a_long_domain there, beside a short one that stays.
+@pytest.mark.long
 def test_a_long_domain(deploy: Deploy, variables: dict[str, Any], host: Host) -> None:
     """78 characters keep no site of the host from being served; what was raised for them stays."""
     assert len(LONG) == 78
@@ -146,6 +150,8 @@ def test_tls_comes_and_goes(deploy: Deploy, variables: dict[str, Any], host: Hos
     assert "ok" in ask(host, "shop.test")
 
 
+# As no_ipv6 there, on a host that had it.
+@pytest.mark.long
 def test_a_host_without_ipv6(
     deploy: Deploy, variables: dict[str, Any], host: Host, answering: Callable[[], str]
 ) -> None:

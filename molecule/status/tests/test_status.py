@@ -45,7 +45,7 @@ def test_a_site_that_is_well(status: Status, live: Callable[[], str], answering:
     assert found["workers"]["running"] == found["workers"]["planned"] > 0
     assert 0 < found["memory_mb"]["now"] < found["memory_mb"]["most"]
     assert found["oom_kills"] == found["restarts"] == 0
-    assert all(0 < took < 2000 for took in found["answers_ms"].values())
+    assert all(0 < took < 2000 for took in found["response_ms"].values())
     assert "All is well." in play.output
     assert play.changed[next(iter(play.changed))] == 0
 
@@ -64,7 +64,7 @@ def test_a_file_that_was_edited(status: Status, host: Host) -> None:
 
 
 def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
-    """On disk, and for visitors."""
+    """On disk, and for visitors: the stylesheet is a fault, the images are a note."""
     path = "/srv/shop/live/public/static/workshop"
     host.check_output("mv %s %s.gone", path, path)
     found, play = status()
@@ -72,10 +72,13 @@ def test_a_static_file_that_is_gone(status: Status, host: Host) -> None:
     print(play.output)
     on_disk, through_nginx = found["complaints"]
     assert "GET http://shop.test/ names /static/workshop/" in on_disk
-    assert ", which do not exist; add what is missing" in on_disk
+    assert ", which does not exist; add what is missing" in on_disk
     assert through_nginx.startswith("On 127.0.0.1:80, GET http://shop.test/ names /static/workshop/")
     assert ", which returned 404; add what is missing" in through_nginx
-    assert all(took > 0 for took in found["answers_ms"].values())
+    (images,) = found["notes"]
+    assert images.startswith("GET http://shop.test/ names /static/workshop/logo.")
+    assert images.endswith(", which do not exist.")
+    assert all(took > 0 for took in found["response_ms"].values())
     assert status()[0]["healthy"]
 
 
@@ -92,7 +95,7 @@ def test_answers_with_long_headers(status: Status, host: Host) -> None:
     assert host.check_output(ask, "/exercise/headers/?kb=40") == "502"
     (complaint,) = status()[0]["complaints"]
     assert complaint.startswith(
-        "nginx returned 502 for 1 responses with more than 32k of headers, the last one to GET /exercise/"
+        "nginx returned 502 for 1 response with more than 32k of headers, the last one to GET /exercise/"
     )
     host.check_output("truncate --size=0 /var/log/nginx/error.log")
     assert status()[0]["healthy"]
@@ -103,7 +106,7 @@ def test_a_plan_that_is_impossible(status: Status) -> None:
     found, _play = status(site_workers=4000)
     assert "site_workers" in found["complaints"][0]
     assert found["state"] == "active"
-    assert found["answers_ms"]["proxy"] > 0
+    assert found["response_ms"]["proxy"] > 0
 
 
 def test_workers_that_were_killed(
@@ -138,9 +141,9 @@ def test_nginx_that_is_down(status: Status, host: Host) -> None:
     found, _play = status()
     host.check_output("systemctl start nginx")
     (complaint,) = found["complaints"]
-    assert complaint.startswith("On 127.0.0.1:80, shop.test does not answer")
-    assert found["answers_ms"]["socket"] > 0
-    assert found["answers_ms"]["proxy"] is None
+    assert complaint.startswith("On 127.0.0.1:80, shop.test does not respond")
+    assert found["response_ms"]["socket"] > 0
+    assert found["response_ms"]["proxy"] is None
 
 
 def test_a_unit_that_systemd_gives_up(

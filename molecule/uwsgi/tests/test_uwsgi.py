@@ -28,7 +28,7 @@ def test_the_host_has_its_port(host: Host, origin: str, status: str) -> None:
 
 
 def test_a_lie_about_the_host_is_not_told(host: Host) -> None:
-    """The request line names the site; what the header says besides does not reach it, or Django would answer 400."""
+    """The request line names the site; what the header says besides does not reach it, or Django would return 400."""
     target = "--request-target http://shop.test/healthz/ --header 'Host: elsewhere.test'"
     assert host.check_output(f"{STATUS} {target} http://127.0.0.1/").strip() == "200"
 

@@ -133,10 +133,23 @@ def names_are_free(site: SiteOnHost) -> Iterator[Complaint]:
                 )
 
 
+def ipv4_is_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """nginx would bind the IPv4 port twice, and notice only when it reads its new files, after the switch."""
+    for port, place in site.nginx.get("both_protocols", {}).items():
+        if port == "80" or (port == "443" and site.values.get("site_tls_certificate")):
+            ssl = " ssl" if port == "443" else ""
+            yield Complaint(
+                f"port {port}",
+                f"{place} has ipv6only=off and so takes IPv4 as well, where the site has to listen",
+                f"replace it by listen {port}{ssl} and listen [::]:{port}{ssl}",
+            )
+
+
 RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
     ports_are_free,
+    ipv4_is_free,
     names_are_free,
     uwsgi_can_listen,
     distribution_has_its_python,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from .complaints import Complaint, shown
 from .names import nearest
+from .patterns import PATH, PATTERNS
 from .specification import Option
 
 __all__ = ["Checked", "check"]
@@ -102,7 +103,7 @@ def check(option: Option, value: Any) -> Checked:
     try:
         read = kind.read(value)
     except ValueError:
-        return _wrong(option, f"{seen} {kind.problem}", kind.cure)
+        return _wrong(option, f"{seen} {kind.problem}", _cure(option, kind, value))
     if isinstance(read, str) and re.search(r"[\x00-\x08\x0b-\x1f\x7f]", read):
         return _wrong(option, f"{seen} has control characters", "remove them")
     if option.choices and option.type != "list" and read not in option.choices:
@@ -113,6 +114,22 @@ def check(option: Option, value: Any) -> Checked:
     if option.type == "dict" and option.options:
         return _check_parts(option, read)
     return Checked(read)
+
+
+def _cure(option: Option, kind: _Kind, value: Any) -> str:
+    """What to write instead: with the value in it, where that shows what was meant."""
+    text = "" if option.secret else str(value)
+    if option.type in ("int", "float"):
+        with_unit = re.fullmatch(r"([0-9]{1,9}) ?[A-Za-z]{1,9}", text)
+        example = with_unit[1] if with_unit else option.default
+        return f"write one, such as {example}" if isinstance(example, (str, int, float)) and example else kind.cure
+    if option.type == "list" and isinstance(value, str):
+        # Without scheme and path, which nothing in a list of one's own has.
+        words = [re.sub(r"^[a-z]+://([^/]+).*", r"\1", word) for word in re.split(r"[,\s]+", text) if word]
+        if words and all(re.fullmatch(r"[\w.*<>=!\[\]/:-]{1,60}", word) for word in words):
+            return f"write one, as in [{', '.join(words)}]"
+    pattern = PATTERNS.get(option.name)
+    return pattern.cure if pattern and pattern.pattern == PATH else kind.cure
 
 
 def _check_absence(option: Option) -> Checked:
@@ -144,8 +161,8 @@ def _unknown_parts(option: Option, given: Mapping[Any, Any]) -> Iterator[Complai
     for name in given:
         if name not in option.options:
             near = nearest(str(name), option.options)
-            cure = f"did you mean {near}?" if near else f"it has {', '.join(option.options)}"
-            yield Complaint(option.name, f"{shown(name)} is unknown here", cure)
+            cure = f"did you mean {near}?" if near else f"they are {', '.join(option.options)}"
+            yield Complaint(option.name, f"{shown(name)} is not one of its keys", cure)
 
 
 def _whole_of(value: Any, parts: list[Checked]) -> Checked:

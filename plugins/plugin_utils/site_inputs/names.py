@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of variables: which are ours, which are misspelt, and which follow from others and cannot be set."""
+"""Names of variables: which are ours, which are misspelt, and which the collection computes and nobody can set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import Final
 from .complaints import Complaint, listed
 from .specification import Roles
 
-__all__ = ["COMPUTED", "PREFIXES", "check_names", "distance", "nearest", "unknown_names"]
+__all__ = [
+    "COMPUTED",
+    "PREFIXES",
+    "SYNONYMS",
+    "check_names",
+    "distance",
+    "is_computed",
+    "nearest",
+    "suggestions",
+    "unknown_names",
+]
 
 PREFIXES: Final = ("site_", "gunicorn_", "uwsgi_", "nginx_", "release_", "monitoring_")
 """Variables that begin with one of these belong to this collection."""
@@ -33,6 +43,7 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "uwsgi_processes": ("it follows from the plan", "set site_workers"),
     "site_plan": ("it is the plan", "set site_workers, site_threads or site_plan_inputs"),
     "site_status": ("it is the result of inspecting the site", "leave it out"),
+    "site_reported": ("it is what was found on a host for the report", "leave it out"),
     "site_switch_is_last": ("it belongs to the playbooks", "leave it out"),
     "gunicorn_files": ("they follow from the plan", "set gunicorn_settings"),
     "uwsgi_files": ("they follow from the plan", "set uwsgi_settings"),
@@ -41,6 +52,23 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "release_id": ("a release is named after its source", "to run one that is kept, set site_release"),
 }
 """Why a computed variable cannot be set, and what can be set instead. Those that tasks set are all here."""
+
+SYNONYMS: Final[Mapping[str, str]] = {
+    "site_repo": "site_git_url",
+    "site_git_repo": "site_git_url",
+    "site_git_repository": "site_git_url",
+    "site_git_branch": "site_git_ref",
+    "site_git_tag": "site_git_ref",
+    "site_git_version": "site_git_ref",
+    "site_wsgi": "site_wsgi_application",
+    "site_wsgi_module": "site_wsgi_application",
+    "site_worker_count": "site_workers",
+    "site_workers_count": "site_workers",
+    "site_ssl_certificate": "site_tls_certificate",
+    "site_ssl_key": "site_tls_key",
+    "site_allowed_hosts": "site_domains",
+}
+"""Other names that the field has for some of the variables; none that a user would have for something else."""
 
 SHORT: Final = 5
 """In a name with at most this many letters after its prefix, only one may differ: short names are similar by chance."""
@@ -66,22 +94,55 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     found = min(((distance(name, other), other) for other in known if other.startswith(prefix)), default=None)
     if found is None:
         return None
-    letters = min(len(name), len(found[1])) - len(prefix)
-    return found[1] if found[0] <= (1 if letters <= SHORT else 2) else None
+    return found[1] if found[0] <= _tolerance(name[len(prefix) :], found[1][len(prefix) :]) else None
+
+
+def suggestions(name: str, known: Iterable[str]) -> list[str]:
+    """Give the known name that was meant, or up to three if that is open; none for a name that resembles none.
+
+    It is open where only the last word differs, by too much for a slip: site_git_key is neither site_git_ref nor
+    site_git_url, and both are worth naming.
+    """
+    if name in SYNONYMS:
+        return [SYNONYMS[name]]
+    names = list(known)
+    near = nearest(name, names)
+    if near is None:
+        return []
+    (stem, last), (same, other) = name.rpartition("_")[::2], near.rpartition("_")[::2]
+    if stem != same or distance(last, other) <= _tolerance(last, other):
+        return [near]
+    siblings = [sibling for sibling in names if sibling.rpartition("_")[0] == stem]
+    return sorted(siblings, key=lambda sibling: (distance(name, sibling), sibling))[:3]
+
+
+def _tolerance(one: str, other: str) -> int:
+    return 1 if min(len(one), len(other)) <= SHORT else 2
 
 
 def check_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> Iterator[Complaint]:
     """Refuse variables that would have no effect: misspelt ones, and those that are computed."""
     for name in sorted(names):
-        if _is_computed(name, roles):
+        if is_computed(name, roles):
             reason, cure = COMPUTED.get(name, ("it follows from other variables", "leave it out"))
-            yield Complaint(name, f"cannot be set: {reason}", cure)
-        elif _is_unknown(name, roles, own) and (near := nearest(name, roles.options)):
+            listed_in_vain = (
+                "; site_custom_variables cannot free a name that the collection uses" if name in own else ""
+            )
+            yield Complaint(
+                name,
+                f"cannot be set: {reason}",
+                f"{cure}, or rename it if it is a variable of your own{listed_in_vain}",
+            )
+        elif _is_unknown(name, roles, own) and (meant := suggestions(name, roles.options)):
             yield Complaint(
                 name,
                 "there is no such variable",
-                f"did you mean {near}? If it is a variable of your own, list it in site_custom_variables",
+                f"did you mean {_either(meant)}? If it is a variable of your own, list it in site_custom_variables",
             )
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> str:
@@ -89,7 +150,7 @@ def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> s
     unknown = [
         name
         for name in sorted(names)
-        if name.startswith("site_") and _is_unknown(name, roles, own) and not nearest(name, roles.options)
+        if name.startswith("site_") and _is_unknown(name, roles, own) and not suggestions(name, roles.options)
     ]
     if not unknown:
         return ""
@@ -101,9 +162,10 @@ def unknown_names(names: Iterable[str], roles: Roles, own: Collection[str]) -> s
 
 
 def _is_unknown(name: str, roles: Roles, own: Collection[str]) -> bool:
-    is_known = name in roles.options or _is_computed(name, roles) or name in own
+    is_known = name in roles.options or is_computed(name, roles) or name in own
     return name.startswith(PREFIXES) and not is_known
 
 
-def _is_computed(name: str, roles: Roles) -> bool:
+def is_computed(name: str, roles: Roles) -> bool:
+    """Whether a role of the collection, or one of its playbooks, gives the variable its value."""
     return name in roles.computed or name in COMPUTED

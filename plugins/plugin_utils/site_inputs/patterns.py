@@ -15,7 +15,7 @@ from typing import Any, Final
 from .complaints import Complaint, shown
 from .specification import Option
 
-__all__ = ["PATTERNS", "RANGES", "check_values"]
+__all__ = ["PATH", "PATTERNS", "RANGES", "check_values"]
 
 MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
@@ -80,7 +80,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "is not a path inside the project",
         "write it as in data/ or shop/local.ini",
     ),
-    "site_python": _path("/usr/bin/python3"),
+    "site_python": _path("/usr/bin/python3.12"),
     "site_python_packages": Pattern(
         r"[A-Za-z0-9][\x20-\x7e]*", "is not a requirement for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
     ),
@@ -101,6 +101,10 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "site_upload_limit": Pattern("[1-9][0-9]{0,8}[kKmMgG]?", "is not a size in nginx's notation", "write it as in 10m"),
     "site_tls_certificate": _path("/etc/ssl/shop/fullchain.pem"),
     "site_tls_key": _path("/etc/ssl/shop/privkey.pem"),
+    # journald also takes plain bytes, which nobody means.
+    "site_journal_max_use": Pattern(
+        "[1-9][0-9]{0,5}[KMGTPE]", "is not a size in systemd's notation", "write it as in 500M or 2G"
+    ),
     "site_release": Pattern(
         "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "is not the name of a release", "write it as in 3f2a9c1d04ab-1f3e2c"
     ),
@@ -118,6 +122,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     ),
     "site_cache_directory": Pattern(LINE, "is not a directory", "write it as in ~/.cache/pitcrew.django"),
     "site_status_file": Pattern(LINE, "is not a file", "write it as in status.json"),
+    "site_report_directory": Pattern(LINE, "is not a directory", "write it as in reports/shop"),
     "site_custom_variables": Pattern(
         "[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "write it as in site_motto"
     ),
@@ -169,6 +174,8 @@ RANGES: Final[Mapping[str, Range]] = {
     "site_backups_kept": Range(1, 1000, "for no backups, set site_backup: false"),
     "site_migrations_lock_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
     "site_migrations_statement_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
+    # Debian keeps a fortnight of logs; with more hours, the chart would have more than a hundred bars.
+    "site_report_hours": Range(1, 2400, "set for how many hours to look back"),
     "site_lock_expires": Range(
         1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
     ),

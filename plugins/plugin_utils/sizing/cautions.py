@@ -45,9 +45,9 @@ def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
 
 
 def _of_choice(choice: Choice, unpinned: Choice | None) -> Iterator[str]:
-    site, layout, asked = choice.site, choice.layout, choice.site.asked
-    if asked is not None and asked.processes != layout.processes:
-        yield f"policy={site.inputs.policy} asks for {size(asked)}; memory and database allow {size(layout)}."
+    site, layout, required = choice.site, choice.layout, choice.site.required
+    if required is not None and required.processes != layout.processes:
+        yield f"policy={site.inputs.policy} asks for {size(required)}; memory and database allow {size(layout)}."
     if unpinned is not None:
         served, could = choice.rps_at_slo, unpinned.rps_at_slo
         if served < (1 - WORTH_SAYING) * could:

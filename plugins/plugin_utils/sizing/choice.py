@@ -109,7 +109,7 @@ def choose(site: Site) -> Choice:
 def _holds_workers(site: Site, overlap: float) -> bool:
     """Whether memory holds that many generations of two workers, or of the workers that the inputs require."""
     inputs = site.inputs
-    workers = inputs.workers or min(2, site.asked.processes if site.asked else 2)
+    workers = inputs.workers or min(2, site.required.processes if site.required else 2)
     return site.footprint.workers_within(site.available_mb / overlap, inputs.threads or 1) >= workers
 
 

@@ -22,7 +22,7 @@ def limiting_factor(choice: Choice) -> str:
     if served >= CLOSE_ENOUGH * site.system(Layout(site.wanted_slots, 1)).saturation_rps:
         return "cpu"
     without = {
-        "policy" if site.asked else "pinned": replace(limits, workers=None, threads=None),
+        "policy" if site.required else "pinned": replace(limits, workers=None, threads=None),
         "thread_safety": replace(limits, threads_per_worker=site.inputs.max_threads),
         "db_connections": replace(limits, slots=math.inf),
         "memory": replace(limits, memory_mb=math.inf),

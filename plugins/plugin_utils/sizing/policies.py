@@ -18,8 +18,8 @@ __all__ = ["RULES", "Rule"]
 class Rule:
     """A rule of thumb: the layout that it requires, given whole cores and MB of memory."""
 
-    ask: Callable[[int, float], Layout]
-    says: str
+    layout: Callable[[int, float], Layout]
+    label: str
 
 
 def _two_n_plus_one(threads: int) -> Callable[[int, float], Layout]:

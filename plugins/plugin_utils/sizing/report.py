@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as text: what, why, what the common rules would have given, and what would lift the limit."""
+"""A plan as text: what, why, what the common rules would have given, and what would serve more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .wording import count, mb, ms, per_second, rate
 
 __all__ = ["report", "summary"]
 
-LABEL: Final = max(len(rule.says) for rule in RULES.values())
+LABEL: Final = max(len(rule.label) for rule in RULES.values())
 MARGIN: Final = 12
 """Where the facts of a plan begin, behind their names."""
 
@@ -82,18 +82,22 @@ def _fact(name: str, *sentences: str) -> str:
 def _layout(plan: Plan) -> str:
     workers = count(plan.workers, "worker")
     threads = f" x {plan.threads} threads" if plan.threads > 1 else ""
-    return (
-        f"{plan.server} {plan.worker_class}: {workers}{threads}, "
-        f"{plan.concurrency} requests at a time ({plan.concurrency_wanted} wanted)"
-    )
+    # How many more the CPUs could use is among the reasons.
+    return f"{plan.server} {plan.worker_class}: {workers}{threads}, {count(plan.concurrency, 'request')} at a time"
 
 
 def _facts(plan: Plan) -> Iterator[str]:
     host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
     yield _layout(plan)
     yield _fact("why", plan.explanation)
+    share = plan.inputs["capacity_share"]
+    cpus, memory_mb = f"{host.cpus:g}", mb(host.memory_mb)
+    if share < 1:
+        cpus, memory_mb = f"{cpus} of {host.cpus_total:g}", f"{host.memory_mb:.0f} of {mb(host.memory_total_mb)}"
     yield _fact(
-        "host", f"{host.cpus:g} CPU ({host.cpus_source}), {mb(host.memory_mb)} of memory ({host.memory_source})"
+        "host",
+        f"{cpus} CPU ({host.cpus_source}), {memory_mb} of memory ({host.memory_source})"
+        + (f": capacity_share is {share:g}" if share < 1 else ""),
     )
     yield _fact(
         "serves",
@@ -131,7 +135,7 @@ def _rules(case: _Case) -> Iterator[str]:
     if plan != free and plan.policy == "model":
         rows.append(("this plan", plan))
     for name, rule in RULES.items():
-        rows.append((rule.says, make_plan(case.host, replace(inputs, policy=name))))
+        rows.append((rule.label, make_plan(case.host, replace(inputs, policy=name))))
     best = free.capacity.rps_at_slo
     for label, row in rows:
         percent = round(100 * (row.capacity.rps_at_slo / best - 1)) if best else 0
@@ -148,7 +152,7 @@ def _changes(case: _Case) -> Iterator[str]:
         if changed.capacity.rps_at_slo >= WORTH_SAYING * case.plan.capacity.rps_at_slo
     ]
     if found:
-        yield "What would lift the limit"
+        yield "What would serve more"
         for _rps, line in sorted(found, key=lambda item: -item[0]):
             yield line
 

@@ -133,11 +133,11 @@ class Site:
         return SLO_OF_IDLE * self.system(Layout(1, 1)).response(0).p99_ms
 
     @cached_property
-    def asked(self) -> Layout | None:
+    def required(self) -> Layout | None:
         """The layout that the rule of thumb requires, if one was chosen."""
         if self.inputs.policy == "model":
             return None
-        return RULES[self.inputs.policy].ask(max(1, math.ceil(self.cpus)), self.memory_mb)
+        return RULES[self.inputs.policy].layout(max(1, math.ceil(self.cpus)), self.memory_mb)
 
     @cached_property
     def running(self) -> Layout | None:
@@ -166,7 +166,7 @@ class Site:
             workers=inputs.workers,
             threads=inputs.threads,
         )
-        return limits if self.asked is None else self._as_asked(self.asked, limits)
+        return limits if self.required is None else self._as_required(self.required, limits)
 
     def db_slots(self, overlap: float) -> float:
         """Slots of one generation that the database has connections for; infinite without db_connections."""
@@ -175,12 +175,12 @@ class Site:
             return math.inf
         return inputs.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
 
-    def _as_asked(self, asked: Layout, limits: Limits) -> Limits:
+    def _as_required(self, required: Layout, limits: Limits) -> Limits:
         """Pin what the rule requires, as far as memory and database allow."""
         one_worker = self.footprint.threads_within(limits.memory_mb, 1)
-        threads = max(1, int(min(asked.threads, limits.threads_per_worker, limits.slots, one_worker)))
+        threads = max(1, int(min(required.threads, limits.threads_per_worker, limits.slots, one_worker)))
         workers = min(
-            asked.processes,
+            required.processes,
             self.footprint.workers_within(limits.memory_mb, threads),
             limits.slots / threads,
         )

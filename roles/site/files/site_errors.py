@@ -37,6 +37,9 @@ def show(request=None, **_others):
     if not written_by_the_project(error, request):
         # The query string may have secrets in it.
         where = f"{getattr(request, 'method', '')} {quote(str(getattr(request, 'path', '')), errors='replace')}"
+        # As nginx has it in its log; the health check has none.
+        if request_id := getattr(request, "META", {}).get("HTTP_X_REQUEST_ID"):
+            where += f" (request {quote(request_id)})"
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         # In one piece: other workers write to the same journal.
         print(f"Internal Server Error (500): {where}\n{text}", end="", file=sys.stderr, flush=True)

@@ -26,6 +26,10 @@ def load(site):
         metrics.learn_routes()
     application = project(site["application"])
     site_errors.show_errors()
+    if site["json_logging"]:
+        import site_logging
+
+        site_logging.write_json()
     application = in_middleware(application, site["middleware"])
     if metrics:
         metrics.stay()
@@ -39,7 +43,7 @@ def load(site):
 
 def project(address):
     """Return the project's application, with its URLs."""
-    module, _, name = address.partition(":")
+    module, _colon, name = address.partition(":")
     application = getattr(import_module(module), name or "application")
     from django.urls import get_resolver
 
@@ -73,7 +77,7 @@ def in_middleware(application, middleware):
 
 def imported(path):
     """Return what a dotted path names."""
-    module, _, name = path.rpartition(".")
+    module, _dot, name = path.rpartition(".")
     return getattr(import_module(module), name)
 
 

@@ -80,8 +80,8 @@ def run_shape(
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     say(f"{shape.cpus:g} CPU: booting two hosts and deploying the site")
     packages = [UWSGI] if options.uwsgi else []
-    said = {"benchmark_example": str(ROOT / "tests" / "example"), "benchmark_packages": packages}
-    with Lab("bench-sizing", Path(__file__).parent / "inventory", **shape.variables(), **said) as lab:
+    variables = {"benchmark_example": str(ROOT / "tests" / "example"), "benchmark_packages": packages}
+    with Lab("bench-sizing", Path(__file__).parent / "inventory", **shape.variables(), **variables) as lab:
         lab.play(DATABASE)
         lab.play("pitcrew.django.deploy")
         # From here on, nothing of this process is on the CPUs of the site, where they are the site's own.

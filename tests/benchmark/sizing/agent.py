@@ -135,17 +135,17 @@ COMMANDS = {"run": run, "live": live, "serve": serve, "cpu": cpu, "memory": memo
 
 
 def main() -> None:
-    """Answer until there are no more questions."""
+    """Run commands until there are no more."""
     for line in sys.stdin:
         name, arguments = json.loads(line)
-        answer: dict[str, Any]
+        reply: dict[str, Any]
         try:
             words = arguments if isinstance(arguments, list) else []
             names = arguments if isinstance(arguments, dict) else {}
-            answer = {"answer": COMMANDS[name](*words, **names)}  # type: ignore[operator]
+            reply = {"result": COMMANDS[name](*words, **names)}  # type: ignore[operator]
         except Exception as problem:
-            answer = {"problem": f"{type(problem).__name__}: {problem}"}
-        print(json.dumps(answer), flush=True)
+            reply = {"problem": f"{type(problem).__name__}: {problem}"}
+        print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":

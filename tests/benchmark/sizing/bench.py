@@ -50,7 +50,7 @@ class Study:
 
     mix: str
     cpus: float
-    said: dict[str, float]
+    inputs: dict[str, float]
     goal_ms: float
     measured: dict[str, float]
     fixed: dict[str, Cell]
@@ -64,7 +64,7 @@ class Study:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
         """Read a study from its record."""
-        names = {"mix", "cpus", "said", "goal_ms", "measured"}
+        names = {"mix", "cpus", "inputs", "goal_ms", "measured"}
         return cls(
             **{name: record[name] for name in names},
             fixed={role: Cell(**cell) for role, cell in record["fixed"].items()},
@@ -74,7 +74,7 @@ class Study:
     def __str__(self) -> str:
         """Say what it compares."""
         fixed = ", ".join(f"{role} {cell.name}" for role, cell in self.fixed.items())
-        predicted = predicted_rps(self.cpus, self.said, self.fixed["plan"])
+        predicted = predicted_rps(self.cpus, self.inputs, self.fixed["plan"])
         return (
             f"{self.name}: {self.measured['cpu_ms']:.1f} ms CPU + {self.measured['wait_ms']:.1f} ms waiting, goal "
             f"{self.goal_ms:.0f} ms, predicted {predicted:.0f}/s\n  {fixed}\n"
@@ -157,7 +157,7 @@ class Bench:
         wait_ms = max(0.0, in_slot_ms - cpu_ms)
         extra_ms = max(0.0, cpu_ms + wait_ms + self.front_ms - mix.cpu_ms - mix.wait_ms)
         goal_ms = GOAL * (mix.idle_p99_ms() + extra_ms)
-        said: dict[str, Any] = {
+        inputs: dict[str, Any] = {
             "cpu_ms": round(cpu_ms - SERVER_OVERHEAD_MS["gunicorn"], 2),
             "wait_ms": round(wait_ms, 2),
             "cv_cpu": round(mix.cv_cpu, 3),
@@ -165,16 +165,16 @@ class Bench:
             "slo_p99_ms": round(goal_ms, 1),
         }
         if mix.db_budget is not None:
-            said["db_connections"] = 2 * mix.db_budget
-        site = site_of(cpus, said)
-        fixed = fixed_cells(cpus, said, self.uwsgi)
+            inputs["db_connections"] = 2 * mix.db_budget
+        site = site_of(cpus, inputs)
+        fixed = fixed_cells(cpus, inputs, self.uwsgi)
         choice = contenders(site)
         if screen:
             choice = self.screen(mix, choice, around=fixed["plan"], count=2 * level.contenders + 2)
         study = Study(
             mix=mix.name,
             cpus=cpus,
-            said=said,
+            inputs=inputs,
             goal_ms=goal_ms,
             measured={"cpu_ms": cpu_ms, "wait_ms": wait_ms, "front_ms": self.front_ms},
             fixed=fixed,
@@ -206,7 +206,9 @@ class Bench:
         self.limit_database(mix)
         boot = self.server.serve(cell)
         self.warm_up(mix, cell)
-        start = statistics.median(known) if known else first_rate(site_of(study.cpus, study.said), cell, study.goal_ms)
+        start = (
+            statistics.median(known) if known else first_rate(site_of(study.cpus, study.inputs), cell, study.goal_ms)
+        )
         search = Search(start * JITTER[repeat % len(JITTER)], study.goal_ms)
         probes: list[dict[str, Any]] = []
         while (rate := search.next()) is not None and len(probes) < most_probes:

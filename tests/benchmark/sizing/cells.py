@@ -75,43 +75,43 @@ class Level:
 LEVELS = (Level(2, 3), Level(3, 3), Level(4, 3), Level(4, 4), Level(6, 4), Level(6, 5), Level(8, 5), Level(10, 6))
 
 
-def site_of(cpus: float, said: Mapping[str, float], server: str = "gunicorn") -> Site:
+def site_of(cpus: float, inputs: Mapping[str, float], server: str = "gunicorn") -> Site:
     """Put what was measured of a mix on a host, as a user of the filter would."""
-    return Site(Host(cpus=cpus, memory_mb=MEMORY_MB), Inputs.of({**said, "server": server}))
+    return Site(Host(cpus=cpus, memory_mb=MEMORY_MB), Inputs.of({**inputs, "server": server}))
 
 
-def predicted_rps(cpus: float, said: Mapping[str, float], cell: Cell) -> float:
+def predicted_rps(cpus: float, inputs: Mapping[str, float], cell: Cell) -> float:
     """Ask the model, as it is today, for the rate within the goal."""
-    site = site_of(cpus, said)
+    site = site_of(cpus, inputs)
     return site.system(Layout(cell.processes, cell.threads)).rps_within(site.slo_p99_ms)
 
 
-def fixed_cells(cpus: float, said: Mapping[str, float], uwsgi: bool) -> dict[str, Cell]:
+def fixed_cells(cpus: float, inputs: Mapping[str, float], uwsgi: bool) -> dict[str, Cell]:
     """Give what every study has, by name. The rules of thumb are not clipped: they do not know a limit."""
     cores = max(1, math.ceil(cpus))
 
     def rule(name: str) -> Cell:
-        return Cell.of("gunicorn", RULES[name].ask(cores, MEMORY_MB))
+        return Cell.of("gunicorn", RULES[name].layout(cores, MEMORY_MB))
 
     threads = rule("two_n_plus_one_threads_4")
     cells = {
-        "plan": Cell.of("gunicorn", choose(site_of(cpus, said)).layout),
+        "plan": Cell.of("gunicorn", choose(site_of(cpus, inputs)).layout),
         "two_n_plus_one": rule("two_n_plus_one"),
         "two_n_plus_one_threads_4": replace(threads, connections=GTHREAD_DEFAULT_CONNECTIONS),
         "one_worker": rule("one_worker"),
     }
     if uwsgi:
-        cells["uwsgi"] = Cell.of("uwsgi", choose(site_of(cpus, said, "uwsgi")).layout)
+        cells["uwsgi"] = Cell.of("uwsgi", choose(site_of(cpus, inputs, "uwsgi")).layout)
     return cells
 
 
 def contenders(site: Site) -> list[Cell]:
     """Give the allowed layouts of the grid, from half of the slots wanted to two and a half times as many."""
     wanted, cpus = site.wanted_slots, site.cpus
-    asked = {1, wanted, *(math.ceil(part * cpus) for part in (1, 1.5, 2, 3, 4)), math.floor(2 * cpus + 1)}
+    counts = {1, wanted, *(math.ceil(part * cpus) for part in (1, 1.5, 2, 3, 4)), math.floor(2 * cpus + 1)}
     least = 0.5 * min(wanted, site.db_slots(site.inputs.reload_overlap))
     found = set()
-    for processes in asked:
+    for processes in counts:
         for threads in THREADS:
             layout = Layout(processes, threads)
             if least <= layout.slots <= 2.5 * wanted + 10 and site.fits(layout, site.inputs.reload_overlap):

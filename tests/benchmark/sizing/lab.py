@@ -56,7 +56,7 @@ class Agent:
         )
 
     def __call__(self, command: str, *words: Any, **arguments: Any) -> Any:
-        """Give a command; return its answer. Raises RuntimeError with what went wrong on the host."""
+        """Run a command there; return its result. Raises RuntimeError with what went wrong on the host."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps([command, arguments or list(words)]) + "\n")
@@ -64,10 +64,10 @@ class Agent:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"The agent ended while it was to do: {command}.")
-        answer = json.loads(line)
-        if "problem" in answer:
-            raise RuntimeError(f"{command}: {answer['problem']}")
-        return answer["answer"]
+        reply = json.loads(line)
+        if "problem" in reply:
+            raise RuntimeError(f"{command}: {reply['problem']}")
+        return reply["result"]
 
     def close(self) -> None:
         """Let it end."""
@@ -118,7 +118,7 @@ class Lab:
             self.play(ROOT / "tests/lab/destroy.yml")
             raise
         runtime = yaml.safe_load((self.inventory / "runtime.yml").read_text())["lab"]
-        self.hosts = {name: {**runtime["vars"], **said} for name, said in runtime["hosts"].items()}
+        self.hosts = {name: {**runtime["vars"], **variables} for name, variables in runtime["hosts"].items()}
         return self
 
     def __exit__(self, *exception: object) -> None:

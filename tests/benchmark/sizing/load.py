@@ -227,8 +227,8 @@ async def run(task: Task) -> Outcome:
 
 def main() -> None:
     """Read the task, do it, print the outcome."""
-    said = json.load(sys.stdin)
-    task = Task(**{**said, "paths": tuple(said.get("paths", ())), "cpus": tuple(said.get("cpus", ()))})
+    options = json.load(sys.stdin)
+    task = Task(**{**options, "paths": tuple(options.get("paths", ())), "cpus": tuple(options.get("cpus", ()))})
     if task.cpus:
         os.sched_setaffinity(0, task.cpus)
     json.dump(asdict(asyncio.run(run(task))), sys.stdout)

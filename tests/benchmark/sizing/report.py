@@ -90,7 +90,7 @@ class Finding:
     @property
     def prediction_error(self) -> float:
         """How far the model's rate within the goal lies above the one measured."""
-        return predicted_rps(self.cpus, self.study["said"], self.plan) / self.rate - 1
+        return predicted_rps(self.cpus, self.study["inputs"], self.plan) / self.rate - 1
 
 
 class Results:
@@ -146,8 +146,8 @@ class Results:
         """
         name, server = _name(sweep), sweep["cell"]["server"]
         usual = self._costs[name]
-        said = self.studies[name]["measured"]["cpu_ms"] * usual[server] / usual.get("gunicorn", usual[server])
-        return cost_of(sweep) / said
+        expected = self.studies[name]["measured"]["cpu_ms"] * usual[server] / usual.get("gunicorn", usual[server])
+        return cost_of(sweep) / expected
 
     @cached_property
     def _costs(self) -> dict[str, dict[str, float]]:

@@ -47,6 +47,12 @@ class Exercise(TestCase):
         assert found["length"] == 5
         assert found["headers"]["X-One"] == "1"
 
+    def test_log_writes_numbers(self) -> None:
+        """To each of the loggers."""
+        with self.assertLogs("exercise", "INFO") as logs:
+            assert self.client.get("/exercise/log/7/?lines=2&to=one,two").json()["lines"] == 2
+        assert logs.output == [f"INFO:exercise.{name}:{number}" for number in (7, 8) for name in ("one", "two")]
+
     def test_wait_takes_the_time(self) -> None:
         """It really waits."""
         start = time.monotonic()

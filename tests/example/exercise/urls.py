@@ -12,6 +12,7 @@ urlpatterns = [
     path("headers/", views.headers),
     path("fail/", views.fail),
     path("fail-later/", views.fail_later),
+    path("log/<int:first>/", views.log),
     path("memory/", views.memory),
     path("seen/", views.seen),
     path("stream/", views.stream),

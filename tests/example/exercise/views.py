@@ -4,6 +4,7 @@ None of them writes to the database, so that load on them measures the server an
 """
 
 import hashlib
+import logging
 import math
 import os
 import time
@@ -24,6 +25,7 @@ MAX_KILOBYTES = 100.0
 MAX_CHUNKS = 10_000.0
 MAX_ROUNDS = 100_000.0
 MAX_QUERIES = 100.0
+MAX_LINES = 100_000.0
 CHUNK = b"." * 1023 + b"\n"
 
 # One round of work: a small page, so that it computes as pages do, with many objects that come and go.
@@ -139,6 +141,17 @@ def headers(request: HttpRequest) -> HttpResponseBase:
     for number in range(count):
         response.headers[f"X-Long-{number:02}"] = 1000 * "x"
     return response
+
+
+@require_GET
+def log(request: HttpRequest, first: int) -> HttpResponseBase:
+    """Log `lines` numbers from the first one on, each to all loggers below this package's that `to` names."""
+    lines = int(asked(request, "lines", MAX_LINES, default=1))
+    loggers = [logging.getLogger(f"exercise.{name}") for name in request.GET.get("to", "journal").split(",")]
+    for number in range(first, first + lines):
+        for logger in loggers:
+            logger.info("%d", number)
+    return answer(lines=lines)
 
 
 @require_GET

@@ -39,9 +39,25 @@ tests/lab/bin/step demo-create "Debian host with systemd and SSH" \
     ansible-playbook --inventory "$inventory" tests/lab/create.yml
 ansible-playbook --inventory "$inventory" "$playbook"
 
+# A few visitors, one of whom takes a wrong turn, so that there is something to report.
+python - "http://127.0.0.1:$port" <<'PYTHON'
+import sys
+import urllib.error
+import urllib.request
+
+visitor = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for path in ["/", "/healthz/", "/no-such-page/"] * 10:
+    try:
+        visitor.open(sys.argv[1] + path, timeout=10).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+PYTHON
+ansible-playbook --inventory "$inventory" --extra-vars "site_report_directory='$PWD/.cache/demo/report'" pitcrew.django.report
+
 cat <<TEXT
 
 The shop is open: http://127.0.0.1:$port/
+Its report: file://$PWD/.cache/demo/report/index.html
 
 Three things to try:
   1. Deploy again; nothing is to do, and nothing is done:

@@ -18,7 +18,7 @@ KINDS = [
     Kind(
         "untouched",
         Refused(
-            says=("ALLOWED_HOSTS", "DATABASES['default']", "STATIC_ROOT", "DEBUG", "SECRET_KEY", "site_health_path")
+            shows=("ALLOWED_HOSTS", "DATABASES['default']", "STATIC_ROOT", "DEBUG", "SECRET_KEY", "site_health_path")
         ),
         ready=False,
         site="fresh",
@@ -29,12 +29,13 @@ KINDS = [
         ready=False,
         site="fresh",
         upon="untouched",
-        heeds=True,
+        merges_proposal=True,
     ),
     Kind(
         "no_list_of_packages",
-        Refused(says=("site_requirements", "requirements.txt")),
+        Refused(shows=("site_requirements", "requirements.txt")),
         ready=False,
         reshape=without_a_list,
+        host="web12",
     ),
 ]

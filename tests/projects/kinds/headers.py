@@ -16,7 +16,7 @@ from django.http import HttpResponse
 urlpatterns.append(path("", lambda request: HttpResponse("at home", headers={"X-Release": "2026.11"})))
 """,
         servers=("gunicorn", "uwsgi"),
-        long=("uwsgi",),
+        together="pages and headers",
     ),
     Kind(
         "long_headers",
@@ -35,5 +35,6 @@ def headers(request, count):
 urlpatterns.append(path("headers/<int:count>/", headers))
 """,
         servers=("gunicorn", "uwsgi"),
+        together="pages and headers",
     ),
 ]

@@ -11,6 +11,7 @@ LISTENS = (
     "systemd-run --quiet --unit=other-web python3 -m http.server {port}; "
     "until ss -ltn | grep -q ':{port} '; do sleep 0.1; done"
 )
+CURE = "sudo systemctl disable --now apache2"
 STOPS = "systemctl stop other-web"
 CERTIFICATE = (
     "mkdir -p /etc/ssl/live && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 "
@@ -24,16 +25,17 @@ RESTART = "systemctl restart nginx"
 OTHER_SITE = "server { listen 80 default_server; server_name other.test; return 200 other; }"
 
 KINDS = [
+    # Debian starts Apache once it is installed. With the cure that the refusal names, the sites below go live.
     Kind(
-        "port_80_is_taken",
-        Refused(says=("80", "python3"), untouched=True),
+        "apache_has_port_80",
+        Refused(shows=("port 80: apache2 ", "nginx needs it", CURE), untouched=True),
         host="bare",
-        before=LISTENS.format(port=80),
-        after=STOPS,
+        before="DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet apache2 && systemctl is-active apache2",
+        after=CURE,
     ),
     Kind(
         "port_443_is_taken",
-        Refused(says=("443", "python3"), untouched=True),
+        Refused(shows=("443", "python3"), untouched=True),
         variables=TLS,
         host="bare",
         before=f"{CERTIFICATE}; {LISTENS.format(port=443)}",
@@ -70,13 +72,14 @@ KINDS = [
             )
         ),
         variables=TLS,
+        host="bare",
         before=CERTIFICATE,
     ),
     # Nothing is switched: the site answers as before.
     Kind(
         "a_directive_that_nginx_refuses",
         Refused(
-            says=("no_such_directive", "nginx_extra_directives"),
+            shows=("no_such_directive", "nginx_extra_directives"),
             leaves_release=True,
             visits=(Visit("/", 404), Visit("/admin/login/", body="Log in")),
         ),

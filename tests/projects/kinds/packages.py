@@ -29,13 +29,15 @@ def without_an_application(project: Path) -> None:
 KINDS = [
     Kind(
         "pins_gunicorn",
-        Live(visits=(Visit(body="at home"),), journal=("Starting gunicorn 26.0.0",), says=("26.0.0",)),
+        Live(visits=(Visit(body="at home"),), journal=("Starting gunicorn 26.0.0",), shows=("26.0.0",)),
         requirements="gunicorn==26.0.0\n",
+        together="pages and headers",
     ),
     Kind(
         "pins_a_gunicorn_that_is_too_old",
-        Refused(says=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
+        Refused(shows=("gunicorn_version", "gunicorn==19.9.0", "requirements.txt")),
         requirements="gunicorn==19.9.0\n",
+        host="web12",
     ),
     # The application is not where startproject puts it, and is found.
     Kind(
@@ -43,17 +45,20 @@ KINDS = [
         Live(visits=(Visit(body="at home"),)),
         reshape=flatten,
         variables={"site_settings_module": "settings"},
+        long=("gunicorn",),
     ),
     Kind(
         "no_application",
-        Refused(says=("site_wsgi_application", "wsgi.py")),
+        Refused(shows=("site_wsgi_application", "wsgi.py")),
         reshape=without_an_application,
+        host="web12",
     ),
     # psycopg2 is compiled, and neither a compiler nor PostgreSQL's headers are on the host.
     Kind(
         "packages_to_compile",
-        Refused(says=("psycopg2", "pg_config", "site_system_packages")),
+        Refused(shows=("psycopg2", "pg_config", "site_system_packages")),
         requirements="psycopg2==2.9.10\n",
         long=("gunicorn",),
+        host="web12",
     ),
 ]

@@ -51,26 +51,27 @@ from django.shortcuts import redirect
 urlpatterns += [path("", lambda request: redirect("/login/"))]
 urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
 """,
-        host="web12",
+        host="bare",
     ),
     Kind(
         "redirects_to_https",
-        Refused(says=("https://refused.test/", "site_tls_certificate", "site_scheme")),
+        Refused(shows=("https://refused.test/", "site_tls_certificate", "site_scheme")),
         settings="SECURE_SSL_REDIRECT = True\n",
         host="web12",
     ),
     # A status page that is healthy while every other page fails.
     Kind(
         "only_the_status_page_is_healthy",
-        Refused(says=("500", "site_health_home_page", *TRACEBACK)),
+        Refused(shows=("500", "site_health_home_page", *TRACEBACK)),
         urls=HEALTHY + FAILS + 'urlpatterns.append(path("", fails))\n',
         variables={"site_health_path": "/healthz/"},
         servers=BOTH,
+        long=("uwsgi",),
         host="web12",
     ),
     Kind(
         "no_entry_in_the_static_manifest",
-        Refused(says=("500", "Missing staticfiles manifest entry for 'mysite.css'")),
+        Refused(shows=("500", "Missing staticfiles manifest entry for 'mysite.css'")),
         settings=HASHED,
         urls=HOME_IS_A_TEMPLATE.format(
             template='{% load static %}<link rel="stylesheet" href="{% static \'mysite.css\' %}">'
@@ -79,7 +80,7 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
     ),
     Kind(
         "home_names_a_file_that_is_missing",
-        Refused(says=("/static/mysite.css", "site_health_home_page")),
+        Refused(shows=("/static/mysite.css", "site_health_home_page")),
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
         host="web12",
     ),
@@ -89,14 +90,13 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=HOME_IS_A_TEMPLATE.format(template='<link rel="stylesheet" href="/static/mysite.css">'),
         variables={"site_health_home_page": False},
         long=("gunicorn",),
-        host="web12",
     ),
     Kind(
         "a_page_fails",
         Live(visits=(Visit(body="at home"), Visit("/broken/", 500)), journal=TRACEBACK),
         urls=FAILS + 'urlpatterns.append(path("broken/", fails))\n',
         servers=BOTH,
-        host="web12",
+        together="pages and headers",
     ),
     Kind(
         "a_page_fails_and_loggers_are_disabled",
@@ -105,15 +105,16 @@ urlpatterns += [path("login/", lambda request: HttpResponse("Please log in"))]
         urls=FAILS + 'urlpatterns.append(path("broken/", fails))\n',
         servers=BOTH,
         long=("uwsgi",),
-        host="web12",
+        together="a long domain without loggers",
     ),
     Kind(
         "home_fails_and_loggers_are_disabled",
-        Refused(says=("500", *TRACEBACK)),
+        Refused(shows=("500", *TRACEBACK)),
         settings=SILENCED,
         urls=FAILS + 'urlpatterns.append(path("", fails))\n',
         servers=BOTH,
-        long=("uwsgi",),
+        # molecule/refuse has such a release, "raises in every view".
+        long=BOTH,
         host="web12",
     ),
 ]

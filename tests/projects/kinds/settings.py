@@ -11,30 +11,34 @@ GENERATED_KEY = 'SECRET_KEY = "django-insecure-k3pt-to-oneself-%s"\n' % ("012345
 KINDS = [
     Kind(
         "three_bad_settings",
-        Refused(says=("ALLOWED_HOSTS", "elsewhere.test", "DATABASES['default']", "db.sqlite3", "STATIC_ROOT")),
+        Refused(shows=("ALLOWED_HOSTS", "elsewhere.test", "DATABASES['default']", "db.sqlite3", "STATIC_ROOT")),
         settings="""
 ALLOWED_HOSTS = ["elsewhere.test"]
 DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"
 STATIC_ROOT = None
 """,
+        host="web12",
     ),
     Kind(
         "debug_on",
-        Refused(says=("DEBUG", "site_settings", "site_allow_insecure_settings")),
+        Refused(shows=("DEBUG", "site_settings", "site_allow_insecure_settings")),
         settings="DEBUG = True\n",
+        host="web12",
     ),
     Kind(
         "generated_key",
         Refused(
-            says=("SECRET_KEY", "django-insecure-", "site_secret_settings", "site_allow_insecure_settings"),
+            shows=("SECRET_KEY", "django-insecure-", "site_secret_settings", "site_allow_insecure_settings"),
             never=("k3pt-to-oneself",),
         ),
         settings=GENERATED_KEY,
+        host="web12",
     ),
     Kind(
         "insecure_settings_allowed",
         Live(visits=(Visit(body="at home"),)),
         settings="DEBUG = True\n" + GENERATED_KEY,
         variables={"site_allow_insecure_settings": True},
+        long=("gunicorn",),
     ),
 ]

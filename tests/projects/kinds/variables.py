@@ -10,31 +10,36 @@ KINDS = [
     Kind(
         "three_bad_variables",
         Refused(
-            says=("site_workers", "0", "site_health_path", "healthz", "site_upload_limit", "ten megabytes"),
+            shows=("site_workers", "0", "site_health_path", "healthz", "site_upload_limit", "ten megabytes"),
             untouched=True,
         ),
         variables={"site_workers": 0, "site_health_path": "healthz", "site_upload_limit": "ten megabytes"},
+        host="web12",
     ),
     Kind(
         "misspelt_variables",
-        Refused(says=("site_heath_path", "site_health_path", "site_worker", "site_workers"), untouched=True),
+        Refused(shows=("site_heath_path", "site_health_path", "site_worker", "site_workers"), untouched=True),
         variables={"site_heath_path": "/healthz/", "site_worker": 2},
+        host="web12",
     ),
     Kind(
         "the_users_own_variable",
-        Live(visits=(), says=("site_contact", "site_custom_variables"), warns=True),
+        Live(visits=(), shows=("site_contact", "site_custom_variables"), warns=True),
         variables={"site_contact": "ops@example.com"},
         playbook="plan",
+        host="web12",
     ),
     Kind(
         "the_users_own_variable_is_listed",
         Live(visits=(), never=("site_contact",)),
         variables={"site_contact": "ops@example.com", "site_custom_variables": ["site_contact"]},
         playbook="plan",
+        host="web12",
     ),
     Kind(
         "an_account_of_ones_own",
-        Refused(says=("site_user", "site_name"), untouched=True),
+        Refused(shows=("site_user", "site_name"), untouched=True),
         variables={"site_user": "deploy"},
+        host="web12",
     ),
 ]

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from kind import Case, Live, Refused
+from kind import Case, Kind, Live, Refused, Visit
 from kinds import CASES, KINDS
 from screen import MESSAGES, too_wide
 from startproject import write_project
+from trial import groups, joined
 
 EVERY = [pytest.param(case, id=case.name) for case in CASES]
 READ = sorted(MESSAGES.glob("*.txt"))
@@ -39,9 +40,9 @@ def test_a_kind_can_be_tried(case: Case):
 
 
 @pytest.mark.parametrize("case", EVERY)
-def test_a_refusal_says_something(case: Case):
+def test_a_refusal_shows_something(case: Case):
     if isinstance(case.kind.expect, Refused):
-        assert case.kind.expect.says
+        assert case.kind.expect.shows
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -51,6 +52,51 @@ def test_the_project_has_what_its_inventory_names(name: str, tmp_path: Path):
         ast.parse(file.read_text())
     settings = Case(KINDS[name], "gunicorn").variables["site_settings_module"]
     assert (tmp_path / "mysite" / f"{settings.replace('.', '/')}.py").exists()
+
+
+def assigned(lines: str) -> list[str]:
+    """The names that lines of Python assign or define, besides what they add to."""
+    found = []
+    for node in ast.parse(lines).body:
+        if isinstance(node, ast.Assign):
+            found += [ast.unparse(target) for target in node.targets]
+        elif isinstance(node, ast.FunctionDef):
+            found.append(node.name)
+    return found
+
+
+def test_what_is_deployed_together_does_not_interfere():
+    for group in groups(CASES):
+        kinds = [case.kind for case in group]
+        if len(kinds) == 1:
+            continue
+        assert {type(kind.expect) for kind in kinds} == {Live}
+        assert len({(kind.host, kind.site_name, kind.playbook, kind.ready) for kind in kinds}) == 1
+        # What only one kind can have: a project of its own, a deploy before it, commands on the host.
+        assert [kind.name for kind in kinds if kind.reshape or kind.upon or kind.before or kind.after] == []
+        names = [name for kind in kinds for name in [*kind.variables, *assigned(kind.settings), *assigned(kind.urls)]]
+        assert len(names) == len(set(names))
+
+
+def test_a_group_has_the_lines_and_variables_of_all_its_cases():
+    expect = Live(visits=(Visit("/other/"),))
+    one = Kind("one", Live(), settings="A = 1\n", urls="# a\n", variables={"site_workers": 2}, together="both")
+    two = Kind("two", expect, settings="B = 2\n", urls="# b\n", requirements="six\n", together="both")
+    three = Kind("three", Live(), settings="C = 3\n")
+    cases = [Case(one, "gunicorn"), Case(three, "gunicorn"), Case(two, "gunicorn"), Case(two, "uwsgi")]
+    assert [[case.kind.name for case in group] for group in groups(cases)] == [["one", "two"], ["three"], ["two"]]
+    case = joined([cases[0], cases[2]])
+    assert (case.kind.settings, case.kind.urls, case.kind.requirements) == ("A = 1\nB = 2\n", "# a\n# b\n", "six\n")
+    assert case.variables["site_workers"] == 2
+    assert joined([cases[1]]) == cases[1]
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "uwsgi"])
+def test_joined_projects_are_python(server: str, tmp_path: Path):
+    for number, group in enumerate(groups(case for case in CASES if case.server == server)):
+        write_project(joined(group).kind, tmp_path / str(number) / "mysite")
+    for file in tmp_path.rglob("*.py"):
+        ast.parse(file.read_text())
 
 
 def test_every_message_is_of_a_kind():

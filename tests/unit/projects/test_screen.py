@@ -112,6 +112,16 @@ def test_of_a_journal_the_first_error_is_kept():
         )
 
 
+def test_of_a_build_the_error_is_kept():
+    says = "error: Failed to build `psycopg2`\n\n"
+    for before in ("   [stdout]\n   running egg_info\n\n   [stderr]\n   dist.py:765: old\n   !!\n\n", "   [stdout]\n"):
+        assert screen.masked(f"{says}{before}   Error: pg_config not found.\n\n   more\n", {}) == (
+            f"{says}         ...\n   Error: pg_config not found.\n\n   more\n"
+        )
+    without_error = f"{says}   [stdout]\n   running\nhint: more\n"
+    assert screen.masked(without_error, {}) == without_error
+
+
 def test_a_screen_has_80_columns(tmp_path: Path):
     playbook = tmp_path / "play.yml"
     playbook.write_text("- {name: See, hosts: localhost, gather_facts: false, tasks: []}\n")

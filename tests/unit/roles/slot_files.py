@@ -25,7 +25,9 @@ def slot(tmp: Path, monkeypatch: pytest.MonkeyPatch, **site: Any) -> Iterator[Ca
     """Give the modules of a slot that runs this site, and forget them afterwards."""
     directory = tmp / "slot"
     shutil.copytree(FILES, directory, dirs_exist_ok=True)
-    (directory / "site_wsgi.json").write_text(json.dumps({"metrics": False, "middleware": [], **site}))
+    (directory / "site_wsgi.json").write_text(
+        json.dumps({"metrics": False, "middleware": [], "json_logging": False, **site})
+    )
     (tmp / "run").mkdir(exist_ok=True)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp / "run"))
     monkeypatch.setenv("SITE_RELEASE", "r1")

@@ -1,4 +1,7 @@
-"""What a release installs as its application server, on hosts of one play that have different servers."""
+"""What a release installs as its application server, on hosts of one play that have different servers.
+
+And what it installs to count requests, which never replaces what the project brings.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,24 @@ HOSTS: dict[str, dict[str, Any]] = {
     "default": {"site_server": "gunicorn", "release_source": {"servers": CHOSEN}},
     "uwsgi": {"site_server": "uwsgi", "release_source": {"servers": CHOSEN}, "site_python_packages": ["psycopg"]},
     "distribution": {"site_server": "uwsgi", "uwsgi_package": "distribution", "release_source": {"servers": {}}},
+    "uncounted": {"release_source": {"servers": CHOSEN}, "site_metrics": False},
+    **{
+        f"brings_{name}": {"release_source": {"servers": CHOSEN}, "brings": version}
+        for name, version in (("old", "0.16.0"), ("oldest", "0.17.0"), ("new", "0.26.0"), ("none", None))
+    },
 }
 PLAY = [
     {
         "hosts": "all",
         "gather_facts": False,
         "tasks": [
+            {
+                "name": "Say what the hosts have",
+                "ansible.builtin.set_fact": {
+                    "cacheable": True,
+                    "pitcrew_site": {"releases": {"r1": {"prometheus_client": "{{ brings | default(none) }}"}}},
+                },
+            },
             *(
                 {
                     "name": f"Have the variables of {role} without doing anything",
@@ -28,8 +43,16 @@ PLAY = [
             ),
             {
                 "name": "Show the packages",
-                "ansible.builtin.debug": {
-                    "msg": "{{ {'packages': __release_packages, 'servers': __release_servers} | to_json | b64encode }}"
+                "ansible.builtin.debug": {"msg": "{{ shown | to_json | b64encode }}"},
+                "vars": {
+                    "shown": {
+                        "packages": "{{ __release_packages }}",
+                        "servers": "{{ __release_servers }}",
+                        "if_absent": "{{ __release_packages_if_absent }}",
+                        "counts": "{{ __release_counts }}",
+                        "environment": "{{ __release_packages_from[5:] }}",
+                    },
+                    "__release_list_digest": "d1",
                 },
             },
         ],
@@ -62,3 +85,15 @@ def test_packages_of_a_host(shown: dict[str, dict[str, Any]], host: str, package
 def test_servers_to_choose_versions_for(shown: dict[str, dict[str, Any]], host: str, servers: dict[str, str]) -> None:
     """Those of all hosts: the source is packed once for them."""
     assert {name: server["package"] for name, server in shown[host]["servers"].items()} == servers
+
+
+@pytest.mark.parametrize(("host", "if_absent"), [("default", ["prometheus_client>=0.17,<=0.26.0"]), ("uncounted", [])])
+def test_what_counts_requests(shown: dict[str, dict[str, Any]], host: str, if_absent: list[str]) -> None:
+    """The tested version or an older one for an older Python; it is part of what identifies an environment."""
+    assert shown[host]["if_absent"] == shown[host]["environment"] == if_absent
+
+
+@pytest.mark.parametrize(("brings", "counts"), [("old", False), ("oldest", True), ("new", True), ("none", True)])
+def test_a_version_that_cannot_count(shown: dict[str, dict[str, Any]], brings: str, counts: bool) -> None:
+    """A deploy reports it, if it is known; a release that is not built yet brings none."""
+    assert shown[f"brings_{brings}"]["counts"] is counts

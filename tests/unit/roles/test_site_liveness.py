@@ -239,32 +239,25 @@ def test_it_answers_after_all(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit",
+    ("state", "ago"),
     [
-        {"ActiveEnterTimestampMonotonic": Host.ago(10)},
-        {"ActiveState": "deactivating"},
-        {"ActiveState": "activating"},
-        {"ActiveState": "inactive"},
+        ("active", {"ActiveEnter": 10}),
+        ("deactivating", {}),
+        ("activating", {}),
+        ("inactive", {}),
         # An operator stopped it, and it took too long.
-        {
-            "ActiveState": "failed",
-            "ExecMainExitTimestampMonotonic": Host.ago(900),
-            "InactiveEnterTimestampMonotonic": Host.ago(900),
-        },
+        ("failed", {"ExecMainExit": 900, "InactiveEnter": 900}),
         # systemd gave up on it four minutes ago.
-        {
-            "ActiveState": "failed",
-            "InactiveExitTimestampMonotonic": Host.ago(240),
-            "InactiveEnterTimestampMonotonic": Host.ago(240),
-        },
+        ("failed", {"InactiveExit": 240, "InactiveEnter": 240}),
     ],
 )
-def test_what_is_not_its_business(host: Host, unit: dict[str, str]) -> None:
+def test_what_is_not_its_business(host: Host, state: str, ago: dict[str, float]) -> None:
     """A unit that starts or stops, that was stopped, or that has only just failed for good is left alone."""
     host.answer = SILENT
     host.look()
     host.requests.clear()
-    host.unit.update(unit)
+    host.unit["ActiveState"] = state
+    host.unit.update({f"{event}TimestampMonotonic": host.ago(seconds) for event, seconds in ago.items()})
     assert host.look(failures=1) == ""
     assert (host.requests, host.orders, host.state["failures"]) == ([], [], 0)
 

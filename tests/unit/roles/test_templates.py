@@ -47,6 +47,7 @@ SITES: dict[str, dict[str, Any]] = {
     "without_ipv6": TLS,
     "beside_tls": {},
     "beside_others": TLS,
+    "unlogged": {**TLS, "nginx_access_log": False},
     "names": {"site_domains": ["*.münchen.example", "Shop.Example.com.", "shop.example.com", "::1"]},
     "bare": {"site_release": "r2"},
     "tagged": {"site_release": "r2"},
@@ -234,8 +235,9 @@ def test_every_file_says_who_manages_it(render: Render, site: str, name: str) ->
 @pytest.mark.parametrize("name", ["site", "host"])
 @pytest.mark.parametrize("site", SITES)
 def test_blocks_of_nginx_are_closed(render: Render, site: str, name: str) -> None:
-    """Every line is a directive, the head of a block, or its end."""
-    text = re.sub(r'"[^"]*"', '""', render(site, name))
+    """Every line is a directive, the head of a block, or its end; that of the log has several lines."""
+    text = re.sub(r"\n +'[^\n]*'(?=[;\n])", "", render(site, name))
+    text = re.sub(r'"[^"]*"', '""', text)
     depth = 0
     for line in lines(text):
         assert line[-1] in "{};"
@@ -254,7 +256,7 @@ def test_a_plain_site(render: Render) -> None:
     assert server[:4] == ["listen 80;", "listen [::]:80;", "server_name shop.example.com;", "server_tokens off;"]
     assert "client_max_body_size 10m;" in server
     assert block(text, "location ^~ /.well-known/acme-challenge/") == ["root /var/www/html;"]
-    assert "ssl" not in text
+    assert not re.search(r"\bssl", text.replace("$ssl_protocol", ""))
     assert "real_ip" not in text.replace("realip", "")
 
 
@@ -281,15 +283,20 @@ def test_what_the_application_is_told(render: Render) -> None:
         "proxy_set_header X-Forwarded-Host $shop_host;",
         "proxy_set_header X-Forwarded-Proto http;",
         "proxy_set_header X-Real-IP $remote_addr;",
+        "proxy_set_header X-Request-Id $request_id;",
+        "proxy_set_header X-Request-Start t=$msec;",
         'proxy_set_header Forwarded "";',
         'proxy_set_header Proxy "";',
         'proxy_set_header X-Forwarded-Port "";',
         'proxy_set_header X-Forwarded-Protocol "";',
         'proxy_set_header X-Forwarded-Ssl "";',
+        'proxy_set_header X-Pitcrew-Probe "";',
         "proxy_buffer_size 36k;",
         "proxy_buffers 8 16k;",
         "proxy_read_timeout 65s;",
+        "proxy_hide_header X-Pitcrew-Queue;",
         "proxy_hide_header X-Pitcrew-Release;",
+        "proxy_hide_header X-Pitcrew-Route;",
     ]
 
 
@@ -325,6 +332,7 @@ def test_a_site_with_a_certificate(render: Render) -> None:
         "listen 80;",
         "listen [::]:80;",
         "server_name shop.example.com *.shop.example.com;",
+        "access_log /var/log/nginx/shop.access.log shop_json;",
         "location ^~ /.well-known/acme-challenge/ {",
         "root /srv/acme;",
         "}",
@@ -392,6 +400,61 @@ def test_trusted_proxies(render: Render) -> None:
     assert "proxy_set_header X-Forwarded-Proto $shop_scheme;" in server
     assert "keepalive_timeout 75s;" in server
     assert "listen 80;" in server
+
+
+# fmt: off
+KEYS = [
+    "time", "request_id", "remote_addr", "method", "scheme", "host", "path", "protocol", "status", "bytes",
+    "request_length", "request_time", "upstream", "upstream_status", "upstream_connect_time", "upstream_header_time",
+    "upstream_response_time", "queue", "route", "release", "tls", "referer", "user_agent",
+]
+# fmt: on
+NUMBERS = ["time", "status", "bytes", "request_length", "request_time"]
+
+
+@pytest.mark.parametrize("site", ["plain", "tls", "robin", "proxied", "dash"])
+def test_the_access_log(render: Render, site: str) -> None:
+    """One JSON object for each request, whatever its values: numbers are those that nginx always has."""
+    text = render(site, "site")
+    found = re.search(r"^log_format (\w+) escape=json((?:\n    '.*')+);", text, re.MULTILINE)
+    assert found is not None
+    line = "".join(re.findall(r"^    '(.*)'", found[2], re.MULTILINE))
+    values = re.findall(r'"(\w+)":("?)\$(\w+)("?)[,}]', line)
+    assert [key for key, *_value in values] == KEYS
+    assert [key for key, before, _variable, after in values if not before and not after] == NUMBERS
+    assert list(json.loads(re.sub(r"\$\w+", "1", line))) == KEYS
+    name = "my-shop" if site == "dash" else "shop"
+    assert all(f"access_log /var/log/nginx/{name}.access.log {found[1]};" in server for server in servers(text))
+    # Query strings may have secrets in them.
+    assert not re.search(r"\$(args|query_string|request|request_uri|http_referer)\b", line)
+
+
+def test_no_access_log(render: Render) -> None:
+    """Neither the site's nor the host's."""
+    text = render("unlogged", "site")
+    assert all("access_log off;" in server for server in servers(text))
+    assert "log_format" not in text
+    assert "proxy_set_header X-Request-Id $request_id;" in text
+
+
+@pytest.mark.parametrize("scheme", ["plain", "tls", "proxied"])
+def test_the_scheme_in_the_log(render: Render, scheme: str) -> None:
+    """As visitors have it: where TLS ends in front of this host, by what the proxy says."""
+    variable = "$shop_scheme" if scheme == "proxied" else "$scheme"
+    assert f'"scheme":"{variable}"' in render(scheme, "site")
+
+
+def test_who_names_a_request(render: Render) -> None:
+    """A proxy in front that is trusted, with an id as proxies write it; everybody else's is replaced."""
+    text = render("proxied", "site")
+    assert block(text, "geo $realip_remote_addr $shop_trusted") == ["default 0;", "10.0.0.0/8 1;", "192.0.2.1 1;"]
+    assert block(text, 'map "$shop_trusted $http_x_request_id" $shop_request_id') == [
+        r'"~^1 (?<shop_given_id>[0-9A-Za-z._:-]{1,128})$" $shop_given_id;',
+        "default $request_id;",
+    ]
+    assert text.count("proxy_set_header X-Request-Id $shop_request_id;") == 1
+    assert text.count("uwsgi_param HTTP_X_REQUEST_ID $shop_request_id;") == 1
+    assert '"request_id":"$shop_request_id"' in text
 
 
 def test_visitors_who_take_their_time(render: Render) -> None:
@@ -473,8 +536,13 @@ def test_a_name_with_a_dash(render: Render) -> None:
         "$my_shop_release",
         "$my_shop_expires",
         "$my_shop_host",
+        "$my_shop_only_path",
+        "$my_shop_only_referer",
+        "$my_shop_path",
         "$my_shop_port",
+        "$my_shop_referer",
         "$my_shop_retry_after",
+        "$my_shop_status",
         "$my_shop_upload_policy",
         "$my_shop_upload_type",
     }
@@ -702,12 +770,13 @@ def test_a_unit_follows_what_was_said(render: Render, name: str, value: str) -> 
 @pytest.mark.parametrize(
     ("site", "loaded"),
     [
-        ("plain", {"application": "shop.wsgi:application", "metrics": True, "middleware": []}),
+        ("plain", {"application": "shop.wsgi:application", "metrics": True, "middleware": [], "json_logging": False}),
         (
             "own",
             {
                 "application": "config.wsgi:app",
                 "metrics": False,
+                "json_logging": False,
                 "middleware": ["whitenoise.WhiteNoise", {"path": "shop.Guard", "arguments": {"users": ["a", 1, None]}}],
             },
         ),
@@ -743,9 +812,15 @@ def play_modules(monkeypatch: pytest.MonkeyPatch, modules: dict[str, dict[str, A
         monkeypatch.setitem(sys.modules, name, module)
 
 
-def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None) -> dict[str, Any]:
-    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors."""
+def settings(
+    text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None = None, known: list[str] | None = None
+) -> dict[str, Any]:
+    """Execute gunicorn's configuration, as gunicorn does, and note what is asked of site_errors.
+
+    By default gunicorn knows all settings that are in it.
+    """
     done = [] if done is None else done
+    known = re.findall(r"^(\w+) = ", text, re.MULTILINE) if known is None else known
 
     class Application:
         """Gunicorn's, which loads the site's."""
@@ -761,7 +836,12 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
         "keep_enabled": lambda *names: done.append(f"{' and '.join(names)} kept enabled"),
         "with_traceback": with_traceback,
     }
-    gunicorn = {"gunicorn": {}, "gunicorn.app": {}, "gunicorn.app.wsgiapp": {"WSGIApplication": Application}}
+    gunicorn = {
+        "gunicorn": {"__version__": "27.0.1"},
+        "gunicorn.app": {},
+        "gunicorn.app.wsgiapp": {"WSGIApplication": Application},
+        "gunicorn.config": {"KNOWN_SETTINGS": [SimpleNamespace(name=name) for name in known]},
+    }
     metrics = {
         "free_ordinal": len,
         "worker_begins": lambda ordinal: done.append(f"worker {ordinal} begins"),
@@ -775,6 +855,14 @@ def settings(text: str, monkeypatch: pytest.MonkeyPatch, done: list[str] | None 
     exec(compile(text, "gunicorn.conf.py", "exec"), found)
     assert sys.path[-1] == "/srv/shop/slots/blue"
     return found
+
+
+def test_a_setting_that_gunicorn_does_not_know(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gunicorn itself would ignore it: the slot does not start."""
+    known = ["accesslog", "access_log_format", "backlog", "certfile", "preload_app"]
+    with pytest.raises(ValueError, match=r"^gunicorn_settings: gunicorn 27.0.1 has no setting limits, raw_env$"):
+        settings(render("own", "gunicorn"), monkeypatch, known=known)
+    assert "KNOWN_SETTINGS" not in render("plain", "gunicorn")
 
 
 def test_where_gunicorn_listens(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -861,9 +949,14 @@ def test_errors_of_gunicorn_itself(
     ]
 
 
-def test_the_journal_s_rate_limit_is_in_force(render: Render) -> None:
-    """A flood of tracebacks does not fill the disk: the unit leaves journald's limit for it as it is."""
-    assert not re.search("LogRateLimit|StandardOutput|StandardError|LogNamespace", render("plain", "unit"))
+def test_the_journal_keeps_every_line(render: Render) -> None:
+    """Its size has a limit, not the number of lines; where they go is up to systemd."""
+    text = render("plain", "unit")
+    assert [line for line in lines(text) if "RateLimit" in line] == [
+        "LogRateLimitIntervalSec=1",
+        "LogRateLimitBurst=100000000",
+    ]
+    assert not re.search("StandardOutput|StandardError|LogNamespace", text)
 
 
 # site.json

@@ -340,11 +340,14 @@ def test_nginx_speaks_the_protocol(render: Render) -> None:
         "uwsgi_param HTTP_X_FORWARDED_HOST $shop_host;",
         "uwsgi_param HTTP_X_FORWARDED_PROTO http;",
         "uwsgi_param HTTP_X_REAL_IP $remote_addr;",
+        "uwsgi_param HTTP_X_REQUEST_ID $request_id;",
+        "uwsgi_param HTTP_X_REQUEST_START t=$msec;",
         'uwsgi_param HTTP_FORWARDED "" if_not_empty;',
         'uwsgi_param HTTP_PROXY "" if_not_empty;',
         'uwsgi_param HTTP_X_FORWARDED_PORT "" if_not_empty;',
         'uwsgi_param HTTP_X_FORWARDED_PROTOCOL "" if_not_empty;',
         'uwsgi_param HTTP_X_FORWARDED_SSL "" if_not_empty;',
+        'uwsgi_param HTTP_X_PITCREW_PROBE "" if_not_empty;',
         'uwsgi_param HTTP_TRANSFER_ENCODING "" if_not_empty;',
     }
     assert "uwsgi_read_timeout 65s;" in found

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 
 from pitcrew_exporter.collector import SiteCollector
 from pitcrew_exporter.server import Server
@@ -19,7 +20,8 @@ def main() -> None:
     """Answer scrapes until systemd ends it."""
     if os.environ.get("LISTEN_FDS") != "1":
         sys.exit("pitcrew-exporter.socket starts this program: systemctl start pitcrew-exporter.socket")
-    Server(socket.socket(fileno=FIRST), SiteCollector()).serve_forever()
+    scraped = Path(os.environ["RUNTIME_DIRECTORY"]) / "scraped"
+    Server(socket.socket(fileno=FIRST), SiteCollector(), scraped).serve_forever()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from socketserver import BaseServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -60,13 +61,14 @@ class Server(WSGIServer):
 
     request_queue_size = 64
 
-    def __init__(self, listener: socket.socket, collector: Collector) -> None:
+    def __init__(self, listener: socket.socket, collector: Collector, scraped: Path) -> None:
         # Not WSGIServer's own: it creates a socket, which the sandbox forbids.
         BaseServer.__init__(self, listener.getsockname()[:2], Handler)
         self.socket = listener
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
         self.free = threading.BoundedSemaphore(CONNECTIONS)
+        self.scraped = scraped
         registry = CollectorRegistry()
         registry.register(Recent(collector))
         self.set_app(make_wsgi_app(registry))
@@ -87,6 +89,8 @@ class Server(WSGIServer):
             # A client that has gone is none of our business.
             with contextlib.suppress(OSError, ValueError):
                 self.finish_request(request, client_address)
+                # pitcrew.django.status reports metrics that nothing reads.
+                self.scraped.touch()
         finally:
             limit.cancel()
             self.shutdown_request(request)

@@ -19,7 +19,7 @@ STUDY: dict[str, Any] = {
     "kind": "study",
     "mix": "b",
     "cpus": 1.0,
-    "said": {},
+    "inputs": {},
     "goal_ms": 100.0,
     "measured": {"cpu_ms": 10.0},
     "fixed": {"plan": vars(PLAN), "two_n_plus_one": vars(RULE)},

@@ -10,12 +10,12 @@ import pytest
 from ansible_collections.pitcrew.django.tests.benchmark.sizing.load import Outcome, Task, run
 
 
-def load(status: str = "200 OK", takes: float = 0.0, **said: Any) -> tuple[Outcome, list[bytes]]:
-    """Run a task against a server that answers each request alike; give the outcome and what it was asked."""
-    asked: list[bytes] = []
+def load(status: str = "200 OK", takes: float = 0.0, **options: Any) -> tuple[Outcome, list[bytes]]:
+    """Run a task against a server that answers each request alike; give the outcome and what it received."""
+    requests: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
         await asyncio.sleep(takes)
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode() if status else b"")
         writer.close()
@@ -24,10 +24,10 @@ def load(status: str = "200 OK", takes: float = 0.0, **said: Any) -> tuple[Outco
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            task = Task(address="127.0.0.1", port=port, host="shop.test", paths=("/x/",), **said)
+            task = Task(address="127.0.0.1", port=port, host="shop.test", paths=("/x/",), **options)
             return await run(task)
 
-    return asyncio.run(offered()), asked
+    return asyncio.run(offered()), requests
 
 
 def test_open_offers_its_rate_and_counts_what_comes_after_the_warm_up() -> None:
@@ -77,7 +77,7 @@ def test_requests_of_a_mix_do_not_depend_on_the_rate() -> None:
     assert b"&queries=5 HTTP/1.1\r\n" in first(10)[0]
 
 
-@pytest.mark.parametrize("said", [{"address": "8.8.8.8"}, {"rate": 1e5}, {"seconds": 1e6}])
-def test_what_a_lab_is_not_for_is_refused(said: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"address": "8.8.8.8"}, {"rate": 1e5}, {"seconds": 1e6}])
+def test_what_a_lab_is_not_for_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="lab"):
-        Task(**{"address": "127.0.0.1", "host": "x", "way": "open", "seconds": 1.0, **said})
+        Task(**{"address": "127.0.0.1", "host": "x", "way": "open", "seconds": 1.0, **options})

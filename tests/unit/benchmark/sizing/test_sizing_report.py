@@ -21,7 +21,7 @@ STUDY = {
     "cpus": 1.0,
     "goal_ms": 100.0,
     "measured": {"cpu_ms": 10.0},
-    "said": {"cpu_ms": 9.3, "wait_ms": 0.0, "cv_cpu": 1.0, "cv_wait": 1.0, "slo_p99_ms": 92.1},
+    "inputs": {"cpu_ms": 9.3, "wait_ms": 0.0, "cv_cpu": 1.0, "cv_wait": 1.0, "slo_p99_ms": 92.1},
     "fixed": {"plan": PLAN, "two_n_plus_one": RULE},
     "contenders": [BEST],
 }

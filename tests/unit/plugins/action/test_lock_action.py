@@ -110,7 +110,9 @@ def ask(lock: DeployLock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
             return answer
 
         action = ActionModule.__new__(ActionModule)
-        action._task = SimpleNamespace(args={"name": "shop", "root": str(lock.root), **args}, no_log=False)
+        action._task = SimpleNamespace(
+            args={"name": "shop", "root": str(lock.root), **args}, no_log=False, _parent=None
+        )
         action._display = SimpleNamespace(display=lambda *_, **__: None)
         with monkeypatch.context() as patch:
             patch.setattr(ActionBase, "run", lambda *_: {})

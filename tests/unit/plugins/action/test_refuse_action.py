@@ -23,7 +23,7 @@ def action(name: str, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     kind = importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule
     made: ModuleAction = kind.__new__(kind)
     shown: list[str] = []
-    made._task = SimpleNamespace(args={"root": "/srv/shop"}, no_log=False)
+    made._task = SimpleNamespace(args={"root": "/srv/shop"}, no_log=False, _parent=None)
     made._display = SimpleNamespace(display=lambda text, **_: shown.append(text))
 
     def execute(_action: ActionBase, module: str, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
 
         action = ActionModule.__new__(ActionModule)
         arguments = {"archive": str(archive), "path": "/srv/shop/releases/r1", "user": "shop", "files": ["/etc/key"]}
-        action._task = SimpleNamespace(args=arguments, check_mode=check, no_log=False)
+        action._task = SimpleNamespace(args=arguments, check_mode=check, no_log=False, _parent=None)
         action._display = SimpleNamespace(display=lambda *_, **__: None)
         action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         with monkeypatch.context() as patch:

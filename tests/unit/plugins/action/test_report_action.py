@@ -56,19 +56,42 @@ class CallbackModule(CallbackBase):
     v2_runner_on_ok = v2_runner_on_failed = show
 """
 
+RESCUE = {
+    "hosts": "web1",
+    "connection": "local",
+    "gather_facts": False,
+    "tasks": [
+        {
+            "name": "Try",
+            "block": [{"name": "Have the role refuse", "ansible.builtin.import_role": {"name": "refusing"}}],
+            "rescue": [
+                {
+                    "name": "Tell",
+                    "pitcrew.django.report": {"text": "rescued: {{ ansible_failed_result.text | join('|') }}"},
+                },
+                {"name": "Refuse again", "pitcrew.django.refuse": {"text": "Nothing helps."}},
+            ],
+        }
+    ],
+}
+
 Run = Callable[..., str]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Run the playbook with these settings of Ansible; return what it writes, to stderr where that is asked for."""
+    tasks = tmp_path / "roles/refusing/tasks/main.yml"
+    tasks.parent.mkdir(parents=True)
+    tasks.write_text(json.dumps([PLAYBOOK[0]["tasks"][2]]))
     (tmp_path / "play.yml").write_text(json.dumps(PLAYBOOK))
+    (tmp_path / "rescue.yml").write_text(json.dumps([RESCUE]))
     (tmp_path / "jsonl.py").write_text(JSON_CALLBACK)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
-    def play(*options: str, stderr: bool = False, **settings: str) -> str:
+    def play(*options: str, stderr: bool = False, name: str = "play.yml", **settings: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "web1,", *options, str(tmp_path / "play.yml")],
+            [sys.executable, "-m", "ansible", "playbook", "-i", "web1,", *options, str(tmp_path / name)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -140,3 +163,11 @@ def test_a_play_that_collects_refusals_gets_all_sentences(run: Run) -> None:
     failed: dict[str, Any] = json.loads(output.partition("fatal: [web1]: FAILED! => ")[2].partition("\n")[0])
     assert failed == {"changed": False, "msg": SENTENCES, "details": OUTPUT.split("\n")}
     assert output.count("KeyError: 'shop'. Set") == 1
+
+
+def test_a_rescue_gets_the_whole_text(run: Run) -> None:
+    """It is printed for people as ever; what has no rescue has the headline only in its result."""
+    output = run(name="rescue.yml")
+    assert f"\n\n{OUTPUT}\n\n" in output
+    assert "rescued: " + "|".join([SENTENCES, "", *OUTPUT.split("\n")]) in output
+    assert '"text"' not in run()

@@ -66,7 +66,7 @@ def run(tmp_path: Path) -> Run:
         }
         for name, content in written.items():
             path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
         return subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "--inventory=hosts.yml", "play.yml", *options],
@@ -123,6 +123,29 @@ def test_names_are_those_that_a_user_has_set(run: Run) -> None:
         "uwsgi_setting",
     ]
     assert "uwsgi_setting" not in "".join(refusal(done, "web2"))
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "imported"])
+def test_another_role_of_the_play_has_the_name_of_a_computed_variable(run: Run, listed: bool) -> None:
+    """Its value would be ours, in that role too; what else the role sets is its own affair."""
+    files = {
+        "roles/intranet/defaults/main.yml": {"site_root": "/srv/intranet", "site_motto": "fast"},
+        "roles/intranet/vars/main.yml": {"site_state": "/var/intranet", "site_workerz": 3},
+    }
+    role = {"name": "Intranet", "ansible.builtin.import_role": {"name": "intranet"}}
+    tasks = [ROLE, VALIDATE] if listed else [ROLE, role, VALIDATE]
+    done = run(tasks, files=files, **({"roles": ["intranet"]} if listed else {}))
+    assert [line.partition("; ")[::2] for line in refusal(done)] == [
+        (
+            "site_root: cannot be set: a site is in /srv, in a directory with its name",
+            "set site_name, or rename it if it is a variable of your own",
+        ),
+        (
+            "site_state: cannot be set: a site writes to /var/lib, to a directory with its name",
+            "set site_name, or rename it if it is a variable of your own",
+        ),
+    ]
+    assert "site_motto" not in done.stdout + done.stderr
 
 
 def test_unknown_names_are_warned_of_once(run: Run) -> None:

@@ -15,7 +15,7 @@ capacity_report = FilterModule().filters()["capacity_report"]
 def test_a_plan_is_told() -> None:
     """The answer of the one filter is the input of the other."""
     lines = capacity_report(capacity_plan({"cpus": 2, "memory_mb": 8192}, cpu_ms=12, wait_ms=18)).splitlines()
-    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
+    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time"
     assert any(line.startswith("Common rules on this host") for line in lines)
 
 
@@ -23,7 +23,7 @@ def test_a_plan_is_told_in_brief() -> None:
     """What each deploy shows."""
     plan = capacity_plan({"cpus": 2, "memory_mb": 8192}, cpu_ms=12, wait_ms=18)
     lines = capacity_report(plan, brief=True, notes=["gunicorn 26.0.0 is what the project pins."]).splitlines()
-    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time (9 wanted)"
+    assert lines[0] == "gunicorn sync: 9 workers, 9 requests at a time"
     assert [line[:10].strip() for line in lines[1:]] == ["why", "", "", "note"]
     assert "\n\nNote\n  gunicorn is pinned.\n" in capacity_report(plan, notes=["gunicorn is pinned."])
 

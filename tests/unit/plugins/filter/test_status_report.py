@@ -21,7 +21,7 @@ WELL: dict[str, Any] = {
     "by": "anna on laptop",
     "workers": {"running": 9, "planned": 9},
     "memory_mb": {"now": 412.4, "most": 1859.0},
-    "answers_ms": {"socket": 9.1, "proxy": 11.8},
+    "response_ms": {"socket": 9.1, "proxy": 11.8},
 }
 ILL = {
     **WELL,
@@ -36,7 +36,7 @@ ILL = {
     "state": "start-limit-hit",
     "workers": {"running": 0, "planned": None},
     "memory_mb": {"now": None, "most": None},
-    "answers_ms": {"socket": None, "proxy": None},
+    "response_ms": {"socket": None, "proxy": None},
 }
 ABSENT = {
     **ILL,

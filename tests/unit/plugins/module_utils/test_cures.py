@@ -68,6 +68,10 @@ NO_SUCH_VERSION_UV = """error: No solution found when resolving dependencies
   cause: Because there is no version of whitenoise==99.99 and you require whitenoise==99.99, we can conclude that your \
 requirements are unsatisfiable."""
 NO_SUCH_VERSION_PIP = "ERROR: No matching distribution found for whitenoise==99.99"
+NO_PROMETHEUS_UV = """error: No solution found when resolving dependencies
+  cause: Because prometheus-client was not found in the package registry and you require \
+prometheus-client>=0.17,<=0.26.0, we can conclude that your requirements are unsatisfiable."""
+NO_PROMETHEUS_PIP = "ERROR: No matching distribution found for prometheus_client<=0.26.0,>=0.17"
 CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/"
 
 
@@ -99,6 +103,8 @@ CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/
         (OLD_PACKAGE, "A package is older than the host's Python. Raise its version in the project's list"),
         (NO_SUCH_VERSION_UV, "The project's list, with site_python_packages, asks for versions that do not exist"),
         (NO_SUCH_VERSION_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
+        (NO_PROMETHEUS_UV, "Add it there, or set site_metrics: false"),
+        (NO_PROMETHEUS_PIP, "Add it there, or set site_metrics: false"),
         (CONFLICT_PIP, "The project's list, with site_python_packages, asks for versions that do not exist"),
     ],
 )
@@ -106,6 +112,54 @@ def test_a_failed_installation(output: str, words: str) -> None:
     """One cure, which names the variable: a resolver that has seen no index is not blamed on the list."""
     [cure] = install_cures(output)
     assert words in cure
+
+
+OF_PSYCOPG2_UV = """error: Failed to build `psycopg2==2.9.5`
+  cause: The build backend returned an error"""
+OF_PILLOW_PIP = "ERROR: Failed building wheel for Pillow"
+
+
+@pytest.mark.parametrize(
+    ("output", "cures"),
+    [
+        (
+            f"{OF_PSYCOPG2_UV}\n{NO_COMPILER}",
+            [
+                "psycopg2 is compiled on the host, which lacks what that needs. Set site_system_packages: "
+                "[build-essential, libpq-dev, python3-dev]"
+            ],
+        ),
+        (
+            f"{OF_PILLOW_PIP}\n{NO_PYTHON_H}\n{NO_JPEG}",
+            [
+                "pillow is compiled on the host, which lacks what that needs. Set site_system_packages: "
+                "[build-essential, libjpeg-dev, python3-dev, zlib1g-dev]"
+            ],
+        ),
+    ],
+)
+def test_a_package_whose_needs_are_known(output: str, cures: list[str]) -> None:
+    """All of them are named, whichever is missing first."""
+    assert install_cures(output) == cures
+
+
+def test_a_known_package_that_fails_for_another_reason() -> None:
+    """Its needs are not to blame."""
+    assert install_cures(f"{OF_PSYCOPG2_UV}\n{OTHER_PYTHON_UV}") == install_cures(OTHER_PYTHON_UV)
+
+
+@pytest.mark.parametrize(
+    ("output", "cure"),
+    [
+        ('FATAL:  database "wrong" does not exist', "sudo -u postgres createdb --owner shop wrong"),
+        ('FATAL:  role "anna" does not exist', "sudo -u postgres createuser anna"),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", 'Set site_python_packages: ["setuptools<81"]'),
+    ],
+)
+def test_what_a_start_lacks(output: str, cure: str) -> None:
+    """The command, or the variable."""
+    [found] = start_cures(output, "shop")
+    assert cure in found
 
 
 def test_several_causes() -> None:
@@ -193,6 +247,13 @@ def test_words_that_are_not_known(output: str) -> None:
             "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
             "Set site_secret_settings: {SECRET_KEY: ...}, or in site_secrets the environment variable that the project "
             "reads it from, to the output of python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/var/log/shop.log'\n\nThe above exception was the direct "
+            "cause of the following exception:\n\nTraceback (most recent call last):\n"
+            "ValueError: Unable to configure handler 'file'",
+            "A handler of LOGGING cannot write /var/log/shop.log. Write to stderr (logging.StreamHandler), which the "
+            "journal keeps, or to a file in the site's directory below /var/lib",
         ),
         (
             "ModuleNotFoundError: No module named 'environ'",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import (
-    Answer,
+    Report,
     SettingsRefused,
     build,
     describe,
@@ -77,10 +77,11 @@ class Site:
             "migrate": True,
             "migrates_shared_database": True,
             "allow_insecure": False,
+            "allow_lossy": False,
             "health_path": "/",
             "middleware": [],
         }
-        self.answer = Answer(os.open(tmp_path / "answer", os.O_WRONLY | os.O_CREAT))
+        self.report = Report(os.open(tmp_path / "report", os.O_WRONLY | os.O_CREAT))
         self.check_errors: list[CheckError] = []
         self.urls = {"/", "/admin/login/"}
         self.calls: list[str] = []
@@ -88,7 +89,8 @@ class Site:
 
     def call_command(self, name: str, **options: Any) -> None:
         """Note the command with its options, or fail."""
-        self.calls.append(" ".join([name, *(f"{key}={value}" for key, value in sorted(options.items()))]))
+        shown = {key: value for key, value in options.items() if key not in ("stdout", "stderr")}
+        self.calls.append(" ".join([name, *(f"{key}={value}" for key, value in sorted(shown.items()))]))
         if name == self.fails_at:
             raise RuntimeError(f"{name} failed")
         if name == "check" and self.check_errors:
@@ -107,23 +109,23 @@ class Site:
 
     def describe(self) -> dict[str, Any]:
         """Describe a release that nothing is wrong with."""
-        description = describe(self.settings, self.job, self.answer)
-        assert self.answer["complaints"] == []
+        description = describe(self.settings, self.job, self.report)
+        assert self.report["complaints"] == []
         return description
 
     def complaint(self) -> str:
         """Describe a release that one thing is wrong with, and give that."""
-        describe(self.settings, self.job, self.answer)
-        [complaint] = self.answer["complaints"]
+        describe(self.settings, self.job, self.report)
+        [complaint] = self.report["complaints"]
         return str(complaint)
 
     def run(self) -> dict[str, Any]:
-        """Go through the stages; give the answer, with what was raised under `raised`."""
+        """Go through the stages; give the report, with what was raised under `raised`."""
         try:
-            build(self.job, self.answer)
+            build(self.job, self.report)
         except (SettingsRefused, RuntimeError) as error:
-            self.answer["raised"] = str(error)
-        return self.answer
+            self.report["raised"] = str(error)
+        return self.report
 
 
 def validate_host(host: str, allowed: list[str]) -> bool:
@@ -157,8 +159,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
 
-    def migrate(_job: dict[str, Any], answer: Answer) -> None:
-        answer.enter("migrate")
+    def migrate(_job: dict[str, Any], report: Report) -> None:
+        report.enter("migrate")
         site.call_command("migrate")
 
     # Migrations of a real Django are in test_migrations.py.
@@ -196,7 +198,7 @@ def test_url_path(url: str | None, path: str | None) -> None:
 
 def test_shared_directories_and_files(site: Site) -> None:
     """A directory is made, a file is left to the site to write; both are links in the release."""
-    link_shared(site.project, site.home, ["data/", "var/cache/", "conf/local.ini"], site.answer)
+    link_shared(site.project, site.home, ["data/", "var/cache/", "conf/local.ini"], site.report)
     assert (site.project / "data").readlink() == site.home / "data"
     assert (site.home / "data").is_dir()
     assert (site.project / "var/cache").readlink() == site.home / "var/cache"
@@ -210,7 +212,7 @@ def test_what_is_shared_keeps_its_content(site: Site) -> None:
     """The next release finds what the one before wrote."""
     (site.home / "data").mkdir()
     (site.home / "data/kept").write_text("kept")
-    link_shared(site.project, site.home, ["data/"], site.answer)
+    link_shared(site.project, site.home, ["data/"], site.report)
     assert (site.project / "data/kept").read_text() == "kept"
 
 
@@ -224,8 +226,8 @@ def test_what_is_in_the_source_too(site: Site, name: str, kind: str) -> None:
         "file": lambda: path.write_text(""),
         "broken link": lambda: path.symlink_to("nowhere"),
     }[kind]()
-    link_shared(site.project, site.home, [name, "other/"], site.answer)
-    assert site.answer["complaints"] == [
+    link_shared(site.project, site.home, [name, "other/"], site.report)
+    assert site.report["complaints"] == [
         f"site_shared_paths: '{name}' is in the source, too; remove it from one of the two"
     ]
     assert (site.project / "other").is_symlink()
@@ -233,48 +235,48 @@ def test_what_is_in_the_source_too(site: Site, name: str, kind: str) -> None:
 
 def test_uploads_elsewhere_stay_there(site: Site, tmp_path: Path) -> None:
     """What lies outside of the release outlives it anyway."""
-    assert link_media(tmp_path / "media", site.release, site.home, site.answer) == tmp_path / "media"
+    assert link_media(tmp_path / "media", site.release, site.home, site.report) == tmp_path / "media"
     assert list(site.home.iterdir()) == []
 
 
 def test_uploads_inside_the_release_are_kept_beside_it(site: Site) -> None:
     """Two releases, one directory."""
-    assert link_media(site.project / "var/media", site.release, site.home, site.answer) == site.home / "media"
+    assert link_media(site.project / "var/media", site.release, site.home, site.report) == site.home / "media"
     (site.project / "var/media/photo").write_text("photo")
     following = site.release.with_name("r2")
-    assert link_media(following / "app/var/media", following, site.home, site.answer) == site.home / "media"
+    assert link_media(following / "app/var/media", following, site.home, site.report) == site.home / "media"
     assert (following / "app/var/media/photo").read_text() == "photo"
 
 
 def test_uploads_that_are_shared_by_name(site: Site) -> None:
     """Naming the directory that would be chosen anyway does no harm."""
-    link_shared(site.project, site.home, ["media/"], site.answer)
-    assert link_media(site.project / "media", site.release, site.home, site.answer) == site.home / "media"
+    link_shared(site.project, site.home, ["media/"], site.report)
+    assert link_media(site.project / "media", site.release, site.home, site.report) == site.home / "media"
 
 
 def test_uploads_that_are_shared_by_another_name(site: Site) -> None:
     """Whoever named MEDIA_ROOT in site_shared_paths has moved it out of the release already."""
-    link_shared(site.project, site.home, ["uploads/"], site.answer)
-    found = link_media(site.project / "uploads", site.release, site.home, site.answer)
+    link_shared(site.project, site.home, ["uploads/"], site.report)
+    found = link_media(site.project / "uploads", site.release, site.home, site.report)
     assert found.resolve() == site.home / "uploads"
 
 
 def test_uploads_beside_the_release_have_a_place(site: Site) -> None:
     """Before anybody uploads: nginx follows a link to it only if its owner is that of the directory."""
-    assert link_media(site.home / "uploads/2026", site.release, site.home, site.answer) == site.home / "uploads/2026"
+    assert link_media(site.home / "uploads/2026", site.release, site.home, site.report) == site.home / "uploads/2026"
     assert (site.home / "uploads/2026").is_dir()
 
 
 def test_uploads_that_the_source_brings_along(site: Site) -> None:
     """They would be out of sight behind the link: the sentence says where to."""
     (site.project / "media").mkdir()
-    link_media(site.project / "media", site.release, site.home, site.answer)
+    link_media(site.project / "media", site.release, site.home, site.report)
     kept = site.home / "media"
-    assert site.answer["complaints"] == [
+    assert site.report["complaints"] == [
         f"MEDIA_ROOT is '{site.project / 'media'}', a directory that the source contains. Uploads cannot be kept "
         f"inside a release: remove that directory from the source, or set site_settings: {{MEDIA_ROOT: {kept}}}"
     ]
-    assert site.answer["inventory"] == {"site_settings": {"MEDIA_ROOT": str(kept)}}
+    assert site.report["inventory"] == {"site_settings": {"MEDIA_ROOT": str(kept)}}
 
 
 # What the settings say
@@ -380,13 +382,12 @@ def test_domains_that_django_answers_for(site: Site, domains: list[str], allowed
 def test_a_domain_that_django_refuses(site: Site, domain: str) -> None:
     """The sentence has the domain, the setting as it is, the module it is in, and a value that works."""
     site.job["domains"] = ["shop.example.com", domain]
-    wanted = ["shop.example.com", ".example.org", domain.lstrip("*")]
-    wanted = list(dict.fromkeys(wanted))
+    wanted = [domain.lstrip("*")]
     assert site.complaint() == (
-        "ALLOWED_HOSTS in shop.settings is ['shop.example.com', '.example.org'], so Django would answer 400 to "
-        f"visitors of {domain}. Set site_settings: {{ALLOWED_HOSTS: {json.dumps(wanted)}}}"
+        "ALLOWED_HOSTS in shop.settings is ['shop.example.com', '.example.org'], so Django would return 400 to "
+        f"visitors of {domain}. Set site_settings: {{ALLOWED_HOSTS+: {json.dumps(wanted)}}}"
     )
-    assert site.answer["inventory"] == {"site_settings": {"ALLOWED_HOSTS": wanted}}
+    assert site.report["inventory"] == {"site_settings": {"ALLOWED_HOSTS+": wanted}}
 
 
 def test_all_domains_that_django_refuses(site: Site) -> None:
@@ -403,6 +404,48 @@ def test_the_module_that_is_named_is_the_project_s(site: Site, monkeypatch: pyte
     assert site.complaint().startswith("ALLOWED_HOSTS in shop.settings is [], so")
 
 
+# Where the site cannot write
+
+FILE_CACHE = "django.core.cache.backends.filebased.FileBasedCache"
+FILE_MAIL = "django.core.mail.backends.filebased.EmailBackend"
+
+
+def test_mail_in_files_inside_the_release(site: Site) -> None:
+    """The directory can be shared by all releases."""
+    site.settings.EMAIL_BACKEND, site.settings.EMAIL_FILE_PATH = FILE_MAIL, site.project / "emails"
+    assert site.complaint() == (
+        f"EMAIL_FILE_PATH is '{site.project}/emails' inside the release, where the site cannot write. Set "
+        "site_shared_paths: [emails/]"
+    )
+    assert site.report["inventory"] == {"site_shared_paths": ["emails/"]}
+
+
+def test_a_cache_in_files_inside_the_release(site: Site) -> None:
+    """A directory that is in the source cannot be shared."""
+    (site.project / "cache").mkdir()
+    site.settings.CACHES = {"pages": {"BACKEND": FILE_CACHE, "LOCATION": str(site.project / "cache")}}
+    assert site.complaint() == (
+        f"CACHES['pages'] is '{site.project}/cache' inside the release, where the site cannot write, and the source "
+        f"contains it. Set its LOCATION to '{site.home}/cache', by an environment variable or in site_settings"
+    )
+
+
+@pytest.mark.parametrize("backend", [FILE_CACHE, "django.core.cache.backends.redis.RedisCache"])
+def test_a_cache_elsewhere(site: Site, backend: str) -> None:
+    """It is the site's own concern, and so is mail that is not written to files."""
+    location = "/var/cache/shop" if backend == FILE_CACHE else "redis://localhost"
+    site.settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": location}}
+    site.settings.EMAIL_FILE_PATH = site.project / "emails"
+    assert site.describe()["static"] == "static"
+
+
+def test_mail_in_a_directory_that_is_shared(site: Site) -> None:
+    """Nothing is left to complain about."""
+    link_shared(site.project, site.home, ["emails/"], site.report)
+    site.settings.EMAIL_BACKEND, site.settings.EMAIL_FILE_PATH = FILE_MAIL, site.project / "emails"
+    assert site.describe()["static"] == "static"
+
+
 # What nobody may see or guess
 
 
@@ -413,14 +456,14 @@ def test_debug(site: Site) -> None:
         "DEBUG is True in shop.settings, which shows code and settings to visitors. Set site_settings: {DEBUG: false}"
         "; or site_allow_insecure_settings: true, on a host that nobody else can reach"
     )
-    assert site.answer["inventory"] == {"site_settings": {"DEBUG": False}}
+    assert site.report["inventory"] == {"site_settings": {"DEBUG": False}}
 
 
 def test_debug_without_allowed_hosts(site: Site) -> None:
     """What DEBUG allows is not allowed any more once it is off."""
     site.settings.DEBUG, site.settings.ALLOWED_HOSTS, site.job["domains"] = True, [], ["localhost"]
-    describe(site.settings, site.job, site.answer)
-    assert [complaint.split()[0] for complaint in site.answer["complaints"]] == ["ALLOWED_HOSTS", "DEBUG"]
+    describe(site.settings, site.job, site.report)
+    assert [complaint.split()[0] for complaint in site.report["complaints"]] == ["ALLOWED_HOSTS", "DEBUG"]
 
 
 @pytest.mark.parametrize(
@@ -441,7 +484,7 @@ def test_a_key_that_is_no_secret(site: Site, key: str, what: str) -> None:
     assert "site_secret_settings: {SECRET_KEY: ...}" in complaint
     assert "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'" in complaint
     assert complaint.endswith("; or site_allow_insecure_settings: true, on a host that nobody else can reach")
-    assert "horse" not in json.dumps(site.answer)
+    assert "horse" not in json.dumps(site.report)
 
 
 def test_a_key_that_django_does_not_give(site: Site) -> None:
@@ -489,12 +532,12 @@ def test_a_variable_is_named_as_another_way(site: Site, monkeypatch: pytest.Monk
     """If the settings read it; a key then goes where the variable is."""
     monkeypatch.setattr(django_runner, "variable_behind", lambda setting, _module: f"MY_{setting}")
     site.settings.DEBUG, site.settings.SECRET_KEY, site.settings.ALLOWED_HOSTS = True, "", []
-    describe(site.settings, site.job, site.answer)
-    hosts, debug, key = site.answer["complaints"]
+    describe(site.settings, site.job, site.report)
+    hosts, debug, key = site.report["complaints"]
     assert hosts.endswith(", or the environment variable MY_ALLOWED_HOSTS, which it is read from")
     assert debug.endswith(f", or the environment variable MY_DEBUG, which it is read from{django_runner.ALLOWANCE}")
     assert "Set site_secrets: {MY_SECRET_KEY: ...} to" in key
-    assert list(site.answer["inventory"]) == ["site_settings", "site_secrets"]
+    assert list(site.report["inventory"]) == ["site_settings", "site_secrets"]
 
 
 def sqlite(name: Any) -> dict[str, Any]:
@@ -511,7 +554,7 @@ def test_a_database_inside_the_release(site: Site, name: str) -> None:
         f"DATABASES['default'] is the file {path!r} inside the release, which the next deploy leaves behind. "
         "Set site_shared_paths: [db.sqlite3]"
     )
-    assert site.answer["inventory"] == {"site_shared_paths": ["db.sqlite3"]}
+    assert site.report["inventory"] == {"site_shared_paths": ["db.sqlite3"]}
 
 
 @pytest.mark.parametrize("where", ["app/db.sqlite3", "db.sqlite3"])
@@ -520,7 +563,7 @@ def test_a_database_that_cannot_be_shared(site: Site, where: str) -> None:
     (site.project / "db.sqlite3").touch()
     site.settings.DATABASES = sqlite(site.release / where)
     assert f"Set its NAME to '{site.home / 'db.sqlite3'}'" in site.complaint()
-    assert site.answer["inventory"] == {
+    assert site.report["inventory"] == {
         "site_settings": {
             "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(site.home / "db.sqlite3")}}
         }
@@ -530,7 +573,7 @@ def test_a_database_that_cannot_be_shared(site: Site, where: str) -> None:
 @pytest.mark.parametrize("kept", ["by name", "by link"])
 def test_a_database_that_outlives_the_release(site: Site, kept: str) -> None:
     """In the site's own directory, or shared into the release."""
-    link_shared(site.project, site.home, ["db.sqlite3"], site.answer)
+    link_shared(site.project, site.home, ["db.sqlite3"], site.report)
     site.settings.DATABASES = sqlite((site.home if kept == "by name" else site.project) / "db.sqlite3")
     assert site.describe()["static"] == "static"
 
@@ -550,7 +593,7 @@ def test_static_files_without_a_place(site: Site, there: str, name: str) -> None
         "STATIC_ROOT is not set in shop.settings, so static files cannot be collected. Set site_settings: "
         f"{{STATIC_ROOT: {name}}}, a directory inside the release; or site_collectstatic: false"
     )
-    assert site.answer["inventory"] == {"site_settings": {"STATIC_ROOT": name}}
+    assert site.report["inventory"] == {"site_settings": {"STATIC_ROOT": name}}
 
 
 @pytest.mark.parametrize("directory", ["{project}", "{project}/../app"])
@@ -574,8 +617,8 @@ def test_everything_that_is_wrong_with_the_settings(site: Site) -> None:
     site.settings.ALLOWED_HOSTS, site.settings.DEBUG, site.settings.STATIC_ROOT = [], True, None
     site.settings.DATABASES = sqlite("db.sqlite3")
     site.check_errors = [CheckError("?: (x.E001) One\n\tHINT: Do."), CheckError("W001"), CheckError("silenced")]
-    answer = site.run()
-    assert [complaint.partition(" ")[0] for complaint in answer["complaints"]] == [
+    report = site.run()
+    assert [complaint.partition(" ")[0] for complaint in report["complaints"]] == [
         "site_shared_paths:",
         "ALLOWED_HOSTS",
         "DEBUG",
@@ -583,8 +626,8 @@ def test_everything_that_is_wrong_with_the_settings(site: Site) -> None:
         "STATIC_ROOT",
         "manage.py",
     ]
-    assert answer["complaints"][-1] == "manage.py check --deploy: ?: (x.E001) One HINT: Do."
-    assert answer["inventory"] == {
+    assert report["complaints"][-1] == "manage.py check --deploy: ?: (x.E001) One HINT: Do."
+    assert report["inventory"] == {
         "site_settings": {"ALLOWED_HOSTS": ["a.test"], "DEBUG": False, "STATIC_ROOT": "staticfiles"},
         "site_shared_paths": ["db.sqlite3"],
     }
@@ -670,7 +713,7 @@ def test_checks_that_cannot_run(site: Site, capsys: pytest.CaptureFixture[str]) 
     ("urls", "advice", "inventory"),
     [
         ({"/admin/login/"}, "/admin/login/", {"site_health_path": "/admin/login/"}),
-        (set(), "a path that the site answers with 200", {}),
+        (set(), "a path that returns 200", {}),
     ],
 )
 def test_a_health_check_that_would_fail_next(
@@ -678,12 +721,12 @@ def test_a_health_check_that_would_fail_next(
 ) -> None:
     """A project as startproject makes it has no home page once DEBUG is off."""
     site.urls, site.settings.DEBUG = urls, True
-    answer = site.run()
-    assert answer["complaints"][1] == (
+    report = site.run()
+    assert report["complaints"][1] == (
         "site_health_path: '/' is not among the URLs of shop.urls, so the health check would get 404. "
         f"Set site_health_path: {advice}"
     )
-    assert answer["inventory"] == {"site_settings": {"DEBUG": False}, **inventory}
+    assert report["inventory"] == {"site_settings": {"DEBUG": False}, **inventory}
 
 
 @pytest.mark.parametrize(
@@ -705,9 +748,9 @@ def test_a_health_check_that_may_pass(site: Site, path: str, middleware: list[st
 def test_errors_of_the_check_alone(site: Site) -> None:
     """All of them."""
     site.check_errors = [CheckError("?: (x.E001) One"), CheckError("?: (x.E002) Two")]
-    answer = site.run()
-    assert answer["stage"] == "check"
-    assert answer["complaints"] == [
+    report = site.run()
+    assert report["stage"] == "check"
+    assert report["complaints"] == [
         f"manage.py check --deploy: ?: (x.E00{n}) {text}" for n, text in ((1, "One"), (2, "Two"))
     ]
 
@@ -717,8 +760,8 @@ def test_errors_of_the_check_alone(site: Site) -> None:
 
 def test_the_order_of_the_work(site: Site) -> None:
     """What can fail without a trace comes before what changes the database."""
-    answer = site.run()
-    assert (answer["stage"], answer["description"]) == (
+    report = site.run()
+    assert (report["stage"], report["description"]) == (
         "done",
         {
             "public": {"static": str(site.project / "collected")},
@@ -747,10 +790,10 @@ def test_the_order_of_the_work(site: Site) -> None:
     ],
 )
 def test_a_stage_that_fails_is_the_last(site: Site, stage: str, calls: list[str]) -> None:
-    """Nothing after it happens, and the answer names it."""
+    """Nothing after it happens, and the report names it."""
     site.fails_at = stage
-    answer = site.run()
-    assert (answer["stage"], answer["raised"]) == (stage, f"{stage} failed")
+    report = site.run()
+    assert (report["stage"], report["raised"]) == (stage, f"{stage} failed")
     assert site.calls == calls
 
 

@@ -71,8 +71,8 @@ def test_the_order_does_not_depend_on_who_wrote_it() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (True, "true"),
-        (False, "false"),
+        (True, "True"),
+        (False, "False"),
         (5432, "5432"),
         (0, "0"),
         (1.5, "1.5"),

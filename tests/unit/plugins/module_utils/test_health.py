@@ -146,7 +146,8 @@ def test_a_healthy_site(site: Site) -> None:
         (Page(release="r1"), "GET https://shop.test/healthz/ was answered by release r1 instead of r2"),
         (
             Page(release=""),
-            "GET https://shop.test/healthz/ was answered without the header X-Pitcrew-Release, not by release r2",
+            "GET https://shop.test/healthz/ returned a response without the header X-Pitcrew-Release, so it is not "
+            "from release r2",
         ),
         # Of two things that are wrong, the status is the one that an operator can look up.
         (Page(500, release="r1"), "GET https://shop.test/healthz/ returned 500 instead of 200"),
@@ -505,7 +506,10 @@ def test_a_slow_home_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 # The files that the home page names
 
-ADD = "add what is missing to the project's static files, or set site_health_home_page: false"
+ADD = (
+    "add what is missing to the project's static files, or set site_health_home_page: false if nginx_extra_directives "
+    "serve it"
+)
 
 
 def page(*files: str, **params: Any) -> Page:
@@ -524,14 +528,14 @@ def page(*files: str, **params: Any) -> Page:
         ("/static/app.0a1b2c3d.js?v=2#top", "static/app.0a1b2c3d.js"),
         ("https://shop.test/static/app.css", "static/app.css"),
         ("//www.shop.test/static/app.css", "static/app.css"),
-        ("static/logo.svg", "static/logo.svg"),
-        ("/static/my%20logo.svg", "static/my logo.svg"),
-        ("/static/my logo.svg", "static/my logo.svg"),
-        ("/static/caf%C3%A9.svg", "static/café.svg"),
-        ("/static/café.svg", "static/café.svg"),
-        ("/static/a/../logo.svg", "static/logo.svg"),
-        ("/static/a/%2e%2e/logo.svg", "static/logo.svg"),
-        ("/static/a/..%2flogo.svg", "static/logo.svg"),
+        ("static/app.css", "static/app.css"),
+        ("/static/my%20app.css", "static/my app.css"),
+        ("/static/my app.css", "static/my app.css"),
+        ("/static/caf%C3%A9.css", "static/café.css"),
+        ("/static/café.css", "static/café.css"),
+        ("/static/a/../app.css", "static/app.css"),
+        ("/static/a/%2e%2e/app.css", "static/app.css"),
+        ("/static/a/..%2fapp.css", "static/app.css"),
     ],
 )
 def test_a_file_that_the_home_page_names(site: Site, url: str, file: str) -> None:
@@ -550,10 +554,53 @@ def test_a_missing_file(site: Site) -> None:
     site.file("static/app.css")
     site.pages["/"] = page("/static/app.css", "/static/app.js")
     assert site.problems() == [f"GET https://shop.test/ names /static/app.js, which does not exist; {ADD}"]
-    site.pages["/"] = page("/static/app.css", "/static/app.js", "/static/logo.svg")
+    site.pages["/"] = page("/static/app.css", "/static/app.js", "/static/more.js")
     assert site.problems() == [
-        f"GET https://shop.test/ names /static/app.js and /static/logo.svg, which do not exist; {ADD}"
+        f"GET https://shop.test/ names /static/app.js and /static/more.js, which do not exist; {ADD}"
     ]
+
+
+ICON = '<link rel="icon" href="/static/favicon.ico">'
+
+
+def test_a_missing_icon_or_image_is_a_warning(site: Site) -> None:
+    """The page works without it; once it is there, the same check has none."""
+    site.file("static/app.css")
+    style = '<link rel="stylesheet" href="/static/app.css">'
+    site.pages["/"] = Page(body=f'{ICON}<img src="/static/logo.svg">{style}')
+    check = site.check()
+    assert check.problems(10) == []
+    assert check.warnings == [
+        "GET https://shop.test/ names /static/favicon.ico and /static/logo.svg, which do not exist"
+    ]
+    site.file("static/favicon.ico")
+    site.file("static/logo.svg")
+    assert check.problems(10) == []
+    assert check.warnings == []
+
+
+def test_a_missing_stylesheet_is_refused_beside_a_missing_icon(site: Site) -> None:
+    """In sentences of their own."""
+    site.pages["/"] = Page(body=f'{ICON}<link rel="stylesheet" href="/static/app.css">')
+    check = site.check()
+    assert check.problems(10) == [f"GET https://shop.test/ names /static/app.css, which does not exist; {ADD}"]
+    assert check.warnings == ["GET https://shop.test/ names /static/favicon.ico, which does not exist"]
+
+
+@pytest.mark.parametrize(
+    ("icon", "problems", "warnings"),
+    [
+        (Page(404), 0, ["GET https://shop.test/ names /static/favicon.ico, which returned 404"]),
+        (Page(403), 1, []),
+        (Page(cut_off=True), 1, []),
+    ],
+)
+def test_an_icon_through_the_proxy(site: Site, icon: Page, problems: int, warnings: list[str]) -> None:
+    """That nginx may not read static files is no missing file."""
+    site.pages |= {"/": Page(body=ICON), "/static/favicon.ico": icon}
+    check = site.check(on_disk=False)
+    assert len(check.problems(10)) == problems
+    assert check.warnings == warnings
 
 
 @pytest.mark.parametrize(
@@ -669,4 +716,12 @@ def test_how_many_files_are_looked_at(site: Site) -> None:
     check = site.check(on_disk=False)
     check.files = 1
     assert len(check.problems(10)) == 1
+
+
+def test_code_is_looked_at_before_images(site: Site) -> None:
+    site.pages["/"] = page("/static/a.svg", "/static/a.css")
+    check = site.check(on_disk=False)
+    check.files = 1
+    assert [problem.split(",")[0] for problem in check.problems(10)] == ["GET https://shop.test/ names /static/a.css"]
+    assert site.requests[2:] == ["shop.test/static/a.css"]
     assert site.requests[2:] == ["shop.test/static/a.css"]

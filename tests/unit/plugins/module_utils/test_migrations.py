@@ -19,10 +19,12 @@ from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     compare,
     migrate,
     pending,
+    without_migration,
 )
 from django.conf import settings
 
-INITIAL = "migrations.CreateModel('Bike', [('id', models.AutoField(primary_key=True)), ('name', models.TextField())])"
+PRIMARY = "('id', models.AutoField(primary_key=True, serialize=False))"
+INITIAL = f"migrations.CreateModel('Bike', [{PRIMARY}, ('name', models.TextField())])"
 COLOUR = "migrations.AddField('bike', 'colour', models.TextField(default=''))"
 FAILS = "migrations.RunSQL('ALTER TABLE no_such_table ADD COLUMN x text')"
 NUMBERS = itertools.count()
@@ -38,6 +40,7 @@ class Site:
         self.directory = directory
         self.package = f"depot_migrations_{next(NUMBERS)}"
         self.stages: list[str] = []
+        self.report: dict[str, Any] = {}
         (directory / self.package).mkdir()
         (directory / self.package / "__init__.py").write_text("")
         settings.MIGRATION_MODULES = {"depot": self.package}
@@ -72,8 +75,8 @@ class Site:
 
     def migrate(self, **params: Any) -> list[str]:
         """Migrate as the module does."""
-        job = {"allow_destructive": False, "lock_timeout": 10, "statement_timeout": 600, **params}
-        return migrate(self.connection, job, self.stages.append)
+        job = {"allow_destructive": False, "lock_timeout": 10, "statement_timeout": 600, "recorded": [], **params}
+        return migrate(self.connection, job, self.stages.append, self.report)
 
     def columns(self) -> list[str]:
         """Name the columns of the one table."""
@@ -175,17 +178,44 @@ def test_what_the_serving_release_does_not_notice(site: Site, operation: str) ->
         ("models.ManyToManyField('depot.Bike')", False),
     ],
 )
-def test_what_the_serving_release_does_not_say_of_a_row(
-    site: Site, capsys: pytest.CaptureFixture[str], field: str, is_demanded: bool
-) -> None:
+def test_what_the_serving_release_does_not_say_of_a_row(site: Site, field: str, is_demanded: bool) -> None:
     """The database will insist on it from the migration on: a warning states that, and the cure."""
     site.migrate()
     site.add("0002_colour", f"migrations.AddField('bike', 'colour', {field})")
-    capsys.readouterr()
     site.migrate()
-    printed = capsys.readouterr().out
-    assert ("WARNINGS:\ndepot.0002_colour: Add field colour to bike\n\tHINT:" in printed) is is_demanded
-    assert ("db_default" in printed) is is_demanded
+    warning = (
+        "depot.0002_colour: Add field colour to bike: until a release that knows this migration is live, the live one "
+        "cannot add rows to depot_bike. A db_default avoids that, and so does null=True in this release."
+    )
+    assert site.report["warnings"] == ([warning] if is_demanded else [])
+    demand = {"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial"}
+    assert site.report["demands"] == ([demand] if is_demanded else [])
+
+
+def test_a_demand_on_a_table_of_another_name(site: Site) -> None:
+    """It is the one that the database has."""
+    site.migrate()
+    site.add("0002_bikes", "migrations.AlterModelTable('bike', 'bikes')")
+    site.add("0003_colour", COLOUR)
+    site.migrate(allow_destructive=True)
+    assert site.report["demands"] == [{"migration": "depot.0003_colour", "tables": ["bikes"], "before": "0002_bikes"}]
+
+
+def test_a_demand_that_stays_applied(site: Site) -> None:
+    """A migration after it fails; of what is recorded, the report has what is applied, and if the release knows it."""
+    site.migrate()
+    site.add("0002_colour", COLOUR)
+    site.add("0003_size", "migrations.AddField('bike', 'size', models.TextField(default=''))", FAILS)
+    with pytest.raises(MigrationRefused):
+        site.migrate(recorded=["depot.0009_gone"])
+    assert [demand["migration"] for demand in site.report["demands"]] == ["depot.0002_colour"]
+    assert site.report["recorded"] == {}
+    site.remove("0003_size")
+    site.migrate(recorded=["depot.0002_colour"])
+    assert site.report["recorded"] == {"depot.0002_colour": True}
+    site.remove("0002_colour")
+    site.migrate(recorded=["depot.0002_colour"])
+    assert (site.report["recorded"], site.report["demands"]) == ({"depot.0002_colour": False}, [])
 
 
 def test_an_application_that_is_new_to_the_database(site: Site) -> None:
@@ -213,7 +243,7 @@ def test_the_first_of_them_fails(site: Site) -> None:
     site.add("0002_broken", COLOUR, FAILS)
     with pytest.raises(MigrationRefused, match="no_such_table") as refusal:
         site.migrate()
-    assert refusal.value.database == "depot.0002_broken was rolled back, and the database is as it was"
+    assert refusal.value.database == "depot.0002_broken was rolled back, and the database is unchanged"
     assert site.columns() == ["id", "name"]
 
 
@@ -401,5 +431,55 @@ def test_a_database_that_cannot_be_backed_up(tmp_path: Path) -> None:
     """Said, and not passed over."""
     other = ModuleType("connection")
     other.vendor = "oracle"  # type: ignore[attr-defined]
-    with pytest.raises(BackupError, match="there is no backup for oracle; set site_backup: false"):
+    with pytest.raises(BackupError, match="site_backup cannot copy a database of oracle; set site_backup: false"):
         backup(other, tmp_path / "backups", "r2", keep=5)
+
+
+@pytest.fixture
+def models(site: Site) -> Iterator[Callable[..., None]]:
+    """Let the application have models, which it has in memory only."""
+    from django.apps import apps
+    from django.db import models
+
+    registered = apps.all_models["depot"]
+
+    def define(model: str, **parts: Any) -> None:
+        type(model, (models.Model,), {"__module__": "depot.models", **parts})
+        apps.clear_cache()
+
+    yield define
+    registered.clear()
+    apps.clear_cache()
+
+
+def test_models_that_have_their_migrations(site: Site, models: Callable[..., None]) -> None:
+    """Nothing is missing."""
+    from django.db.models import AutoField, TextField
+
+    models("Bike", id=AutoField(primary_key=True), name=TextField())
+    assert without_migration(Path(sys.modules["depot"].__file__ or "").parents[1]) == []
+
+
+def test_a_field_that_was_renamed(site: Site, models: Callable[..., None]) -> None:
+    """Its application is named, if it belongs to the project."""
+    from django.db.models import AutoField, TextField
+
+    models("Bike", id=AutoField(primary_key=True), title=TextField())
+    assert without_migration(Path(sys.modules["depot"].__file__ or "").parents[1]) == ["depot"]
+    assert without_migration(site.directory / "elsewhere") == []
+
+
+def test_an_application_without_any_migration(
+    site: Site, models: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tables would not exist, unless it wants none or has none."""
+    from django.db.models import AutoField
+
+    source = Path(sys.modules["depot"].__file__ or "").parents[1]
+    monkeypatch.setattr(settings, "MIGRATION_MODULES", {})
+    models("View", id=AutoField(primary_key=True), Meta=type("Meta", (), {"managed": False}))
+    assert without_migration(source) == []
+    models("Bike", id=AutoField(primary_key=True))
+    assert without_migration(source) == ["depot"]
+    monkeypatch.setattr(settings, "MIGRATION_MODULES", {"depot": None})
+    assert without_migration(source) == []

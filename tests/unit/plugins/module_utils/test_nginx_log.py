@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import nginx_log
-from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
+from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import reasons, requests_with_long_headers
 
 ROOT = Path("/srv/shop")
 NOW = time.time()
@@ -53,3 +53,36 @@ def test_a_long_log(log: Path) -> None:
     """Only its end is read."""
     log.write_text(line("/early/") + "x" * nginx_log.READ + "\n" + line("/late/"))
     assert requests_with_long_headers(ROOT, 0) == ["GET /late/"]
+
+
+def test_reasons_for_complaints_are_grouped_without_what_differs() -> None:
+    """Neither the visitor nor the address is passed on; other sites, and other times, are not counted."""
+    refused = "connect() to unix:/srv/shop/live/http.sock failed (111: Connection refused)"
+    lines = [
+        line("/a/?token=hunter2", words=refused),
+        line("/b/", words=refused),
+        line("/c/", words="client intended to send too large body: 12345678 bytes"),
+        line(
+            "/d/", words='open() "/srv/shop/live/public/x<b>" failed (2: No such file or directory) from 198.51.100.7'
+        ),
+        line("/e/", words=refused).replace("server: shop.test", "server: blog.test"),
+        line("/f/", words=refused, age=9000),
+        "2026/11/30 10:00:00 [emerg] 1#1: bind() failed\n",
+        "9999/99/99 99:99:99 [error] 1#1: *1 x, client: 1, server: shop.test, \n",
+        "\0\0\0",
+    ]
+    found = reasons([[one.rstrip("\n").encode() for one in lines]], "shop.test", NOW - 3600)
+    assert [(one["reason"].partition(" while ")[0], one["count"], one["level"]) for one in found] == [
+        (refused, 2, "error"),
+        ("client intended to send too large body: N bytes", 1, "error"),
+        ('open() "…" failed (2: No such file or directory) from 198.51.100.x', 1, "error"),
+    ]
+    assert found[0]["last"] == pytest.approx(NOW - 60, abs=2)
+
+
+def test_reasons_are_bounded() -> None:
+    """Whatever a module of nginx may write."""
+    lines = [
+        line("/", words=f"reason{chr(97 + number % 26)}{chr(97 + number // 26)}").encode() for number in range(300)
+    ]
+    assert len(reasons([lines], "shop.test", NOW - 3600)) == 50

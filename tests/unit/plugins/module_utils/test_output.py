@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
+from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, exception_in, excerpt
 
 DIRECT = "The above exception was the direct cause of the following exception:"
 DURING = "During handling of the above exception, another exception occurred:"
@@ -133,3 +133,48 @@ def test_tracebacks_without_a_line_between_them() -> None:
         "[1 repeated traceback left out]",
         *traceback(2),
     ]
+
+
+def test_what_uv_indents() -> None:
+    """As it does with all that a build has written: the exception, which comes last, is not left out."""
+    lines = [f"         {line}" for line in [*log(150), *traceback(40), "hint: a compiler is missing"]]
+    found = shown(*lines)
+    assert found[-2:] == lines[-2:]
+    assert len(found) > 5
+
+
+def test_a_traceback_without_an_end() -> None:
+    """What there is of it is shown, not only how much is left out."""
+    lines = ["Traceback (most recent call last):", *(f'  File "{number}"' for number in range(200))]
+    assert shown(*lines)[-1] == lines[-1]
+    assert len(shown(*lines)) > 10
+
+
+@pytest.mark.parametrize(
+    ("lines", "exception"),
+    [
+        ([], ""),
+        (["Booting"], ""),
+        ([*traceback(2, "KeyError: 1"), *log(3)], "KeyError: 1"),
+        (
+            [*traceback(2, "KeyError: 1"), "ERROR GET /", *traceback(3, "django.NoReverseMatch: Reverse for 'x'.")],
+            "django",
+        ),
+        ([*traceback(2, "OperationalError: failed"), "\tIs it running?"], "OperationalError: failed Is it running?"),
+        ([f"    {line}" for line in traceback(2, "ImportError: x")], "ImportError: x"),
+        (traceback(1, f"ValueError: {300 * 'x'}"), f"ValueError: {188 * 'x'}"),
+    ],
+)
+def test_the_exception(lines: list[str], exception: str) -> None:
+    """It is that of the last traceback, in one line that fits a sentence."""
+    found = exception_in("\n".join(lines))
+    assert found.startswith(exception)
+    assert bool(found) is bool(exception)
+    assert len(found) <= 203
+
+
+def test_the_whole_exception() -> None:
+    """Without its full stop: it is followed by one."""
+    assert (
+        exception_in("\n".join(traceback(3, "NoReverseMatch: Reverse for 'x'."))) == "NoReverseMatch: Reverse for 'x'"
+    )

@@ -115,6 +115,17 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
     assert str(root / "live") not in message
 
 
+def test_a_release_that_can_take_back_what_it_did(shop: Releases) -> None:
+    """It is kept for that, with a command for each application."""
+    found = runnable(shop)
+    message = found.set_aside("shop", "", {}, False, ["migrate depot 0001_initial", "migrate shop zero"])
+    assert message.startswith(f"It is kept in {found.path} until a deploy succeeds. To take back what it did to the ")
+    assert [line.split()[-4:] for line in message.splitlines() if "manage.py" in line] == [
+        ["manage.py", "migrate", "depot", "0001_initial"],
+        ["manage.py", "migrate", "shop", "zero"],
+    ]
+
+
 def test_the_secrets_of_what_serves(shop: Releases) -> None:
     """They are read by systemd; if nothing serves, there are none, and the message states that."""
     runnable(shop)

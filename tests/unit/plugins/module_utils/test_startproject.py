@@ -33,7 +33,7 @@ class Site:
         shutil.copy(site_overrides.__file__, overrides / "site_overrides.py")
 
     def build(self, inventory: dict[str, Any]) -> dict[str, Any]:
-        """Run the release's Django as a deploy does, and give its answer."""
+        """Run the release's Django as a deploy does, and give its report."""
         settings = {**inventory.get("site_settings", {}), **inventory.get("site_secret_settings", {})}
         job = {
             "do": "build",
@@ -50,7 +50,10 @@ class Site:
             "backup": False,
             "backups_kept": 5,
             "allow_insecure": False,
+            "allow_lossy": False,
             "health_path": inventory.get("site_health_path", "/"),
+            "middleware": inventory.get("site_wsgi_middleware", []),
+            "recorded": [],
         }
         environment = {
             **os.environ,
@@ -62,7 +65,7 @@ class Site:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
             subprocess.run(
                 [sys.executable, "-c", RUNNER],
-                input=json.dumps({**job, "answer": file.fileno()}),
+                input=json.dumps({**job, "report": file.fileno()}),
                 text=True,
                 pass_fds=[file.fileno()],
                 cwd=self.project,
@@ -71,8 +74,8 @@ class Site:
                 capture_output=True,
             )
             file.seek(0)
-            answer: dict[str, Any] = json.loads(file.readlines()[-1])
-        return answer
+            report: dict[str, Any] = json.loads(file.readlines()[-1])
+        return report
 
 
 @pytest.fixture
@@ -109,6 +112,24 @@ def test_a_new_project_is_told_everything_and_then_passes(site: Site) -> None:
     assert "auth.0001_initial" in passed["migrations"]
     assert (site.project / "staticfiles/admin/css/base.css").exists()
     assert (site.home / "db.sqlite3").stat().st_size > 0
+
+
+def test_an_application_whose_models_have_no_migration(site: Site) -> None:
+    """It is reported; once its models cannot be imported, the place is, and none of our own frames is printed."""
+    (site.project / "depot").mkdir()
+    (site.project / "depot/models.py").write_text(
+        "from django.db import models\nclass Bike(models.Model):\n    name = models.TextField()\n"
+    )
+    with (site.project / "mysite/settings.py").open("a") as file:
+        file.write("INSTALLED_APPS += ['depot']\n")
+    inventory = site.build({})["inventory"]
+    inventory["site_secret_settings"] = {"SECRET_KEY": "of its own, and long enough not to be guessed 0123456789"}
+    passed = site.build(inventory)
+    assert (passed["stage"], passed["description"]["unmigrated"]) == ("done", ["depot"])
+    (site.project / "depot/models.py").write_text("import pkg_resources_of_old\n")
+    failed = site.build({**inventory, "site_shared_paths": []})
+    assert (failed["stage"], failed["where"]) == ("apps", "depot/models.py")
+    assert failed["error"] == "ModuleNotFoundError: No module named 'pkg_resources_of_old'"
 
 
 def test_errors_of_real_checks_come_along(site: Site) -> None:

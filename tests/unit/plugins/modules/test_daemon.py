@@ -207,6 +207,13 @@ def test_a_service_that_does_not_run_gets_its_files_back(host: Host, trouble: di
     assert host.orders[-2:] == [("daemon-reload",), ("restart", "tool.service")]
 
 
+def test_a_first_drop_in_stays(host: Host) -> None:
+    """Otherwise the package's own unit would start at the next boot, and listen on all addresses."""
+    host.active = host.enabled = host.listening = False
+    assert "has not listened" in host.play()["msg"]
+    assert host.written() == {"units/tool.service.d/pitcrew.conf": DROP_IN}
+
+
 def test_secrets_are_not_for_everybody(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=7))
     answer = host.play(secrets={"password": "secret"}, group="tool")

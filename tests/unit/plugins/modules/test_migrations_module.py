@@ -12,10 +12,10 @@ from ansible_collections.pitcrew.django.plugins.modules import migrations as mod
 
 
 def compare(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: dict[str, Any], output: str = ""
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report: dict[str, Any], output: str = ""
 ) -> dict[str, Any]:
     """Run the module with what Django answers."""
-    monkeypatch.setattr(module, "Django", lambda *_place: SimpleNamespace(run=lambda *_job: (answer, output)))
+    monkeypatch.setattr(module, "Django", lambda *_place: SimpleNamespace(run=lambda *_job: (report, output)))
     monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=1, pw_gid=1))
     arguments = {"path": "/srv/shop/releases/r1", "user": "shop", "home": "/var/lib/shop"}
     with patch_module_args(arguments), pytest.raises(SystemExit):
@@ -26,8 +26,8 @@ def compare(
 
 def test_a_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What each of the two has alone."""
-    answer = {"error": None, "stage": "done", "unknown": ["shop.0003_x"], "pending": ["shop.0002_y"]}
-    found = compare(monkeypatch, capsys, answer)
+    report = {"error": None, "stage": "done", "unknown": ["shop.0003_x"], "pending": ["shop.0002_y"]}
+    found = compare(monkeypatch, capsys, report)
     assert (found["changed"], found["unknown"], found["pending"]) == (False, ["shop.0003_x"], ["shop.0002_y"])
 
 
@@ -36,7 +36,7 @@ def test_a_database_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: str, shown: str
 ) -> None:
     """The cause comes first, and what was written after it."""
-    answer = {"error": "OperationalError: refused", "stage": "plan"}
-    assert compare(monkeypatch, capsys, answer, output)["msg"] == (
+    report = {"error": "OperationalError: refused", "stage": "plan"}
+    assert compare(monkeypatch, capsys, report, output)["msg"] == (
         f"The database cannot be compared with release r1: OperationalError: refused.{shown}"
     )

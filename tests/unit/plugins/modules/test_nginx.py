@@ -31,6 +31,7 @@ http {
 SITE = "server {\n    listen 80;\n    server_name shop.example.com;\n}\n"
 LONG = f"{'a' * 62}.example.co.test"
 BIND = "bind() to 0.0.0.0:443 failed (98: Address already in use)"
+FIND = "Find the program that listens there, and stop it: sudo ss -ltnp 'sport = :443'"
 
 
 @dataclass
@@ -170,6 +171,36 @@ def test_files_that_nginx_accepts(host: Host) -> None:
     ]
 
 
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[Path, tuple[str, str]]:
+    """Note who is to own a log."""
+    owners: dict[Path, tuple[str, str]] = {}
+    monkeypatch.setattr(module.shutil, "chown", lambda path, *who: owners.update({path: who}))
+    return owners
+
+
+def test_a_log(host: Host, tmp_path: Path, owners: dict[Path, tuple[str, str]]) -> None:
+    """As the distribution has its own; one that is there stays as it is, and so does a directory that is not."""
+    new, old, nowhere = tmp_path / "shop.access.log", tmp_path / "old.log", tmp_path / "none/shop.log"
+    old.write_text("a line\n")
+    old.chmod(0o600)
+    host.play(logs=[str(new), str(old), str(nowhere)], user="nginx")
+    assert new.stat().st_mode & 0o777 == 0o640
+    assert owners == {new: ("nginx", "adm")}
+    assert (old.read_text(), old.stat().st_mode & 0o777) == ("a line\n", 0o600)
+    assert not nowhere.parent.exists()
+
+
+@pytest.mark.parametrize("params", [{"check": True}, {"files": {"conf.d/shop.conf": "foo;"}}])
+def test_a_log_that_nobody_needs(
+    host: Host, tmp_path: Path, owners: dict[Path, tuple[str, str]], params: dict[str, Any]
+) -> None:
+    """A test of nginx's opens it: it is gone again after check mode, and if the files are refused."""
+    host.play(logs=[str(tmp_path / "shop.access.log")], **params)
+    assert [*owners] == [tmp_path / "shop.access.log"]
+    assert not (tmp_path / "shop.access.log").exists()
+
+
 def test_the_second_time(host: Host) -> None:
     """Nothing changes, unless a reload is requested."""
     host.play()
@@ -209,7 +240,7 @@ def test_a_file_that_nginx_does_not_accept(host: Host, params: dict[str, Any]) -
         'nginx does not accept its new configuration: unknown directive "foo" in /etc/nginx/conf.d/shop.conf:2\n'
         "    foo bar;\n"
         "nginx_extra_directives: correct it.\n"
-        "Its files are as they were."
+        "Its files are unchanged."
     )
     assert host.files() == before
     assert host.orders == []
@@ -218,7 +249,7 @@ def test_a_file_that_nginx_does_not_accept(host: Host, params: dict[str, Any]) -
 def test_an_error_without_a_line(host: Host) -> None:
     """The cure goes by any part of nginx's message."""
     answer = host.play(files={"conf.d/shop.conf": "ssl_certificate missing.pem;\n"}, cures={"/missing.pem": "get it"})
-    assert answer["msg"].splitlines()[1:] == ["get it.", "Its files are as they were."]
+    assert answer["msg"].splitlines()[1:] == ["get it.", "Its files are unchanged."]
 
 
 def test_a_file_of_somebody_else_s(host: Host) -> None:
@@ -292,13 +323,35 @@ def test_what_nginx_warns_of(host: Host) -> None:
     ]
 
 
+def test_a_file_that_loses_requests_for_unknown_hosts(host: Host) -> None:
+    """The first server of an address is its default one as long as no other says that it is; the cure is with it."""
+    (host.home / "sites-enabled/status").write_text(
+        "server { listen 127.0.0.1:80; }\nserver { listen 127.0.0.1:80; server_name b.test; }\n"
+        "server { listen 8080; }\n"
+    )
+    (host.home / "conf.d/blog.conf").write_text(
+        "upstream blog { }\nserver { listen 127.0.0.1:80; server_name c.test; }\n"
+    )
+    files = {"conf.d/pitcrew.conf": "server {\n listen 80 default_server;\n listen 127.0.0.1:80 default_server;\n}\n"}
+    told = [
+        "nginx: /etc/nginx/sites-enabled/status:1 no longer gets the requests to 127.0.0.1:80 for hosts that no site "
+        "serves; add default_server there if it is to get them"
+    ]
+    host.play(files=files, state="tested")
+    assert host.warnings == told
+    host.play(files=files)
+    assert host.warnings == 2 * told
+    host.play(files={"conf.d/shop.conf": SITE, **files})
+    assert host.warnings == 2 * told
+
+
 def test_nginx_that_does_not_reload(host: Host) -> None:
     """It goes on with the files that it has read, and finds these again; its message is in its log."""
     host.reloads = False
     (host.home / "conf.d/shop.conf").write_text("# before\n")
     before = host.files()
     answer = host.play(limits={"worker_connections": 16384})
-    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\nIts files are as they were."
+    assert answer["msg"] == f"nginx does not run with its new configuration: {BIND}\n{FIND}\nIts files are unchanged."
     assert host.files() == before
 
 
@@ -318,7 +371,8 @@ def test_nginx_that_does_not_start(host: Host) -> None:
     assert answer["msg"].splitlines() == [
         f"nginx does not run with its new configuration: {BIND}",
         "still could not bind()",
-        "Its files are as they were.",
+        FIND,
+        "Its files are unchanged.",
     ]
     assert host.files() == before
     host.journal_text = ""

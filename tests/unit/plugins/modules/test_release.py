@@ -49,16 +49,22 @@ exec "$@"
 DJANGO = {
     "django/__init__.py": """
 import importlib, os, sys
-def migrate(job, answer):
+def migrate(job, report):
     from django.core.management import call_command
-    answer.enter("migrate")
+    report.enter("migrate")
     call_command("migrate")
 def setup():
     from django import conf
     sys.modules["ansible_collections.pitcrew.django.plugins.module_utils.django_runner"].migrate_guarded = migrate
     conf.settings = importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"])
 """,
-    "django/conf.py": "settings = None\n",
+    "django/conf.py": """
+import importlib, os
+class Lazy:
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(os.environ["DJANGO_SETTINGS_MODULE"]), name)
+settings = Lazy()
+""",
     "django/core/checks.py": "",
     "django/core/management/base.py": "class SystemCheckError(Exception): pass\n",
     "django/urls.py": """
@@ -69,10 +75,12 @@ def reverse(name): pass
 """,
     "django/http/request.py": "def validate_host(host, allowed): return host in allowed\n",
     "django/core/management/__init__.py": """
-def call_command(name, **options):
+import contextlib, sys
+def call_command(name, stdout=None, stderr=None, **options):
     from django.conf import settings
     print("django:", name)
-    getattr(settings, name, lambda: None)()
+    with contextlib.redirect_stdout(stdout or sys.stdout):
+        getattr(settings, name, lambda: None)()
 """,
 }
 SETTINGS = """
@@ -125,7 +133,7 @@ class Site:
         return log.read_text().splitlines() if log.exists() else []
 
     def build(self, release: str = "r1", check: bool = False, **params: Any) -> dict[str, Any]:
-        """Pack the files, run the module and give its answer."""
+        """Pack the files, run the module and give its result."""
         with tarfile.open(self.tmp / "source.tar.gz", "w:gz") as tar:
             for name, text in self.files.items():
                 member = tarfile.TarInfo(name)
@@ -150,8 +158,8 @@ class Site:
         with patch.dict(os.environ), patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()  # which clears the environment, and sets the umask
         os.umask(umask)
-        answer: dict[str, Any] = json.loads(self.capsys.readouterr().out)
-        return answer
+        result: dict[str, Any] = json.loads(self.capsys.readouterr().out)
+        return result
 
 
 @pytest.fixture
@@ -189,34 +197,46 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return site
 
 
+def live(site: Site, release: str) -> None:
+    """Have a release be live."""
+    slot = site.tmp / "slots/blue"
+    slot.mkdir(parents=True, exist_ok=True)
+    (slot / "release").unlink(missing_ok=True)
+    (slot / "release").symlink_to(site.release.with_name(release))
+    (site.tmp / "live").unlink(missing_ok=True)
+    (site.tmp / "live").symlink_to("slots/blue")
+
+
 # A release that passes
 
 
 def test_the_facts_of_the_host(site: Site) -> None:
     """They come along, in a form in which nothing can be cut out of them unseen."""
     for _built_and_there_already in range(2):
-        answer = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
-        facts = json.loads(base64.b64decode(answer["facts"], validate=True))
+        result = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
+        facts = json.loads(base64.b64decode(result["facts"], validate=True))
         assert facts == {"read of": ["shop", str(site.tmp), ["/etc/ssl/shop.pem"]]}
 
 
 def test_a_finished_release(site: Site) -> None:
     """Its description is returned and recorded; what Django wrote is returned."""
-    answer = site.build(server="gunicorn")
-    assert answer["changed"] is True
-    assert answer["description"] == {
+    result = site.build(server="gunicorn")
+    assert result["changed"] is True
+    assert result["description"] == {
         "public": {"static": str(site.release / "app/static")},
         "static": "static",
         "media": None,
         "migrated": True,
+        "unmigrated": [],
+        "checks": "",
         "server": "gunicorn",
         "server_version": None,
         "prometheus_client": None,
     }
-    assert answer["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
-    assert sorted(answer["seconds"]) == ["django", "packages"]
+    assert result["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
+    assert sorted(result["seconds"]) == ["django", "packages"]
     record = site.release / "release.json"
-    assert json.loads(record.read_text()) == answer["description"]
+    assert json.loads(record.read_text()) == result["description"]
     assert record.stat().st_mode & 0o777 == 0o644
     assert (site.release / "app/django/core/management/__init__.py").read_text() == DJANGO[
         "django/core/management/__init__.py"
@@ -259,7 +279,7 @@ def test_the_environment_of_the_process(site: Site) -> None:
     variables = {"DJANGO_SETTINGS_MODULE": "shop", "DEBUG": False, "TEXT": "a $b", "PATH": "/usr/bin:/bin"}
     found = json.loads(site.build(environment=variables, secrets={"PORT": 5432})["output"].splitlines()[0])
     assert {name: found.get(name) for name in ("DEBUG", "TEXT", "PATH", "HOME")} == {
-        "DEBUG": "false",
+        "DEBUG": "False",
         "TEXT": "a $b",
         "PATH": "/usr/bin:/bin",
         "HOME": str(site.home),
@@ -277,13 +297,14 @@ def test_the_environment_of_the_process_is_the_site_s_alone(site: Site, monkeypa
 def test_secrets_reach_the_settings_and_no_one_else(site: Site) -> None:
     """Not even where the settings print them."""
     site.settings("import os\nprint(os.environ['SECRET_KEY'])\nassert len(os.environ['SECRET_KEY']) == 13\n")
-    answer = site.build(secrets={"SECRET_KEY": "correct horse"})
-    assert answer["changed"] is True
-    assert "correct horse" not in json.dumps(answer)
+    result = site.build(secrets={"SECRET_KEY": "correct horse"})
+    assert result["changed"] is True
+    assert "correct horse" not in json.dumps(result)
 
 
 CHECKED = (
-    "System check identified some issues:\n\nWARNINGS:\n?: (security.W004) no HSTS\n?: (security.W008) no TLS\n\n"
+    "System check identified some issues:\n\nWARNINGS:\n?: (security.W004) no HSTS. It is\n"
+    "complicated.\nshop.Product: (models.W042) No key.\n\tHINT: Have one.\n\n"
     "System check identified 2 issues (0 silenced)."
 )
 
@@ -291,7 +312,7 @@ CHECKED = (
 @pytest.mark.parametrize(
     ("written", "warned"),
     [
-        (CHECKED, ["manage.py check --deploy:\n?: (security.W004) no HSTS\n?: (security.W008) no TLS"]),
+        (CHECKED, ["manage.py check --deploy:\nsecurity.W004: no HSTS\nmodels.W042: No key (shop.Product)"]),
         ("System check identified no issues (0 silenced).", []),
     ],
 )
@@ -302,6 +323,60 @@ def test_warnings_of_the_check(site: Site, monkeypatch: pytest.MonkeyPatch, writ
     site.settings(f"def check(): print({written!r})\n")
     assert site.build()["changed"] is True
     assert warnings == warned
+    live(site, "r1")
+    assert site.build("r2")["changed"] is True
+    assert warnings == warned
+    site.settings("def check(): print('WARNINGS:\\n?: (security.W018) others')\n")
+    assert site.build("r3")["changed"] is True
+    assert warnings == [*warned, "manage.py check --deploy:\nsecurity.W018: others"]
+
+
+def test_warnings_of_the_check_are_not_the_cause(site: Site) -> None:
+    """They are not shown with a failure of what comes after it."""
+    site.settings(f"def check(): print({CHECKED!r})\ndef collectstatic(): raise ValueError('E1')\n")
+    message = site.build()["msg"]
+    assert "security.W004" not in message
+    assert message.splitlines()[-1] == "ValueError: E1"
+
+
+def test_models_that_were_changed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release passes, with a warning that has the command; it is recorded for the status."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.files["django/__init__.py"] += """
+    sys.modules["ansible_collections.pitcrew.django.plugins.module_utils.django_runner"].without_migration = (
+        lambda source: [source.name, "depot"]
+    )
+"""
+    assert site.build()["description"]["unmigrated"] == ["app", "depot"]
+    assert warnings == [
+        "The models of app, depot have changes without a migration, which the database lacks: run manage.py "
+        "makemigrations app depot, and deploy what it writes."
+    ]
+
+
+LACKING = "No module named 'pkg_resources'"
+
+
+def test_an_application_that_cannot_be_loaded(site: Site) -> None:
+    """The settings can: the message names the file in the project, and its traceback has none of ours."""
+    site.files["django/__init__.py"] += "    import depot.models\n"
+    site.files |= {"depot/__init__.py": "", "depot/models.py": f"raise ModuleNotFoundError({LACKING!r})\n"}
+    message = site.build()["msg"]
+    assert "django.setup() failed in depot/models.py: ModuleNotFoundError: No module named 'pkg_resources'" in message
+    assert 'Set site_python_packages: ["setuptools<81"]' in message
+    assert "django_runner" not in message
+
+
+def test_an_error_with_a_line_break(site: Site) -> None:
+    """As those of PostgreSQL, which the connection raises: one line, one full stop, and the cure."""
+    site.settings("""def migrate(): raise OSError('FATAL: database "wrong" does not\\nexist\\n')\n""")
+    site.files["django/__init__.py"] = site.files["django/__init__.py"].replace(
+        '"migrate")\n    call', '"plan")\n    call'
+    )
+    message = site.build()["msg"]
+    assert 'its migrations cannot run: OSError: FATAL: database "wrong" does not exist.\n' in message
+    assert "sudo -u postgres createdb --owner shop wrong" in message
 
 
 @pytest.mark.parametrize(
@@ -321,8 +396,8 @@ def test_a_project_below_the_source(site: Site) -> None:
     """It is the working directory, and what is imported from."""
     site.settings("import os\nprint(os.getcwd())\n")
     site.files = {f"web/{name}": text for name, text in site.files.items()}
-    answer = site.build(project="web", shared=["data/"])
-    assert answer["output"].splitlines()[0] == str(site.release / "app/web")
+    result = site.build(project="web", shared=["data/"])
+    assert result["output"].splitlines()[0] == str(site.release / "app/web")
     assert (site.release / "app/web/data").readlink() == site.home / "data"
 
 
@@ -338,8 +413,8 @@ def test_a_release_that_is_there(site: Site) -> None:
     """Another run has finished it meanwhile: it is described, and not touched."""
     site.build()
     (site.tmp / "log").unlink()
-    answer = site.build()
-    assert (answer["changed"], answer["description"]["static"]) == (False, "static")
+    result = site.build()
+    assert (result["changed"], result["description"]["static"]) == (False, "static")
     assert site.commands() == []
 
 
@@ -348,8 +423,8 @@ def test_another_run_at_work(site: Site) -> None:
     site.release.mkdir()
     with (site.tmp / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        answer = site.build()
-    assert f"Another run is working on the site in {site.tmp}; wait" in answer["msg"]
+        result = site.build()
+    assert f"Another run is working on the site in {site.tmp}; wait" in result["msg"]
     assert site.release.exists()
 
 
@@ -488,9 +563,9 @@ def test_a_release_that_fails_later_keeps_its_packages(site: Site) -> None:
 def test_a_refused_release_is_removed(site: Site, settings: str, words: str) -> None:
     """The sentence names the stage and the reason, and comes first."""
     site.settings(settings)
-    answer = site.build()
-    assert answer["failed"] is True
-    assert answer["msg"].startswith(f"Release r1 is refused, the site is as it was: {words}")
+    result = site.build()
+    assert result["failed"] is True
+    assert result["msg"].startswith(f"Release r1 is refused, the site is unchanged: {words}")
     assert not site.release.exists()
 
 
@@ -512,6 +587,55 @@ def test_a_migration_that_fails(site: Site, settings: str, words: str) -> None:
     state = "The site keeps running as before; migrations may have been applied to the database."
     assert message.startswith(f"Release r1 is refused: {words}\n{state}")
     assert not site.release.exists()
+
+
+DEMANDING = """
+def migrate():
+    from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
+    import gc
+    [report] = [found for found in gc.get_objects() if isinstance(found, django_runner.Report)]
+    report["demands"] = [{"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial"}]
+    report["recorded"] = {}
+    report["backup"] = "/var/lib/shop/backups/before"
+    report["warnings"] = ["depot.0002_colour: beware"]
+"""
+
+
+def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
+    """The message begins with what the live release can no longer do; the release is kept to take that back."""
+    assert site.build()["changed"] is True
+    live(site, "r1")
+    site.settings(f"{DEMANDING}    raise ValueError('E1')\n")
+    message = site.build("r2")["msg"]
+    sentences, kept, _traceback = message.split("\n\n")
+    assert sentences.splitlines() == [
+        "Release r2 is refused, and depot.0002_colour stays applied: until a release that knows it is live, "
+        "release r1, which keeps serving, cannot add rows to depot_bike.",
+        "The cause: manage.py migrate failed: ValueError: E1.",
+        "migrations may have been applied to the database.",
+        "The database from before is /var/lib/shop/backups/before.",
+    ]
+    assert kept.startswith(
+        f"It is kept in {site.release.with_name('r2')} until a deploy succeeds. To take back what it"
+    )
+    assert kept.endswith("manage.py migrate depot 0001_initial")
+    site.files["shop.py"] = SETTINGS.replace("DEBUG = False", "DEBUG = True")
+    message = site.build("r3")["msg"]
+    assert message.startswith("Release r3 is refused, and depot.0002_colour stays applied: until a release that knows ")
+    assert not site.release.with_name("r3").exists()
+    assert site.release.with_name("r2").exists()
+
+
+def test_a_release_that_has_changed_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passes with a warning, and what it has applied is recorded."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.settings(DEMANDING)
+    assert site.build()["changed"] is True
+    assert warnings == ["depot.0002_colour: beware"]
+    [entry] = json.loads((site.tmp / "demands").read_text())
+    assert (entry["migration"], entry["known_by"]) == ("depot.0002_colour", ["r1"])
+    assert entry["backup"] == "/var/lib/shop/backups/before"
 
 
 def test_a_refused_release_can_be_kept(site: Site) -> None:
@@ -572,6 +696,33 @@ def test_insecure_settings_that_are_allowed(site: Site) -> None:
     """By the operator."""
     site.settings("DEBUG, SECRET_KEY = True, 'django-insecure-horse'\n")
     assert site.build(allow_insecure=True)["changed"] is True
+
+
+LOGS = """
+import logging, logging.handlers, pathlib
+logs = pathlib.Path(__file__).parents[3] / "home"
+logging.getLogger("shop").addHandler(logging.{handler}(logs / "shop.log", delay=True))
+"""
+
+
+def test_logs_that_lose_lines(site: Site) -> None:
+    """They are among the complaints, unless the operator wants them."""
+    site.settings(LOGS.format(handler="handlers.TimedRotatingFileHandler") + "DEBUG = True\n")
+    head = site.build()["msg"].partition("\n\n")[0]
+    assert [line.split()[0] for line in head.splitlines()] == ["Release", "DEBUG", "LOGGING:"]
+    assert "shop.log') of the logger 'shop' loses lines" in head
+    assert site.build(allow_insecure=True, allow_lossy=True)["changed"] is True
+
+
+def test_logs_that_cannot_be_rotated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning, and the release passes."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.settings(LOGS.format(handler="FileHandler"))
+    assert site.build()["changed"] is True
+    assert [warning.partition(" never ")[0] for warning in warnings] == [
+        f"LOGGING: the handler (logging.FileHandler, '{site.home}/shop.log') of the logger 'shop'"
+    ]
 
 
 def test_a_missing_variable_of_the_environment(site: Site) -> None:
@@ -640,9 +791,9 @@ def test_a_release_that_another_host_should_have_migrated(
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
     assert site.build(migrates_shared_database=False)["description"]["migrated"] is False
     before = (site.release / "app/shop.py").stat().st_ino
-    answer = site.build(**params)
-    assert answer.get("output") == output
-    assert answer["changed"] is (output is not None)
+    result = site.build(**params)
+    assert result.get("output") == output
+    assert result["changed"] is (output is not None)
     assert json.loads((site.release / "release.json").read_text())["migrated"] is (output is not None)
     assert (site.release / "app/shop.py").stat().st_ino == before
 
@@ -652,8 +803,8 @@ def test_a_migration_that_is_made_up_for_and_fails(site: Site) -> None:
     site.settings("DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'}}\n")
     site.settings("import os\nif 'FAIL' in os.environ:\n  def migrate(): raise ValueError('locked')\n")
     site.build(migrates_shared_database=False)
-    answer = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
-    assert "manage.py migrate failed: ValueError: locked" in answer["msg"]
+    result = site.build(environment={"DJANGO_SETTINGS_MODULE": "shop", "FAIL": "1"})
+    assert "manage.py migrate failed: ValueError: locked" in result["msg"]
     assert (site.release / "release.json").exists()
 
 
@@ -700,9 +851,9 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
     """The sentence has the cure; pip's own words follow it."""
     python = site.tmp / "python"
     python.write_text(python.read_text().replace('echo "pip $*" >>', "echo No matching distribution found; exit 1 #"))
-    answer = site.build()
-    assert answer["msg"] == (
-        "Release r1 is refused, the site is as it was: installing packages failed: pip exited with status 1.\n"
+    result = site.build()
+    assert result["msg"] == (
+        "Release r1 is refused, the site is unchanged: installing packages failed: pip exited with status 1.\n"
         "The project's list, with site_python_packages, asks for versions that do not exist or that exclude each "
         "other\n"
         "\nNo matching distribution found"
@@ -713,9 +864,9 @@ def test_packages_that_cannot_be_installed(site: Site) -> None:
 
 def test_without_the_python_that_was_said(site: Site) -> None:
     """A sentence, not a traceback."""
-    answer = site.build(python="/nowhere/python3")
-    assert answer["msg"] == (
-        "Release r1 is refused, the site is as it was: site_python: '/nowhere/python3' does not run on this host.\n\n"
+    result = site.build(python="/nowhere/python3")
+    assert result["msg"] == (
+        "Release r1 is refused, the site is unchanged: site_python: '/nowhere/python3' does not run on this host.\n\n"
         "/nowhere/python3: No such file or directory"
     )
     assert not site.release.exists()
@@ -761,7 +912,7 @@ def alarm(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
-def test_a_long_answer(site: Site) -> None:
+def test_a_long_report(site: Site) -> None:
     """Check puts all it has found into one error."""
     site.settings("def check(): raise ValueError(100_000 * 'x')\n")
     assert "manage.py check --deploy failed" in site.build()["msg"]

@@ -29,6 +29,7 @@ NOTHING: dict[str, Any] = {
     "packages": [],
     "home": None,
     "absent": [],
+    "journal": None,
     "nginx": {
         "installed": False,
         "version": 0,
@@ -39,6 +40,7 @@ NOTHING: dict[str, Any] = {
         "in_group": False,
         "welcome_pages": [],
         "default_servers": {},
+        "both_protocols": {},
         "names_before": {},
         "addresses": [],
         "tls_sites": [],
@@ -247,6 +249,19 @@ def test_what_nginx_has_of_other_sites(host: Host) -> None:
     assert nginx["default_servers"] == {"[::]:80": "/etc/nginx/sites-enabled/old:3"}
     assert nginx["addresses"] == ["10.0.0.1:80", "[::1]:80"]
     assert nginx["tls_sites"] == ["blog"]
+
+
+def test_files_that_listen_for_both_protocols(host: Host) -> None:
+    """On an IPv6 port that takes IPv4 too; not on one address, and not as our own files listen."""
+    for name, text in {
+        "nginx.conf": "http { include /etc/nginx/conf.d/*.conf; }\n",
+        "conf.d/pitcrew.conf": "server { listen [::]:443 ssl; }",
+        "conf.d/old.conf": "server {\n  listen [::]:80 ipv6only=off;\n  listen [::]:443 ipv6only=on;\n"
+        "  listen [::1]:443 ipv6only=off;\n}",
+    }.items():
+        (host.nginx / name).parent.mkdir(parents=True, exist_ok=True)
+        (host.nginx / name).write_text(text)
+    assert host.read()["nginx"]["both_protocols"] == {"80": "/etc/nginx/conf.d/old.conf:2"}
 
 
 def test_names_that_other_files_have(host: Host) -> None:

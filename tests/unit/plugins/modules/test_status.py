@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +131,7 @@ def site(host: Site) -> Site:
 def test_a_site_that_is_well(site: Site) -> None:
     """Who, since when, how many, how much; requests went to its own socket and through the proxy."""
     status = site.look()
-    took = status.pop("answers_ms")
+    took = status.pop("response_ms")
     assert status == {
         "site": "shop",
         "healthy": True,
@@ -207,6 +209,7 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
     status = site.look()
     assert status["state"] == state
     assert f"shop@blue.service is not running ({state})" in status["complaints"][0]
+    assert status["notes"][0].startswith("systemd has restarted shop@blue.service 1 time: see")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_a_unit_that_does_not_run(site: Site, active: str, result: str, state: s
         (
             "127.0.0.1:80",
             ConnectionRefusedError("refused"),
-            "On 127.0.0.1:80, shop.example.com does not answer: refused",
+            "On 127.0.0.1:80, shop.example.com does not respond: refused",
         ),
     ],
 )
@@ -231,7 +234,7 @@ def test_a_wrong_response(site: Site, address: str, response: Response | OSError
     status = site.look()
     (found,) = status["complaints"]
     assert complaint.format(run=host_module.RUN) in found
-    assert [took is None for took in status["answers_ms"].values()].count(True) == 1
+    assert [took is None for took in status["response_ms"].values()].count(True) == 1
 
 
 def test_a_home_page_with_an_error_and_a_check_that_fails(site: Site) -> None:
@@ -247,7 +250,7 @@ def test_a_home_page_with_an_error_and_a_check_that_fails(site: Site) -> None:
         "GET http://shop.example.com/api/ returned 200 instead of 401",
         "GET http://shop.example.com/ returned 500",
     ]
-    assert all(took >= 0 for took in status["answers_ms"].values())
+    assert all(took >= 0 for took in status["response_ms"].values())
 
 
 def test_a_static_file_on_both_sides_of_the_proxy(site: Site) -> None:
@@ -259,6 +262,15 @@ def test_a_static_file_on_both_sides_of_the_proxy(site: Site) -> None:
     assert site.look()["healthy"]
     assert [(request.address, request.path) for request in site.requests][-1] == ("127.0.0.1:80", "/static/a.svg")
     assert [request.path for request in site.requests].count("/static/a.svg") == 1
+
+
+def test_an_icon_that_is_missing_is_a_note(site: Site) -> None:
+    site.hosted.releases.named("r2").record.write_text('{"static": "static"}')
+    site.responses["/"] = Response(200, "r2", content_type="text/html", body=b"<link rel=icon href=/static/a.ico>")
+    site.responses["/static/a.ico"] = Response(404, None)
+    status = site.look()
+    assert (status["healthy"], status["complaints"]) == (True, [])
+    assert status["notes"] == ["GET http://shop.example.com/ names /static/a.ico, which does not exist."]
 
 
 def test_a_server_is_asked_in_its_own_protocol(site: Site) -> None:
@@ -295,6 +307,29 @@ def test_what_the_inventory_and_the_database_say_otherwise(site: Site) -> None:
     assert status["complaints"] == ["The database lacks migrations of the release: shop.0003_price"]
     assert "differs from what is live in environment: a deploy would switch" in status["notes"][0]
     assert "ahead of the release by shop.0009_x" in status["notes"][1]
+
+
+def test_models_that_were_changed(site: Site) -> None:
+    """A note, with the command: the release records them when it is built."""
+    record = site.hosted.releases.named("r2").record
+    record.write_text(json.dumps({**json.loads(record.read_text()), "unmigrated": ["depot"]}))
+    status = site.look()
+    assert status["healthy"]
+    assert status["notes"] == [
+        "The models of depot have changes without a migration, which the database lacks: run manage.py makemigrations "
+        "depot, and deploy what it writes."
+    ]
+
+
+def test_rows_that_the_live_release_cannot_add(site: Site) -> None:
+    """A complaint, as long as the database has the migration and the live release does not know it."""
+    entry = {"migration": "shop.0009_x", "tables": ["shop_order"], "before": "0008_y", "known_by": ["r3"]}
+    (site.hosted.root / "demands").write_text(json.dumps([entry]))
+    assert site.look(unknown=["shop.0009_x"])["complaints"] == [
+        "shop.0009_x stays applied: until a release that knows it is live, the live release cannot add rows to "
+        "shop_order: deploy such a release, or take back what was applied (docs/operations.md, Migrations)"
+    ]
+    assert site.look()["complaints"] == []
 
 
 def test_a_deploy_under_way(site: Site) -> None:
@@ -386,7 +421,7 @@ def test_answers_with_long_headers(site: Site) -> None:
     with site.hosted.releases.history_file.open("a") as file:
         file.write(json.dumps({"at": at, "release": "r2", "slot": "blue"}) + "\n")
     [complaint] = site.look()["complaints"]
-    assert complaint.startswith("nginx returned 502 for 1 responses with")
+    assert complaint.startswith("nginx returned 502 for 1 response with")
 
 
 ONCE = (
@@ -435,3 +470,35 @@ def test_a_watch_that_was_stopped(site: Site) -> None:
     link.symlink_to(host_module.UNITS / "shop-liveness.timer")
     site.dead = ("shop-liveness.timer",)
     assert site.look()["complaints"] == ["shop-liveness.timer is not running: systemctl start shop-liveness.timer"]
+
+
+GUARDED = "pitcrew-exporter.socket"
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+@pytest.mark.parametrize(
+    ("read_s_ago", "unread"), [(60, None), (900, r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), (None, "yet")]
+)
+def test_metrics_that_nothing_reads(site: Site, monitored: bool, read_s_ago: float | None, unread: str | None) -> None:
+    """They are a complaint if the inventory has monitoring hosts, and otherwise a note."""
+    (host_module.UNITS / GUARDED).write_text("")
+    if read_s_ago is not None:
+        scraped = host_module.RUN / "pitcrew-exporter/scraped"
+        scraped.parent.mkdir()
+        scraped.touch()
+        os.utime(scraped, (time.time() - read_s_ago, time.time() - read_s_ago))
+    status = site.look(monitored=monitored)
+    found, none = (status["complaints"], status["notes"]) if monitored else (status["notes"], status["complaints"])
+    assert none == []
+    assert len(found) == (1 if unread else 0)
+    assert all(re.match(f"Nothing has read the metrics of this host {unread}: ", sentence) for sentence in found)
+
+
+def test_monitoring_that_is_missing(site: Site) -> None:
+    assert site.look()["complaints"] == []
+    assert site.look(monitored=True)["complaints"] == [
+        "The inventory has monitoring hosts, but this host exports no metrics: run pitcrew.django.monitor"
+    ]
+    (host_module.UNITS / GUARDED).write_text("")
+    site.dead = (GUARDED,)
+    assert site.look()["complaints"] == [f"{GUARDED} is not running: systemctl start {GUARDED}"]

@@ -254,7 +254,8 @@ def test_a_wrong_password(pack: Packer, guarded: str) -> None:
 def test_a_reference_to_nothing(pack: Packer, repository: Path, ref: str) -> None:
     """The message has both names; a name that looks like an option is not taken for one."""
     message = pack(git_url=str(repository), git_ref=ref)["msg"]
-    assert message.startswith(f"site_git_ref: {ref!r} is not a branch, tag or commit in {str(repository)!r}")
+    assert message.startswith(f"site_git_ref: {ref!r} is not a branch, tag or commit in {str(repository)!r}; push it, ")
+    assert message.endswith("or name another, such as main")
 
 
 def test_git_does_not_ask_for_a_password(
@@ -500,6 +501,16 @@ def test_a_project_elsewhere(pack: Packer, directory: Path, more: dict[str, str]
     write(directory, more)
     message = pack(directory=str(directory), project="web")["msg"]
     assert message == f"site_project_directory: 'web' has no manage.py in the source; {cure}"
+
+
+def test_only_the_settings_module_is_wrong(pack: Packer, tmp_path: Path) -> None:
+    """What would follow from the right one is not another fault."""
+    files = {"manage.py": "", "shop/settings.py": "", "shop/wsgi.py": "application = 1", "requirements.txt": ""}
+    write(tmp_path / "source", files)
+    modules = {"site_settings_module": "shops.settings", "site_wsgi_application": "shops.wsgi:application"}
+    message = pack(directory=str(tmp_path / "source"), modules=modules, guessed=["site_wsgi_application"])["msg"]
+    assert message.endswith("Set site_settings_module: shop.settings")
+    assert len(message.splitlines()) == 1
 
 
 def test_everything_that_is_wrong_with_a_source(pack: Packer, tmp_path: Path) -> None:

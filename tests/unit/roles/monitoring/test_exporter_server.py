@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pitcrew_exporter import server as module
@@ -44,14 +45,14 @@ def collector() -> Slow:
 
 
 @pytest.fixture
-def address(collector: Slow, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+def address(collector: Slow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[str, int]]:
     """A server with short limits on a socket that listens already, as systemd hands it over."""
     monkeypatch.setattr(module, "CONNECTION_S", 1)
     listener = socket.create_server(("127.0.0.1", 0))
     with monkeypatch.context() as sandbox:
         # RestrictAddressFamilies= of the unit.
         sandbox.setattr(socket, "socket", lambda *_arguments: pytest.fail("it creates a socket"))
-        server = Server(listener, collector)
+        server = Server(listener, collector, tmp_path / "scraped")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield listener.getsockname()
@@ -67,10 +68,13 @@ def get(address: tuple[str, int], path: str = "/metrics", **headers: str) -> tup
     return response.status, response.headers["Content-Type"], response.read()
 
 
-def test_a_scrape_is_answered(address: tuple[str, int]) -> None:
+def test_a_scrape_is_answered(address: tuple[str, int], tmp_path: Path) -> None:
+    """And noted, for the status."""
+    assert not (tmp_path / "scraped").exists()
     status, kind, body = get(address)
     assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert body == b"# HELP asked How often\n# TYPE asked gauge\nasked 1.0\n"
+    assert (tmp_path / "scraped").exists()
 
 
 def test_a_scrape_can_be_compressed(address: tuple[str, int]) -> None:

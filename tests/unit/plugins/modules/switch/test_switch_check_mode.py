@@ -61,12 +61,12 @@ def test_the_differences_that_are_shown(site: Site) -> None:
     assert shown == {
         "before": (
             "release: r1\n\n--- unit\n[Service]\nUser=shop\n\n"
-            '--- environment\nDEBUG="false"\nSITE_RELEASE="fixed"\n\n'
+            '--- environment\nDEBUG="False"\nSITE_RELEASE="fixed"\n\n'
             "--- gunicorn.conf.py\nworkers = 2\n"
         ),
         "after": (
             "release: r2\n\n--- unit\n[Service]\nUser=shop\n\n"
-            '--- environment\nDEBUG="true"\n\n'
+            '--- environment\nDEBUG="True"\n\n'
             "--- gunicorn.conf.py\nworkers = 3\n"
         ),
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.modules import switch as module
 from switch_site import BOOT, SECRET, Behaviour, Killed, Site
 
 # The first deploy
@@ -35,7 +36,7 @@ def test_what_a_slot_holds(site: Site) -> None:
     """All the process needs, and the way to its release, its socket and its public files."""
     site.deploy("r1", public={"static": "/srv/shop/releases/r1/app/static", "up/loads": "/var/lib/shop/media"})
     slot = site.root / "slots/blue"
-    assert (slot / "environment").read_text() == 'DEBUG="false"\nSITE_RELEASE="fixed"\n'
+    assert (slot / "environment").read_text() == 'DEBUG="False"\nSITE_RELEASE="fixed"\n'
     assert (slot / "secrets").read_text() == f'SECRET_KEY="{SECRET}"\n'
     assert (slot / "gunicorn.conf.py").read_text() == "workers = 2\n"
     assert (site.units / "shop@blue.service").read_text() == "[Service]\nUser=shop\n"
@@ -68,6 +69,21 @@ def test_who_may_enter_a_slot(site: Site, name: str) -> None:
     """The server and nginx get through, whatever the umask of root."""
     site.deploy("r1", public={"up/loads": "/media"})
     assert (site.root / name).stat().st_mode & 0o7777 == 0o755
+
+
+# What a home page lacks that works without it
+
+
+def test_a_missing_icon_is_a_warning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the release that goes live, once; a run that changes nothing does not repeat it."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.host.behaviours["r1"] = Behaviour(home_page=(200, '<link rel="icon" href="/static/a.ico">'))
+    site.deploy("r1", public={"static": str(site.root / "releases/r1/app/static")}, static="static")
+    assert site.serves() == ("blue", "r1")
+    assert warnings == ["GET https://shop.example.com/ names /static/a.ico, which does not exist."]
+    assert site.run("r1")["changed"] is False
+    assert len(warnings) == 1
 
 
 # Whether to switch

@@ -133,7 +133,7 @@ def test_a_refused_release_of_a_stopped_site(site: Site) -> None:
     site.host.order("stop", "shop@blue.service")
     site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
     message = site.deploy("r2")["msg"]
-    assert "and release r1, which is live, does not run: systemctl start shop@blue.service: " in message
+    assert "and release r1, which is live, is not running (start it: systemctl start shop@blue.service): " in message
 
 
 def test_a_live_slot_that_does_not_come_up_again_is_named(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 
 import pytest
@@ -27,7 +28,7 @@ REFUSALS = [
     ),
     pytest.param(
         Behaviour(complaint="Job for shop@green.service failed.", ended="timeout"),
-        "it is not ready 60 s after its start (site_boot_timeout).",
+        "it was not ready within 60 s of its start (site_boot_timeout).",
         id="never ready",
     ),
     pytest.param(
@@ -45,8 +46,8 @@ REFUSALS = [
         "its processes exited right after their start (killed for lack of memory).",
         id="restarts",
     ),
-    pytest.param(Behaviour(listens=False), "it does not answer on ", id="no socket"),
-    pytest.param(Behaviour(answer=lambda _s: None), "it does not answer on ", id="no answer"),
+    pytest.param(Behaviour(listens=False), "it does not respond on ", id="no socket"),
+    pytest.param(Behaviour(answer=lambda _s: None), "it does not respond on ", id="no answer"),
     pytest.param(
         Behaviour(answer=lambda _s: (500, "")),
         "GET https://shop.example.com/healthz/ returned 500 instead of 200",
@@ -59,7 +60,7 @@ REFUSALS = [
     ),
     pytest.param(
         Behaviour(answer=lambda _s: (200, None)),
-        "was answered without the header X-Pitcrew-Release, not by release r2",
+        "returned a response without the header X-Pitcrew-Release, so it is not from release r2",
         id="unnamed release",
     ),
     pytest.param(
@@ -163,6 +164,67 @@ def test_a_refused_release_can_be_kept(site: Site) -> None:
     assert not (site.root / "releases/r2").exists()
 
 
+def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
+    """The message begins with what the live release can no longer do; the release is kept to take that back."""
+    site.deploy("r1")
+    site.host.behaviours["r2"] = Behaviour(answer=lambda _s: (500, ""))
+    python = site.build("r2") / "venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    demand = {"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial", "backup": "/b/1"}
+    (site.root / "demands").write_text(json.dumps([{**demand, "known_by": ["r2"]}]))
+    sentences, kept, _journal = site.deploy("r2")["msg"].split("\n\n")
+    stays, cause, *more = sentences.splitlines()
+    assert stays == (
+        "Release r2 is refused, and depot.0002_colour stays applied: until a release that knows it is live, "
+        "release r1, which keeps serving, cannot add rows to depot_bike."
+    )
+    assert cause == "The cause: GET https://shop.example.com/healthz/ returned 500 instead of 200."
+    assert more == ["The database from before is /b/1."]
+    assert kept.startswith(f"It is kept in {site.root}/releases/r2 until a deploy succeeds. To take back what it did")
+    assert kept.endswith("manage.py migrate depot 0001_initial")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"),
+    [
+        (Behaviour(answer=lambda _s: (500, "")), "returned 500 instead of 200: LookupError: no such page."),
+        (Behaviour(answer=lambda _s: (404, "")), "returned 404 instead of 200; set site_health_path to"),
+        (Behaviour(active="failed", listens=False), "its processes exited right after their start: LookupError: no"),
+        (
+            Behaviour(home_page=(500, "")),
+            "GET https://shop.example.com/ returned 500: LookupError: no such page; correct the home page",
+        ),
+    ],
+    ids=["the page", "another cause", "the start", "the home page"],
+)
+def test_the_exception_in_the_journal(
+    site: Site, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, sentence: str
+) -> None:
+    """It is in the first sentence, which the line "fatal:" repeats."""
+    text = "Traceback (most recent call last):\n  File 'x', line 1\nLookupError: no such page"
+    monkeypatch.setattr(site.host, "journal", lambda _unit, _since: text)
+    site.deploy("r1")
+    site.host.behaviours["r2"] = behaviour
+    message = site.deploy("r2")["msg"]
+    assert sentence in message.split("\n")[0]
+    assert message.count("LookupError") == (1 if "404" in sentence else 2)
+
+
+def test_a_switch_to_a_release_that_does_not_know_the_database(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made, with a warning."""
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    site.deploy("r1")
+    demand = {"migration": "depot.0002_colour", "tables": ["depot_bike"], "before": "0001_initial"}
+    (site.root / "demands").write_text(json.dumps([{**demand, "known_by": ["r1"]}]))
+    site.deploy("r2")
+    assert warnings == [
+        "depot.0002_colour stays applied: until a release that knows it is live, release r2, which serves now, cannot "
+        "add rows to depot_bike."
+    ]
+
+
 def test_a_release_that_served_is_not_set_aside(site: Site) -> None:
     """It is kept for a rollback as it is."""
     site.deploy("r1")
@@ -209,7 +271,8 @@ def test_a_home_page_that_names_a_missing_file(site: Site) -> None:
     site.host.behaviours |= dict.fromkeys(("r2", "r3", "r4"), Behaviour(home_page=(200, PAGE)))
     assert (
         "Release r2 is refused, release r1 keeps serving: GET https://shop.example.com/ names /static/app.js, which "
-        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false."
+        "does not exist; add what is missing to the project's static files, or set site_health_home_page: false "
+        "if nginx_extra_directives serve it."
     ) in site.deploy("r2", **public)["msg"]
     assert site.deploy("r3", **public, health={"host": "shop.example.com", "home_page": False})["slot"] == "green"
     (static / "app.js").touch()
@@ -309,9 +372,7 @@ def test_a_release_that_is_not_there(site: Site) -> None:
 
 def test_no_release_on_an_empty_host(site: Site) -> None:
     """A rollback where nothing was ever live."""
-    message = site.run("")["msg"]
-    assert "site_release: 'none' is not on this host" in message
-    assert "has none" in message
+    assert site.run("")["msg"] == "site_release: no release is on this host; deploy one."
 
 
 def test_a_variable_that_cannot_be_one(site: Site) -> None:
@@ -367,8 +428,8 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep": 5,
                 "keep_refused": False,
                 "overlap": True,
-                "record": {},
                 "watch": None,
+                "record": {},
             }
             | site.params
             | {"release": "r2", "health": {**ESSENTIAL, "host": "shop"}},

@@ -153,7 +153,7 @@ def test_a_refused_release_and_an_old_one_that_does_not_come_up_again(site: Site
     site.host.behaviours["r2"] = Behaviour(complaint="no")
     site.host.behaviours["r1"] = Behaviour(complaint="no more")
     answer = site.deploy("r2", overlap=False)
-    assert "release r1, which is live, does not run: systemctl start shop@blue.service" in answer["msg"]
+    assert "release r1, which is live, is not running (start it: systemctl start shop@blue.service)" in answer["msg"]
     assert in_the_room(site) == []
 
 

@@ -152,6 +152,23 @@ def test_the_port_of_tls() -> None:
     assert [sentence.split(":")[0] for sentence in checked(host={"nginx": nginx})] == ["port 80"]
 
 
+def test_a_file_that_takes_ipv4_with_ipv6() -> None:
+    """The site could not listen there, as only a reload after the switch would show; on 443 with a certificate only."""
+    nginx = {
+        "both_protocols": {"80": "/etc/nginx/conf.d/app.conf:2", "443": "/etc/nginx/conf.d/app.conf:9", "81": "x:1"}
+    }
+    first = (
+        "port 80: /etc/nginx/conf.d/app.conf:2 has ipv6only=off and so takes IPv4 as well, where the site has to "
+        "listen; replace it by listen 80 and listen [::]:80"
+    )
+    second = (
+        "port 443: /etc/nginx/conf.d/app.conf:9 has ipv6only=off and so takes IPv4 as well, where the site has to "
+        "listen; replace it by listen 443 ssl and listen [::]:443 ssl"
+    )
+    assert checked(host={"nginx": nginx}) == [first]
+    assert checked(host={"nginx": nginx}, **TLS) == [first, second]
+
+
 def test_a_name_that_another_file_has() -> None:
     """Its requests would not reach the site."""
     nginx = {"names_before": {"shop.test": "/etc/nginx/conf.d/app.conf:3", "x": "/y:1"}}

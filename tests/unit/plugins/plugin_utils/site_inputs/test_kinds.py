@@ -47,7 +47,14 @@ BAD: list[tuple[str, Any, str]] = [
     ("float", float("inf"), "Infinity is not a number; write one, such as 0.5"),
     ("bool", "perhaps", '"perhaps" is neither true nor false; write one of the two'),
     ("bool", 1, "1 is neither true nor false; write one of the two"),
-    ("list", "x", '"x" is not a list; write one, as in [a, b]'),
+    ("list", "x", '"x" is not a list; write one, as in [x]'),
+    ("list", "a.example b.example", '"a.example b.example" is not a list; write one, as in [a.example, b.example]'),
+    ("list", "a.example,b", '"a.example,b" is not a list; write one, as in [a.example, b]'),
+    ("list", "https://a.example/", '"https://a.example/" is not a list; write one, as in [a.example]'),
+    ("list", "{{ x }}", '"{{ x }}" is not a list; write one, as in [a, b]'),
+    ("list", "", '"" is not a list; write one, as in [a, b]'),
+    ("int", "30s", '"30s" is not a whole number; write one, such as 30'),
+    ("int", "30 seconds", '"30 seconds" is not a whole number; write one, such as 30'),
     ("list", {"a": 1}, '{"a": 1} is not a list; write one, as in [a, b]'),
     ("dict", ["a"], '["a"] is not a mapping; write one, as in {NAME: value}'),
 ]
@@ -114,11 +121,11 @@ def test_parts_get_their_defaults() -> None:
 def test_everything_that_is_wrong_with_parts() -> None:
     """As Ansible's own validation would: what is unknown, what is missing, what is of another type."""
     assert complaints(CHECKS, [{"pat": "/a"}, {"path": "/b", "status": "ok"}, "/c", {"path": "/", "nonsense": 1}]) == [
-        'site_checks[0]: "pat" is unknown here; did you mean path?',
+        'site_checks[0]: "pat" is not one of its keys; did you mean path?',
         "site_checks[0].path: is not set, and has no default; set it",
-        'site_checks[1].status: "ok" is not a whole number; write one, such as 4',
+        'site_checks[1].status: "ok" is not a whole number; write one, such as 200',
         'site_checks[2]: "/c" is not a mapping; write one, as in {NAME: value}',
-        'site_checks[3]: "nonsense" is unknown here; it has path, status',
+        'site_checks[3]: "nonsense" is not one of its keys; they are path, status',
     ]
 
 
@@ -136,4 +143,17 @@ def test_what_is_not_set() -> None:
 def test_a_secret_is_not_shown() -> None:
     assert complaints(Option("site_secrets", "dict", secret=True), "hunter2") == [
         "site_secrets: the value (not shown) is not a mapping; write one, as in {NAME: value}"
+    ]
+
+
+def test_an_example_of_the_option_itself() -> None:
+    """Its default, or how its pattern says that it is written; a secret is in no example."""
+    assert complaints(Option("site_request_timeout", "int", default=30), "long") == [
+        'site_request_timeout: "long" is not a whole number; write one, such as 30'
+    ]
+    assert complaints(Option("site_python", "path"), 3.12) == [
+        "site_python: 3.12 is not text; write it as in /usr/bin/python3.12"
+    ]
+    assert complaints(Option("site_secret_list", "list", secret=True), "correct") == [
+        "site_secret_list: the value (not shown) is not a list; write one, as in [a, b]"
     ]

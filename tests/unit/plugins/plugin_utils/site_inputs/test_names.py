@@ -9,8 +9,10 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names import (
     COMPUTED,
     PREFIXES,
+    SYNONYMS,
     check_names,
     distance,
+    is_computed,
     nearest,
     unknown_names,
 )
@@ -63,6 +65,34 @@ def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name: str, meant
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("site_git_repo", "site_git_url"),
+        ("site_repo", "site_git_url"),
+        ("site_git_branch", "site_git_ref"),
+        ("site_wsgi", "site_wsgi_application"),
+        ("site_workers_count", "site_workers"),
+        ("site_ssl_key", "site_tls_key"),
+        # A slip of one letter, even in a short word.
+        ("site_git_rev", "site_git_ref"),
+        ("site_git_ur", "site_git_url"),
+        # Another word of that length: nothing tells which one was meant.
+        ("site_git_key", "site_git_ref or site_git_url"),
+        ("site_health_match", "site_health_path, site_health_status or site_health_checks"),
+    ],
+)
+def test_another_word_than_the_variable_s_is_no_slip(name: str, meant: str) -> None:
+    (complaint,) = check_names([name], ROLES, own=())
+    assert complaint.cure.partition("?")[0] == f"did you mean {meant}"
+    assert unknown_names([name], ROLES, own=()) == ""
+
+
+def test_synonyms_stand_for_variables_and_are_none() -> None:
+    assert set(SYNONYMS.values()) <= ROLES.options.keys()
+    assert not [name for name in SYNONYMS if name in ROLES.options or is_computed(name, ROLES)]
+
+
+@pytest.mark.parametrize(
     "name",
     ["site_motto", "site_home", "site_zone", "site_mail", "site_role", "site_url", "site_group", "site_locale"],
 )
@@ -103,24 +133,21 @@ def test_no_option_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("site_user", "site_user: cannot be set: the site's user has the site's name; set site_name"),
-        ("site_root", "site_root: cannot be set: a site is in /srv, in a directory with its name; set site_name"),
-        (
-            "site_state",
-            "site_state: cannot be set: a site writes to /var/lib, to a directory with its name; set site_name",
-        ),
-        (
-            "site_plan",
-            "site_plan: cannot be set: it is the plan; set site_workers, site_threads or site_plan_inputs",
-        ),
-        ("site_server_protocol", "site_server_protocol: cannot be set: it follows from other variables; leave it out"),
+        ("site_user", "the site's user has the site's name; set site_name"),
+        ("site_root", "a site is in /srv, in a directory with its name; set site_name"),
+        ("site_state", "a site writes to /var/lib, to a directory with its name; set site_name"),
+        ("site_plan", "it is the plan; set site_workers, site_threads or site_plan_inputs"),
+        ("site_server_protocol", "it follows from other variables; leave it out"),
     ],
 )
 def test_what_would_be_overridden_is_refused(name: str, sentence: str) -> None:
-    """Even if site_custom_variables lists it."""
-    for own in ((), (name,)):
-        (complaint,) = check_names([name], ROLES, own)
-        assert str(complaint) == sentence
+    """Even if site_custom_variables lists it, which the message then answers."""
+    refusal = f"{name}: cannot be set: {sentence}, or rename it if it is a variable of your own"
+    assert [str(complaint) for complaint in check_names([name], ROLES, own=())] == [refusal]
+    assert [str(complaint) for complaint in check_names([name], ROLES, own=[name])] == [
+        f"{refusal}; site_custom_variables cannot free a name that the collection uses"
+    ]
+    assert list(check_names(["site_my_root"], ROLES, own=["site_my_root"])) == []
 
 
 def test_what_tasks_set_cannot_be_set_by_a_user() -> None:

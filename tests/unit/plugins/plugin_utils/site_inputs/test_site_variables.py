@@ -65,7 +65,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_python": "python3"},
-        'site_python: "python3" is not an absolute path on the host; write it as in /usr/bin/python3',
+        'site_python: "python3" is not an absolute path on the host; write it as in /usr/bin/python3.12',
     ),
     (
         {"site_project_directory": "/web"},
@@ -218,6 +218,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'gunicorn_version: "27; reboot" is not a version; write it as in 27.0.1',
     ),
     (
+        {"gunicorn_settings": {"worker": 4, "preload": True, "of_a_newer_gunicorn": 1}},
+        'gunicorn_settings: gunicorn has no setting "worker"; did you mean workers?',
+    ),
+    (
         {"gunicorn_settings": {"bind": "0.0.0.0:80", "two words": 1}},
         'gunicorn_settings: "two words" is not the name of a setting; write it as in max_requests\n'
         "gunicorn_settings: bind belongs to the slot, which the collection configures; leave it out",
@@ -240,7 +244,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"site_health_checks": [{"status": 200}, {"path": "/", "code": 200}]},
         "site_health_checks[0].path: is not set, and has no default; set it\n"
-        'site_health_checks[1]: "code" is unknown here; it has path, status',
+        'site_health_checks[1]: "code" is not one of its keys; they are path, status',
     ),
     (
         {"monitoring_password": "short"},
@@ -422,3 +426,11 @@ def test_all_that_promise_a_version_promise_the_same() -> None:
     for path in ROOT.glob("roles/*/meta/main.yml"):
         assert yaml.safe_load(path.read_text())["galaxy_info"]["min_ansible_version"] == "2.19"
     assert "ansible-core 2.19 or later" in (ROOT / "README.md").read_text()
+
+
+def test_the_settings_of_gunicorn() -> None:
+    """They are those of the version that the collection is tested with."""
+    from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import GUNICORN_SETTINGS
+
+    config = pytest.importorskip("gunicorn.config")
+    assert sorted(GUNICORN_SETTINGS) == sorted(setting.name for setting in config.KNOWN_SETTINGS)

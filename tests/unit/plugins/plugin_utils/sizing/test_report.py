@@ -21,7 +21,7 @@ def told(cpus: float, memory_mb: float, **inputs: Any) -> str:
 
 
 STORY = """\
-gunicorn gthread: 2 workers x 5 threads, 10 requests at a time (15 wanted)
+gunicorn gthread: 2 workers x 5 threads, 10 requests at a time
   why       Memory is the limit: 1843 MB hold 2 x (80 MB + 2 workers of 388 MB)
             during a deploy, 10 of the 15 slots the CPUs could use: 157
             requests/s instead of 315.
@@ -44,12 +44,12 @@ Common rules on this host: layout, requests/s with p99 within 310 ms
   2 x cores + 1 workers, at most one per 256 MB    2 x 1          54     -62 %
   Each is cut to what fits here. A thread accepts no more than it can serve.
 
-What would lift the limit
+What would serve more
   4096 MB of memory instead of 2048 MB: 4 x 4, 300 requests/s
 """
 
 BRIEF = """\
-uwsgi gthread: 1 worker x 2 threads, 2 requests at a time (4 wanted)
+uwsgi gthread: 1 worker x 2 threads, 2 requests at a time
   why       workers=1 and threads=2 is the limit: 1 x 2 is 2 of the 4 slots the
             CPUs could use: 26 requests/s instead of 33; left free it would be
             2 x 2 and 32 requests/s.
@@ -112,6 +112,9 @@ def test_no_line_is_wider_than_a_terminal(cpus: float, memory_mb: float, inputs:
             {"profile": "orm"},
             "times     profile orm: measure cpu_ms and wait_ms before you trust the rates",
         ),
+        ({"capacity_share": 0.5}, "host      1 of 2 CPU (cpus), 4096 of 8192 MB of memory (memory_mb):"),
+        ({"capacity_share": 0.5}, "capacity_share is 0.5"),
+        ({"workers": 1, "threads": 1}, "1 worker, 1 request at a time"),
         ({"reload_overlap": 1}, "memory    1580 of 7373 MB; the system keeps 819 MB"),
     ],
 )
