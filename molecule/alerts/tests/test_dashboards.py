@@ -26,7 +26,7 @@ DASHBOARDS = {
     for file in sorted((ROOT / "roles/monitoring/files/dashboards").glob("*.json"))
 }
 VARIABLES = {"$site": "shop", "$instance": "web", "$__rate_interval": "10s"}
-BUSY_S = 180 if LONG else 30
+BUSY_S = 180 if LONG else 24
 STEP_S = 2
 
 Answer = list[dict[str, Any]]
