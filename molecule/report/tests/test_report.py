@@ -28,7 +28,8 @@ def happened(host: Host, deploy: Callable[..., Play], source: Source) -> None:
     assert host.check_output(ASK % HOSTILE) == "404"
     for _ in range(3):
         assert host.check_output(ASK % f"/exercise/fail/?token={SECRET}") == "500"
-    deploy(site_source_directory=str(source.directory)).succeeded()
+    deploy(site_source_directory=str(source.directory), site_json_logging=True).succeeded()
+    assert host.check_output(ASK % f"/exercise/fail/?token={SECRET}") == "500"
     live = host.file("/srv/shop/live").linked_to.rpartition("/")[2]
     host.check_output("systemctl stop shop@%s", live)
     status = host.check_output(ASK % "/while-it-is-down/")
@@ -57,9 +58,9 @@ def report(reported: tuple[Path, Play]) -> dict[str, Any]:
 def test_requests_are_counted(report: dict[str, Any]) -> None:
     """By status and by route, with their durations."""
     summary = report["summary"]
-    assert summary["statuses"]["500"] == 3
+    assert summary["statuses"]["500"] == 4
     assert summary["statuses"]["200"] >= GOOD + 1
-    assert summary["errors"] == 4
+    assert summary["errors"] == 5
     assert summary["application_requests"] >= GOOD + 5
     assert 0 < summary["seconds"]["p50"] < 1
     assert report["slow_requests"][0]["path"] == "/exercise/wait/"
@@ -70,7 +71,7 @@ def test_requests_are_counted(report: dict[str, Any]) -> None:
 def test_errors_have_their_address_and_their_request(report: dict[str, Any]) -> None:
     """Of the application, and of nginx alone."""
     found = {(error["status"], error["path"]): error for error in report["errors"]}
-    assert found["500", "/exercise/fail/"]["requests"] == 3
+    assert found["500", "/exercise/fail/"]["requests"] == 4
     assert not found["500", "/exercise/fail/"]["by_nginx"]
     (down,) = (error for error in report["errors"] if error["path"] == "/while-it-is-down/")
     assert down["by_nginx"]
@@ -78,15 +79,15 @@ def test_errors_have_their_address_and_their_request(report: dict[str, Any]) -> 
     assert any("while connecting to upstream" in one["reason"] for one in report["nginx"])
 
 
-def test_a_traceback_leads_to_its_requests(report: dict[str, Any]) -> None:
-    """Three requests, one mistake, and the ids under which the access log has them."""
+def test_a_traceback_leads_to_its_requests(report: dict[str, Any], host: Host) -> None:
+    """Four requests and one mistake: three in the words of the project's own LOGGING, and one in JSON, with its id."""
     (group,) = (one for one in report["tracebacks"] if one["exception"] == "LookupError")
-    assert group["count"] == 3
+    assert group["count"] == 4
     assert group["where"][0] == "exercise/views.py: fail"
     assert "There are no wheels." in group["traceback"]
-    assert group["requests"] == ["GET /exercise/fail/"]
-    (error,) = (one for one in report["errors"] if one["path"] == "/exercise/fail/")
-    assert error["request_id"] in group["request_ids"]
+    assert group["requests"] == ["/exercise/fail/"]
+    line = host.check_output("grep /exercise/fail/ /var/log/nginx/shop.access.log | tail -n 1")
+    assert group["request_ids"] == [json.loads(line)["request_id"]]
 
 
 def test_the_release_that_went_live(report: dict[str, Any], answering: Callable[[], str]) -> None:

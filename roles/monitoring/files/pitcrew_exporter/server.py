@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from socketserver import BaseServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -59,11 +58,12 @@ class Handler(WSGIRequestHandler):
 class Server(WSGIServer):
     """Answers each connection in a thread of its own, a few at a time."""
 
-    request_queue_size = 64
+    # Of the socket that it creates before it gets the listener: the sandbox permits none of the network's.
+    address_family = socket.AF_UNIX
 
     def __init__(self, listener: socket.socket, collector: Collector, scraped: Path) -> None:
-        # Not WSGIServer's own: it creates a socket, which the sandbox forbids.
-        BaseServer.__init__(self, listener.getsockname()[:2], Handler)
+        super().__init__(listener.getsockname()[:2], Handler, bind_and_activate=False)
+        self.socket.close()
         self.socket = listener
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()

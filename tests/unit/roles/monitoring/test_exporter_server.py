@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pitcrew_exporter import server as module
@@ -49,10 +50,18 @@ def address(collector: Slow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     """A server with short limits on a socket that listens already, as systemd hands it over."""
     monkeypatch.setattr(module, "CONNECTION_S", 1)
     listener = socket.create_server(("127.0.0.1", 0))
+    families = []
+    create = socket.socket.__init__
+
+    def created(self: socket.socket, family: int = -1, *arguments: Any, **options: Any) -> None:
+        families.append(family)
+        create(self, family, *arguments, **options)
+
     with monkeypatch.context() as sandbox:
-        # RestrictAddressFamilies= of the unit.
-        sandbox.setattr(socket, "socket", lambda *_arguments: pytest.fail("it creates a socket"))
+        sandbox.setattr(socket.socket, "__init__", created)
         server = Server(listener, collector, tmp_path / "scraped")
+    # RestrictAddressFamilies= of the unit permits no other.
+    assert set(families) <= {socket.AF_UNIX}
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield listener.getsockname()
