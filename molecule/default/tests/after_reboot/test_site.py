@@ -18,7 +18,9 @@ METRICS = "/run/shop-(blue|green)/metrics"
 WRITTEN = {
     "drwxr-x--- root:shop": "/srv/shop(/releases(/[^/]+(/app|/overrides)?)?|/venvs(/[^/]+(/venv)?)?)?",
     "drwxr-x--- shop:shop": "/srv/shop/cache|/var/lib/shop(/media)?|/run/shop-(blue|green)(/metrics)?",
-    "drwxr-xr-x root:root": f"/srv/shop/(slots|watch)|{SLOT}(/public)?|/etc/nginx/conf.d|/etc/systemd/system/nginx.service.d",
+    "drwxr-xr-x root:root": (
+        f"/srv/shop/(slots|watch)|{SLOT}(/public)?|/etc/nginx/conf.d|/etc/systemd/system/nginx.service.d"
+    ),
     # Who had them could take the site over, or keep it from being deployed.
     "-rw------- root:root": f"{SLOT}/(environment|secrets|deployed)|/srv/shop/.lock|/run/pitcrew-shop.lock",
     "-rw-r----- root:shop": "/srv/shop/releases/[^/]+/overrides/site_overrides.py",
