@@ -40,6 +40,7 @@ MASKS = (
     (r"\[\d+\]|(?<=app\.sock )\(\d+\)", "[PID]"),
     (r"\b(pid:? )\d+\b", r"\1PID"),
     (r"\bline \d+\b", "line N"),
+    (r"(?<=[.]conf:)\d+\b", "N"),
     (r"\b0x[0-9a-f]+\b", "0xADDRESS"),
     (r"\bpython3\.\d+\b", "python3.N"),
 )
