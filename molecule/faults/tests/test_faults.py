@@ -251,7 +251,7 @@ def test_no_process_answers(site: Site) -> None:
     seen.healed(90, "502", "504", "no answer")
     assert site.main not in processes
     journal = site.host.check_output("journalctl --unit=%s --output=cat --since=-2min", unit)
-    assert f"Restarting {unit}: 2 times in a row, no answer on /run/" in journal
+    assert f"Restarting {unit}: 4 times in a row, no answer on /run/" in journal
     assert site.found["restarts"] == 1
 
 
