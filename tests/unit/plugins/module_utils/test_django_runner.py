@@ -644,7 +644,7 @@ WITHOUT_APPLICATION = "a_middleware.without_application"
         ({"path": "a_middleware.works", "arguments": {"age": 60}}, None),
         ({"path": "a_middleware.works"}, None),
         ({"path": "a_middleware.Works", "arguments": None}, None),
-        ("builtins.map", None),
+        ("builtins.iter", None),
         (
             "a_middleware.absent",
             "'a_middleware.absent' cannot be imported: AttributeError: module 'a_middleware' has no",
