@@ -20,6 +20,7 @@ __all__ = ["Step", "chain", "columns", "main", "order", "table", "watch"]
 
 # The durations of the last run on this machine, or else those of the maintainers' machine.
 MEASURED = (Path(".cache/durations"), Path("tests/lab/durations"))
+LOGS = Path(".cache/logs")
 # A line that molecule prints about an action, on a terminal and elsewhere.
 MOLECULE = re.compile(r"(?:➜ (?P<action>\w+):|> (?P<plain>\w+)\]) Execut(?P<what>ing|ed)\b(?! Test)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -126,9 +127,20 @@ def _report(results: Path, began: float) -> int:
     print(f"All of it: {_minutes(ended - began)}")
     _keep_durations({step.name: step.seconds for step in steps})
     passed, failed = sum(step.passed for step in steps), sum(step.failed for step in steps)
-    print(f"\n{passed} passed, {failed} failed")
+    print("", *_failures(steps), f"{passed} passed, {failed} failed", sep="\n")
     # A run that tested nothing proves nothing.
     return 1 if failed or not passed else 0
+
+
+def _failures(steps: Iterable[Step]) -> Iterable[str]:
+    """Yield the failed steps, each with the tests that failed in it, as pytest's summary names them."""
+    for step in steps:
+        if step.failed:
+            log = LOGS / f"{step.name}.log"
+            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            tests = dict.fromkeys(re.findall(r"^((?:FAILED|ERROR) \S.*)$", text, re.MULTILINE))
+            yield f"{step.name} failed"
+            yield from (f"    {test[:300]}" for test in tests)
 
 
 def _durations() -> dict[str, float]:

@@ -64,12 +64,21 @@ def test_the_table_fits_a_terminal() -> None:
 def test_the_report_ends_with_the_counts_and_keeps_the_durations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failure is the exit status."""
+    """A failure is the exit status, and what failed is named once more."""
     monkeypatch.chdir(tmp_path)
     Path("results").write_text("a\t100.5\t130.5\t7\t0\tcreate=4.0 verify=20.5\nb\t130.6\t190.6\t1\t2\t\n")
+    Path(".cache/logs").mkdir(parents=True)
+    Path(".cache/logs/b.log").write_text(
+        "FAILED tests/test_b.py::test_one - assert 1 == 2\nother\nERROR tests/test_b.py\n"
+    )
     assert steps.main(["report", "results", "100"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "8 passed, 2 failed"
+    assert lines[-4:] == [
+        "b failed",
+        "    FAILED tests/test_b.py::test_one - assert 1 == 2",
+        "    ERROR tests/test_b.py",
+        "8 passed, 2 failed",
+    ]
     assert "The longest chain, 1 min 30 s: a 30, b 60" in lines
     assert "All of it: 1 min 31 s" in lines
     assert steps.main(["order", "a", "b"]) == 0
