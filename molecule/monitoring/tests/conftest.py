@@ -24,7 +24,7 @@ def asked(host: Host, path: str, **parameters: str) -> Any:
     return answer["data"]
 
 
-def soon(ask: Callable[[], Any], seconds: float = 60) -> Any:
+def soon(ask: Callable[[], Any], seconds: float = 120) -> Any:
     """Repeat a question until its answer is true, and return the answer; the last one if it never is."""
     deadline = time.monotonic() + seconds
     while not (found := ask()) and time.monotonic() < deadline:
