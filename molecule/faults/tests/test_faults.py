@@ -201,7 +201,11 @@ def test_a_request_hangs(site: Site) -> None:
     with ThreadPoolExecutor(1) as aside:
         asked = []
         seen = site.under_load(
-            "a request hangs", lambda: asked.append(aside.submit(site.ask, "/exercise/hang/")), 32 + QUIET_S, mix=FAST
+            "a request hangs",
+            lambda: asked.append(aside.submit(site.ask, "/exercise/hang/")),
+            32 + QUIET_S,
+            mix=FAST,
+            until=lambda: asked[0].done() and len(site.workers) == len(workers),
         )
         status, took = asked[0].result()
     print(f"{status} after {took:.0f} s")
@@ -255,6 +259,7 @@ def test_no_process_answers(site: Site) -> None:
     assert site.found["restarts"] == 1
 
 
+@ONCE
 def test_all_threads_of_all_workers_hang(site: Site, deploy: Callable[..., Play]) -> None:
     """gunicorn's threaded workers end themselves, and write where their threads are; uWSGI ends them anyway."""
     if site.server == "gunicorn":
