@@ -15,7 +15,16 @@ from ansible_collections.pitcrew.django.plugins.module_utils.output import LINKS
 
 __all__ = ["SiteEvents", "entries", "journal"]
 
-FIELDS = ("MESSAGE", "MESSAGE_ID", "UNIT_RESULT", "EXIT_CODE", "_STREAM_ID", "_PID", "__REALTIME_TIMESTAMP")
+FIELDS = (
+    "MESSAGE",
+    "MESSAGE_ID",
+    "UNIT_RESULT",
+    "EXIT_CODE",
+    "_STREAM_ID",
+    "_PID",
+    "_SYSTEMD_UNIT",
+    "__REALTIME_TIMESTAMP",
+)
 
 # systemd's own identifiers of its messages (sd-messages.h).
 RESTART = "5eb03494b6584870a536b337290809b3"
@@ -26,6 +35,9 @@ FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 RECYCLE = re.compile(r"Autorestarting worker after current request|The work of process \d+ is done")
 TIMEOUT = re.compile(r"WORKER TIMEOUT \(pid: ?(\d+)\)|HARAKIRI ON WORKER \d+ \(pid: (\d+)")
 KILLED = re.compile(r"Worker \(pid: ?(\d+)\) was sent (?!SIGTERM|SIGINT|SIGQUIT)|DAMN ! worker \d+ \(pid: (\d+)\) died")
+
+# What the program of the process watch writes about the slot's unit, from a unit of its own.
+HUNG = re.compile(r"Restarting \S+@\w+\.service: \d+ times in a row, ")
 
 FRAME = re.compile(r'\s*(?:\| *)*File "([^"]+)", line \d+, in (.+)')
 OF_THE_PROJECT = re.compile(r".*/releases/[^/]+/app/")
@@ -119,6 +131,7 @@ class SiteEvents:
                 "timeouts",
                 "killed_workers",
                 "restarts",
+                "hung",
                 "oom_kills",
                 "gave_up",
             )
@@ -141,6 +154,9 @@ class SiteEvents:
                 self.events["oom_kills"].append(at)
             elif kind == FAILED and entry.get("UNIT_RESULT") == "start-limit-hit":
                 self.events["gave_up"].append(at)
+            elif str(entry.get("_SYSTEMD_UNIT")).endswith("-liveness.service"):
+                if HUNG.match(entry["MESSAGE"]):
+                    self.events["hung"].append(at)
             else:
                 stream = str(entry.get("_STREAM_ID") or entry.get("_PID"))
                 for line in entry["MESSAGE"].split("\n"):

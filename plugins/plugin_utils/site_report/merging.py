@@ -19,6 +19,7 @@ SCHEMA: Final = 1
 
 EVENTS: Final[Mapping[str, str]] = {
     "restarts": "Restarts of the server by systemd",
+    "hung": "Restarts among them because the site no longer answered",
     "gave_up": "Times that systemd gave up",
     "oom_kills": "Processes killed for lack of memory",
     "timeouts": "Workers killed at the time-out of a request",

@@ -19,6 +19,7 @@ Traceback (most recent call last):
   File "/srv/shop/releases/3f2a-1f3e/app/shop/payment.py", line 7, in pay
     raise ValueError(cart)
 {exception}"""
+HUNG = "Restarting shop@blue.service: 3 times in a row, no answer on /run/shop-blue/app.sock. Its threads are at:"
 INTRODUCTION = "Internal Server Error (500): GET /cart/ (request a6cecc1b78e510617311d8a3c2ce6f44)"
 
 
@@ -190,6 +191,9 @@ def test_what_the_servers_write_about_workers(lines: list[str], expected: dict[s
     ("fields", "expected"),
     [
         ({"MESSAGE_ID": "5eb03494b6584870a536b337290809b3"}, {"restarts": 1}),
+        ({"MESSAGE": HUNG, "_SYSTEMD_UNIT": "shop-liveness.service"}, {"hung": 1}),
+        # A site may write anything.
+        ({"MESSAGE": HUNG, "_SYSTEMD_UNIT": "shop@blue.service"}, {}),
         ({"MESSAGE_ID": "fe6faa94e7774663a0da52717891d8ef"}, {"oom_kills": 1}),
         ({"MESSAGE_ID": "d9b373ed55a64feb8242e02dbe79a49c", "UNIT_RESULT": "start-limit-hit"}, {"gave_up": 1}),
         ({"MESSAGE_ID": "d9b373ed55a64feb8242e02dbe79a49c", "UNIT_RESULT": "exit-code"}, {}),
