@@ -40,6 +40,13 @@ def test_all_complaints_come_at_once(inventory: Path) -> None:
     assert set(play.changed.values()) == {0}
 
 
+def test_monitoring_hosts_that_do_not_exist(inventory: Path) -> None:
+    """A group of another name is not skipped in silence."""
+    play = ansible_playbook(MONITOR, inventory, monitoring_hosts="monitors").refused()
+    assert 'monitoring_hosts: "monitors" matches no host of the inventory' in play.words
+    assert play.changed == {}
+
+
 def test_a_password_is_needed(inventory: Path) -> None:
     """Where another host reads, and there is no private network."""
     play = ansible_playbook(MONITOR, inventory, monitoring_password=None).refused()
