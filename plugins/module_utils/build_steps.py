@@ -44,6 +44,7 @@ PRESETS: dict[str, Preset] = {
     "sass": Preset(),
 }
 
+SYSTEMCTL = "/usr/bin/systemctl"
 SYSTEMD_RUN = "/usr/bin/systemd-run"
 SETPRIV = "/usr/bin/setpriv"
 SHOWN = 200_000
@@ -163,7 +164,7 @@ class Sandbox:
             *("--", self.python, "-ISc", BEGIN),
         ]
         # Of a run that was cut off: its step has ended, or is about to.
-        subprocess.run(["systemctl", "stop", f"{self.unit}.service"], capture_output=True, check=False)
+        subprocess.run([SYSTEMCTL, "stop", f"{self.unit}.service"], capture_output=True, check=False)
         with tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as reported:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=reported)
             assert process.stdin is not None
@@ -184,7 +185,7 @@ def _end_of(file: Any) -> str:
     text = file.read().decode("utf-8", errors="replace")
     # Colours, and lines that a progress bar writes over each other.
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    return re.sub(r"[^\n]*\r(?=[^\n])", "", text)
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
 def outcome(written: str, reported: str) -> Outcome:
