@@ -102,8 +102,8 @@ def step_cures(text: str, network: bool, user: str = "") -> list[str]:
             break
     if not found and (match := re.search(NOT_FOUND, text, re.MULTILINE)):
         found.append(
-            f"The host has no {match[1]}. Add the package that has it to site_python_packages or site_system_packages, "
-            "or run it as npx does"
+            f"There is no program {match[1]}. Add what has it to package.json, to site_python_packages or to "
+            "site_system_packages"
         )
     return found or start_cures(text, user)
 

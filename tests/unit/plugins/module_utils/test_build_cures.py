@@ -61,7 +61,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import 
         ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", False, "NODE_OPTIONS"),
         ("OSError: [Errno 30] Read-only file system: '/srv/shop/x'", False, "only to the release's code"),
         ("npm error code ENOSPC", True, "disk"),
-        ("/bin/sh: 1: pysassc: not found", False, "The host has no pysassc"),
+        ("/bin/sh: 1: pysassc: not found", False, "no program pysassc"),
         (
             "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty.",
             False,
