@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import subprocess
 import tempfile
@@ -89,12 +88,12 @@ PRIORITY = ("Nice=10", "CPUWeight=20", "IOWeight=20", "OOMScoreAdjust=500", "Tas
 
 
 def unit_properties(
-    account: str, writable: Path, network: bool, timeout: int, memory: str, hidden: tuple[Path, ...] = ()
+    user: str, writable: Path, network: bool, timeout: int, memory: str, hidden: tuple[Path, ...] = ()
 ) -> list[str]:
     """Return the properties of a step's unit; C(timeout) in seconds, C(memory) as systemd writes it."""
     return [
-        f"User={account}",
-        f"Group={account}",
+        f"User={user}",
+        f"Group={user}",
         *SANDBOX,
         f"ReadWritePaths={writable}",
         *(f"InaccessiblePaths=-{path}" for path in hidden),
@@ -131,7 +130,7 @@ class Outcome:
 class Sandbox:
     """The place where steps of one release run. C(program) is the source of build_runner."""
 
-    account: pwd.struct_passwd
+    user: str
     unit: str
     python: str
     release: Path
@@ -154,9 +153,7 @@ class Sandbox:
             "collects": collects,
             **{name: step[name] for name in ("preset", "command", "directory", "network")},
         }
-        properties = unit_properties(
-            self.account.pw_name, app, step["network"], step["timeout"], step["memory"], hidden
-        )
+        properties = unit_properties(self.user, app, step["network"], step["timeout"], step["memory"], hidden)
         command = [
             *(SETPRIV, "--pdeathsig=KILL", "--"),
             *(SYSTEMD_RUN, "--wait", "--pipe", "--collect", "--service-type=exec", f"--unit={self.unit}"),

@@ -376,6 +376,8 @@ compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 NICE = ("nice", "-n", "10")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 UV_HOME = Path("/opt")
+LONGEST_COMMAND = 60
+"""How many characters of a command are part of a message."""
 # The parameters that are passed to the Django process.
 JOB = (
     "domains",
@@ -430,6 +432,12 @@ def shortened(checks: str) -> str:
     return "\n".join(lines) or found[1]
 
 
+def shortened_line(command: str) -> str:
+    """Return the first line of a command, or its beginning."""
+    line = command.strip().splitlines()[0]
+    return line if len(line) <= LONGEST_COMMAND else f"{line[:LONGEST_COMMAND]}..."
+
+
 def without_logging(variables: Mapping[str, str], overrides: Path) -> dict[str, str]:
     """Return an environment in which Django leaves logging alone: a step cannot write to the site's log files."""
     settings = {**json.loads(variables.get("SITE_OVERRIDES", "{}")), "LOGGING_CONFIG": None}
@@ -452,7 +460,7 @@ def reason_of(outcome: Outcome, step: Mapping[str, Any]) -> str:
         return f"it did not end within {step['timeout']} seconds (timeout)"
     if outcome.result == "oom-kill":
         return f"it needs more memory than {step['memory']} (memory)"
-    what = outcome.runs.splitlines()[0] if step["preset"] and outcome.runs else "it"
+    what = outcome.runs if step["preset"] and outcome.runs else "it"
     return f"{what} {'was cut off' if outcome.status is None else ending(outcome.status)}"
 
 
@@ -569,7 +577,7 @@ class Build:
         """
         node = self.ensure_node()
         sandbox = Sandbox(
-            account=self.account,
+            user=self.params["user"],
             unit=f"{self.params['user']}-build",
             python=self.params["python"],
             release=self.release.path,
@@ -579,7 +587,7 @@ class Build:
         )
         unconfined: dict[str, None] = {}
         for number, step in enumerate(self.params["steps"]):
-            name = f"site_build[{number}]: {step['preset'] or step['command'].strip().splitlines()[0]}"
+            name = f"site_build[{number}]: {step['preset'] or shortened_line(step['command'])}"
             outcome = sandbox.run(
                 step, self.step_environment(step, node, variables, name), self.params["collectstatic"]
             )

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import build_runner, build_steps
@@ -43,7 +41,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build_steps.Sand
         monkeypatch.setattr(build_steps, name.replace("-", "_").upper(), str(tmp_path / name))
     (tmp_path / "release/app/web").mkdir(parents=True)
     return build_steps.Sandbox(
-        account=cast("pwd.struct_passwd", SimpleNamespace(pw_name="shop")),
+        user="shop",
         unit="shop-build",
         python=sys.executable,
         release=tmp_path / "release",
