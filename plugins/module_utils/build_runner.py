@@ -195,6 +195,8 @@ def main(job: dict[str, Any]) -> None:
     except (StepRefused, OSError) as error:
         tell(error=str(error), cure=getattr(error, "cure", ""))
         return
+    if found[0][:2] == ["npm", "install"]:
+        tell(note="package.json has no lock beside it, so packages may differ between hosts and deploys; commit one")
     for command in found:
         shown = command[-1] if command[0] == "/bin/sh" else " ".join(command)
         tell(runs=shown)

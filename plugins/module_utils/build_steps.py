@@ -109,7 +109,8 @@ def unit_properties(
 class Outcome:
     """How a step ended: the status of its last command, what it wrote, and what its host could not confine.
 
-    C(error) and C(cure) are those of a step that could not begin; C(result) is systemd's, such as C(timeout).
+    C(error) and C(cure) are those of a step that could not begin; C(result) is systemd's, such as C(timeout). C(note) is
+    what a person should know even if it succeeds.
     """
 
     status: int | None = None
@@ -118,6 +119,7 @@ class Outcome:
     error: str = ""
     cure: str = ""
     result: str = ""
+    note: str = ""
     unconfined: list[str] = field(default_factory=list)
 
     @property
@@ -195,7 +197,7 @@ def outcome(written: str, reported: str) -> Outcome:
         except ValueError:
             report = None
         if isinstance(report, dict):
-            for name in ("status", "runs", "error", "cure", "unconfined"):
+            for name in ("status", "runs", "error", "cure", "note", "unconfined"):
                 setattr(found, name, report.get(name, getattr(found, name)))
         else:
             others.append(line)

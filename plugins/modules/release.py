@@ -592,6 +592,7 @@ class Build:
                 step, self.step_environment(step, node, variables, name), self.params["collectstatic"]
             )
             unconfined.update(dict.fromkeys(outcome.unconfined))
+            self.notes += [f"{name}: {outcome.note}."] if outcome.note else []
             if not (outcome.succeeded and outcome.result in ("", "success")):
                 raise BuildError(f"{name}: {reason_of(outcome, step)}", outcome.output, self.cures_of(outcome, step))
         if unconfined:

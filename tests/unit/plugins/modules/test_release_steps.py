@@ -235,6 +235,10 @@ def test_the_code_of_strangers_gets_no_secrets(site: Site, monkeypatch: pytest.M
         environment={"DJANGO_SETTINGS_MODULE": "shop", "PATH": f"{site.tmp}/bin:/usr/bin:/bin"},
     )
     assert result["changed"] is True, result
+    assert result["notes"] == [
+        "site_build[0]: npm: package.json has no lock beside it, so packages may differ between hosts and deploys; "
+        "commit one."
+    ]
     found = dict(line.split("=", 1) for line in (site.release / "app/env").read_text().splitlines())
     assert "TOKEN" not in found
     assert found["https_proxy"] == "http://proxy:3128"
