@@ -56,6 +56,7 @@ scope = {"__name__": "build_runner"}
 exec(compile(job.pop("program"), "build_runner", "exec"), scope)
 scope["main"](job)
 """
+# That of the slots, except RemoveIPC: the shared memory of the live release belongs to the same user.
 SANDBOX = (
     "CapabilityBoundingSet=",
     "LockPersonality=true",
@@ -72,7 +73,6 @@ SANDBOX = (
     "ProtectKernelTunables=true",
     "ProtectProc=invisible",
     "ProtectSystem=strict",
-    "RemoveIPC=true",
     # Node lists the network's interfaces over netlink.
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
     "RestrictNamespaces=true",
@@ -109,8 +109,8 @@ def unit_properties(
 class Outcome:
     """How a step ended: the status of its last command, what it wrote, and what its host could not confine.
 
-    C(error) and C(cure) are those of a step that could not begin; C(result) is systemd's, such as C(timeout). C(note) is
-    what a person should know even if it succeeds.
+    C(error) and C(cure) are those of a step that could not begin; C(result) is systemd's, such as C(timeout). C(note)
+    is what a person should know even if it succeeds.
     """
 
     status: int | None = None

@@ -615,6 +615,8 @@ class Build:
             bundle = self.params["ca_bundle"]
             trust = ("NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE") if bundle else ()
             found = {**self.installer.proxies, **dict.fromkeys(trust, bundle), **found}
+        # The step has places of its own for what programs keep; those of the site are read-only for it.
+        found = {key: value for key, value in found.items() if not re.match(r"(HOME|TMPDIR|XDG_\w+)$", key)}
         quiet = dict.fromkeys(("npm_config_audit", "npm_config_fund", "npm_config_update_notifier"), "false")
         found = {"NO_COLOR": "1", "npm_config_progress": "false", **quiet, "PATH": PATH, **found}
         found["PATH"] = ":".join(filter(None, [node, found["PATH"]]))

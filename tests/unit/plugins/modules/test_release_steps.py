@@ -257,6 +257,15 @@ def test_node_that_cannot_be_installed(site: Site) -> None:
     assert not site.release.exists()
 
 
+def test_places_of_the_site(site: Site) -> None:
+    """It cannot write there: it has others, unless the step names its own."""
+    environment = {"DJANGO_SETTINGS_MODULE": "shop", "HOME": str(site.home), "TMPDIR": str(site.home)}
+    site.build(environment=environment, steps=[step("env > env", environment={"TMPDIR": "/tmp/own"})])
+    found = (site.release / "app/env").read_text().splitlines()
+    assert f"HOME={site.home}" not in found
+    assert "TMPDIR=/tmp/own" in found
+
+
 def test_a_step_without_a_network(site: Site) -> None:
     """It gets nothing with which it would try."""
     site.build(steps=[step("env > env")], ca_bundle="/etc/ssl/ca.pem")
