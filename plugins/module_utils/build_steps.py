@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 __all__ = ["PRESETS", "Outcome", "Preset", "Sandbox", "unit_properties"]
 
@@ -166,16 +166,16 @@ class Sandbox:
         subprocess.run([SYSTEMCTL, "stop", f"{self.unit}.service"], capture_output=True, check=False)
         with tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as reported:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=reported)
-            assert process.stdin is not None
+            job_input = cast("IO[bytes]", process.stdin)
             with suppress(BrokenPipeError):  # If systemd-run fails, it says why.
-                process.stdin.write(f"{json.dumps(job)}\n".encode())
-                process.stdin.flush()
+                job_input.write(f"{json.dumps(job)}\n".encode())
+                job_input.flush()
             try:
                 process.wait()
             finally:
                 # The step ends when this is closed, and not before: it watches that.
                 with suppress(BrokenPipeError):
-                    process.stdin.close()
+                    job_input.close()
             return outcome(_end_of(written), _end_of(reported))
 
 
