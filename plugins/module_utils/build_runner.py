@@ -146,14 +146,20 @@ def commands(job: dict[str, Any]) -> tuple[Path, list[list[str]]]:
     return where, [["/bin/sh", "-ec", job["command"]]]
 
 
+def is_host_s(path: str, identity: list[int]) -> bool:
+    """Whether the step sees the same file there as the module, which told it the device and the inode."""
+    status = os.stat(path)
+    return [status.st_dev, status.st_ino] == identity
+
+
 def unconfined(job: dict[str, Any]) -> list[str]:
     """Return what the host did not do although the unit asks for it: systemd leaves out what a container forbids."""
-    host, missing = job["host"], []
+    missing = []
     if not os.statvfs(job["read_only"]).f_flag & os.ST_RDONLY:
         missing.append("a read-only file system")
-    if os.stat("/tmp").st_ino == host["tmp"]:
+    if is_host_s("/tmp", job["host"]["tmp"]):
         missing.append("a /tmp of its own")
-    if not job["network"] and os.stat("/proc/self/ns/net").st_ino == host["network"]:
+    if not job["network"] and is_host_s("/proc/self/ns/net", job["host"]["network"]):
         missing.append("no network")
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     if not re.search(r"^NoNewPrivs:\s*1$", status, re.MULTILINE):

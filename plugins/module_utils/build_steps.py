@@ -150,7 +150,7 @@ class Sandbox:
             "source": str(app),
             "project": str(app / self.project),
             "read_only": str(self.release),
-            "host": {"tmp": os.stat("/tmp").st_ino, "network": os.stat("/proc/self/ns/net").st_ino},
+            "host": {"tmp": identity("/tmp"), "network": identity("/proc/self/ns/net")},
             "environment": dict(environment),
             "collects": collects,
             **{name: step[name] for name in ("preset", "command", "directory", "network")},
@@ -177,6 +177,12 @@ class Sandbox:
                 with suppress(BrokenPipeError):
                     job_input.close()
             return outcome(_end_of(written), _end_of(reported))
+
+
+def identity(path: str) -> list[int]:
+    """What distinguishes a file from every other one of the host, also for processes that see others."""
+    status = os.stat(path)
+    return [status.st_dev, status.st_ino]
 
 
 def _end_of(file: Any) -> str:

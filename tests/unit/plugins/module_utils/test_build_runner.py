@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import build_runner as runner
+from ansible_collections.pitcrew.django.plugins.module_utils.build_steps import identity
 
 BUILD = {"scripts": {"build": "vite build"}}
 
@@ -161,7 +162,7 @@ def job(tmp_path: Path, **values: Any) -> dict[str, Any]:
         "source": str(tmp_path),
         "project": str(tmp_path),
         "read_only": str(tmp_path),
-        "host": {"tmp": os.stat("/tmp").st_ino, "network": os.stat("/proc/self/ns/net").st_ino},
+        "host": {"tmp": identity("/tmp"), "network": identity("/proc/self/ns/net")},
         "environment": {"PATH": os.environ["PATH"]},
         "collects": True,
         "preset": "",

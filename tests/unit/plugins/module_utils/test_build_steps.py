@@ -174,7 +174,7 @@ def test_a_step_dies_with_the_module(sandbox: build_steps.Sandbox, tmp_path: Pat
         "source": str(tmp_path),
         "project": str(tmp_path),
         "read_only": str(tmp_path),
-        "host": {"tmp": 0, "network": 0},
+        "host": {"tmp": [0, 0], "network": [0, 0]},
         "environment": ENVIRONMENT,
         "collects": True,
         **step(command=f"echo $$ > {tmp_path}/pid; sleep 60"),
