@@ -158,12 +158,12 @@ def unconfined(job: dict[str, Any]) -> list[str]:
     if not os.statvfs(job["read_only"]).f_flag & os.ST_RDONLY:
         missing.append("a read-only file system")
     if is_host_s("/tmp", job["host"]["tmp"]):
-        missing.append("a /tmp of its own")
+        missing.append("a private /tmp")
     if not job["network"] and is_host_s("/proc/self/ns/net", job["host"]["network"]):
-        missing.append("no network")
+        missing.append("a private network")
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     if not re.search(r"^NoNewPrivs:\s*1$", status, re.MULTILINE):
-        missing.append("no new privileges")
+        missing.append("a bar to new privileges")
     return missing
 
 

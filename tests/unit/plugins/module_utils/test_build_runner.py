@@ -187,10 +187,10 @@ def test_a_directory_that_is_missing(tmp_path: Path) -> None:
 
 def test_a_host_that_confines_nothing(tmp_path: Path) -> None:
     """It is asked by what the step sees, since systemd leaves out in silence what it may not do."""
-    assert runner.unconfined(job(tmp_path)) == ["a read-only file system", "a /tmp of its own", "no network"] + (
-        [] if "NoNewPrivs:\t1" in Path("/proc/self/status").read_text() else ["no new privileges"]
+    assert runner.unconfined(job(tmp_path)) == ["a read-only file system", "a private /tmp", "a private network"] + (
+        [] if "NoNewPrivs:\t1" in Path("/proc/self/status").read_text() else ["a bar to new privileges"]
     )
 
 
 def test_a_step_that_may_use_the_network(tmp_path: Path) -> None:
-    assert "no network" not in runner.unconfined(job(tmp_path, network=True))
+    assert "a private network" not in runner.unconfined(job(tmp_path, network=True))

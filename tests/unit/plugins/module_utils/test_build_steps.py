@@ -132,7 +132,7 @@ def test_a_program_that_is_missing(sandbox: build_steps.Sandbox, tmp_path: Path)
 
 
 def test_a_host_that_confines_nothing(sandbox: build_steps.Sandbox) -> None:
-    assert "no network" in sandbox.run(step(command="true"), ENVIRONMENT, True).unconfined
+    assert "a private network" in sandbox.run(step(command="true"), ENVIRONMENT, True).unconfined
 
 
 def test_a_unit_that_does_not_start(sandbox: build_steps.Sandbox, tmp_path: Path) -> None:

@@ -195,7 +195,9 @@ def test_a_host_that_cannot_confine(site: Site, warnings: list[str]) -> None:
     """It builds, and one warning says what is missing."""
     assert site.build(steps=[step("true"), step("true")])["changed"] is True
     assert len(warnings) == 1
-    assert warnings[0].startswith("site_build: this host cannot give a step a read-only file system, a /tmp of its own")
+    assert warnings[0].startswith(
+        "site_build: systemd could not give the steps a read-only file system, a private /tmp, "
+    )
     assert "as the user shop" in warnings[0]
 
 
