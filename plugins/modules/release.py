@@ -597,8 +597,8 @@ class Build:
                 raise BuildError(f"{name}: {reason_of(outcome, step)}", outcome.output, self.cures_of(outcome, step))
         if unconfined:
             self.module.warn(
-                f"site_build: systemd could not give the steps {', '.join(unconfined)}, as in some containers. They ran "
-                f"without, as the user {self.params['user']}"
+                f"site_build: systemd could not give the steps {', '.join(unconfined)}, as in some containers. They "
+                f"ran without, as the user {self.params['user']}"
             )
 
     def step_environment(self, step: dict[str, Any], node: str, variables: dict[str, str], name: str) -> dict[str, str]:
