@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.release import __version__ as ansible_version
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
+from ansible_collections.pitcrew.django.plugins.plugin_utils.project_files import template_directories
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.complaints import Complaint
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.names import PREFIXES, is_computed
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import SOURCE_VARIABLES
@@ -73,7 +75,10 @@ class ActionModule(RefusingAction):
         prefixes = roles.prefixes or PREFIXES
         names = {name for name in self._names_of_the_user(variables) if name.startswith(prefixes)}
         names |= {name for name in self._names_of_other_roles() if is_computed(name, roles)}
-        return PlayVariables(*self._values(roles, variables), names, {} if roles.prefixes else self._sources(variables))
+        sources = {} if roles.prefixes else self._sources(variables)
+        return PlayVariables(
+            *self._values(roles, variables), names, sources, template_directories(variables, os.getcwd())
+        )
 
     def _values(self, roles: Roles, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Evaluate every option that is set; return the values, and the errors of those that have none, by name."""

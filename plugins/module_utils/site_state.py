@@ -28,6 +28,13 @@ def installed(status: str) -> dict[str, str]:
     return dict(re.findall(pattern, status, re.MULTILINE))
 
 
+def provided(status: str) -> set[str]:
+    """The names that installed packages also go by: the nodejs of NodeSource provides npm, for example."""
+    paragraphs = [text for text in status.split("\n\n") if " ok installed\n" in text]
+    lines = [match[1] for text in paragraphs for match in re.finditer(r"^Provides: (.+)$", text, re.MULTILINE)]
+    return {name.partition(" ")[0] for line in lines for name in line.split(", ")}
+
+
 def home(name: str) -> str | None:
     """The home directory of the account of that name; None if there is no such account."""
     try:
@@ -67,7 +74,7 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
         "outdated": [release.id for release in site.releases if release.outdated],
         "served": list(dict.fromkeys(went_live)),
         "previous": earlier[-1] if earlier else None,
-        "packages": sorted(packages),
+        "packages": sorted({*packages, *provided(dpkg_status)}),
         "home": home(name),
         "absent": [str(path) for path in paths if not path.is_file()],
         "journal": checksum(journal) if journal.is_file() else None,

@@ -12,7 +12,8 @@ description:
   - Unpacks the source into a directory of its own and gives it a virtual environment, in which uv or pip installs its
     packages as the site's user. Releases with the same packages share a virtual environment, which is complete before
     it is used and never changed afterwards.
-  - Unpacking and installing run at a low priority, so that the live release keeps the CPU that it needs.
+  - Writes files and creates directories that the source does not have, and builds what is built from it.
+  - Unpacking, installing and building run at a low priority, so that the live release keeps the CPU that it needs.
   - Runs one Django process with the release's own Python, as the site's user and with the site's environment. The
     process reads the settings that a deploy depends on, and runs C(check --deploy), C(collectstatic) and C(migrate).
   - Warnings of C(check --deploy) become Ansible warnings, shortened, and only if the live release does not have the
@@ -98,6 +99,36 @@ options:
     type: str
   server_package:
     description: The Python package of the application server, whose version is recorded.
+    type: str
+  project_files:
+    description:
+      - Files to write into the release, by their path below O(project), before packages are installed. They belong to
+        root, and the site's group can read them.
+      - No symbolic link of the source leads elsewhere. A file of the source is replaced.
+    type: dict
+    default: {}
+  secret_files:
+    description: More files of this kind, which are never shown.
+    type: dict
+    default: {}
+  directories:
+    description:
+      - Directories to create as the site's user, unless they exist. Relative ones are below O(project), and read-only
+        for the site once the release is built.
+    type: list
+    elements: str
+    default: []
+  steps:
+    description:
+      - What to build after packages are installed and before Django's stages, as P(pitcrew.django.build_steps#filter)
+        returns it. Each step runs in a transient unit of systemd, as the site's user.
+      - It can write to C(app) and to a C(/tmp) of its own, has a network only if it asks for one, gains no privileges,
+        and ends with the module. If the host cannot confine it like that, a warning says so.
+    type: list
+    elements: dict
+    default: []
+  node_version:
+    description: The version of Node that steps use. It gets its own directory, as uv does. By default the host's.
     type: str
   cache:
     description: The directory in which the site's user keeps downloaded packages.
@@ -263,6 +294,12 @@ backup:
   returned: success, except in check mode
   type: str
   sample: /var/lib/shop/backups/20261123T221501Z-before-3f2a9c1d04ab-1f3e2c.dump
+notes:
+  description: What a person should know of the build, a sentence each, such as which files of the source are replaced.
+  returned: success, except in check mode
+  type: list
+  elements: str
+  sample: []
 output:
   description: What the Django commands wrote.
   returned: success, except in check mode
@@ -294,7 +331,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils import build_runner, site_overrides
+from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import node_cures, step_cures
+from ansible_collections.pitcrew.django.plugins.module_utils.build_steps import PRESETS, Outcome, Sandbox
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
@@ -304,8 +343,10 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import make_d
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
+from ansible_collections.pitcrew.django.plugins.module_utils.node import NodeError, install_node
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, installed_version
+from ansible_collections.pitcrew.django.plugins.module_utils.project_files import ProjectFileError, write_project_file
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
@@ -335,6 +376,8 @@ compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 NICE = ("nice", "-n", "10")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 UV_HOME = Path("/opt")
+LONGEST_COMMAND = 60
+"""How many characters of a command are part of a message."""
 # The parameters that are passed to the Django process.
 JOB = (
     "domains",
@@ -389,6 +432,38 @@ def shortened(checks: str) -> str:
     return "\n".join(lines) or found[1]
 
 
+def shortened_line(command: str) -> str:
+    """Return the first line of a command, or its beginning."""
+    line = command.strip().splitlines()[0]
+    return line if len(line) <= LONGEST_COMMAND else f"{line[:LONGEST_COMMAND]}..."
+
+
+def without_logging(variables: Mapping[str, str], overrides: Path) -> dict[str, str]:
+    """Return an environment in which Django leaves logging alone: a step cannot write to the site's log files."""
+    settings = {**json.loads(variables.get("SITE_OVERRIDES", "{}")), "LOGGING_CONFIG": None}
+    module = variables.get("SITE_SETTINGS_MODULE", variables.get("DJANGO_SETTINGS_MODULE", ""))
+    paths = dict.fromkeys([str(overrides), *variables.get("PYTHONPATH", "").split(":")])
+    return {
+        **variables,
+        "DJANGO_SETTINGS_MODULE": "site_overrides",
+        "PYTHONPATH": ":".join(filter(None, paths)),
+        "SITE_OVERRIDES": json.dumps(settings),
+        "SITE_SETTINGS_MODULE": module,
+    }
+
+
+def reason_of(outcome: Outcome, step: Mapping[str, Any]) -> str:
+    """Tell why a step failed."""
+    if outcome.error:
+        return outcome.error
+    if outcome.result == "timeout":
+        return f"it did not end within {step['timeout']} seconds (timeout)"
+    if outcome.result == "oom-kill":
+        return f"it needs more memory than {step['memory']} (memory)"
+    what = outcome.runs if step["preset"] and outcome.runs else "it"
+    return f"{what} {'was cut off' if outcome.status is None else ending(outcome.status)}"
+
+
 class Build:
     """The build of one release, from its archive to a directory that nobody changes any more."""
 
@@ -412,6 +487,7 @@ class Build:
         )
         self.seconds: dict[str, float] = {}
         self.filled: SharedVenv | None = None
+        self.notes: list[str] = []
         self.state = ", the site is unchanged"
 
     def run(self, command: list[str], directory: Path, variables: dict[str, str]) -> None:
@@ -449,6 +525,112 @@ class Build:
         )
         if returncode:
             raise BuildError("the source cannot be unpacked", err)
+
+    def add_files(self) -> None:
+        """Write the files and create the directories that the project expects and its source does not have.
+
+        Raises BuildError.
+        """
+        project = Path(self.params["project"])
+        replaced = []
+        for name, content in sorted({**self.params["project_files"], **self.params["secret_files"]}.items()):
+            path = str(project / name)
+            try:
+                if write_project_file(self.release.app, path, content, self.account.pw_uid, self.account.pw_gid):
+                    replaced.append(name)
+            except ProjectFileError as error:
+                raise BuildError(str(error), "") from None
+        if replaced:
+            self.notes.append(f"site_files replaces {' and '.join(replaced)} of the source.")
+        for directory in self.params["directories"]:
+            # As the user, who may have links there.
+            returncode, out, err = self.module.run_command(
+                [*self.as_user, "mkdir", "--parents", "--", directory],
+                cwd=str(self.release.app / project),
+                umask=0o027,
+                expand_user_and_vars=False,
+            )
+            if returncode:
+                raise BuildError(f"site_directories: {directory!r} cannot be created", out + err)
+
+    def ensure_node(self) -> str:
+        """Return the directory of Node, installed once per version for all sites of the host; empty for the host's."""
+        version = self.params["node_version"]
+        if not version:
+            return ""
+        variables = {
+            **self.installer.variables,
+            "HOME": "/root",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_CACHE_DIR": "1",
+        }
+        try:
+            return str(install_node(self.module.run_command, NICE, self.params["python"], UV_HOME, version, variables))
+        except NodeError as error:
+            cures = node_cures(version, str(error)) or install_cures(str(error))
+            raise BuildError(f"site_node_version: installing Node {version} failed", str(error), cures) from None
+
+    def run_steps(self, variables: dict[str, str]) -> None:
+        """Build what the project's own tools build, each step in its sandbox.
+
+        Raises BuildError with what the step wrote.
+        """
+        node = self.ensure_node()
+        sandbox = Sandbox(
+            user=self.params["user"],
+            unit=f"{self.params['user']}-build",
+            python=self.params["python"],
+            release=self.release.path,
+            project=self.params["project"],
+            home=Path(self.params["home"]),
+            program=source_of(build_runner),
+        )
+        unconfined: dict[str, None] = {}
+        for number, step in enumerate(self.params["steps"]):
+            name = f"site_build[{number}]: {step['preset'] or shortened_line(step['command'])}"
+            outcome = sandbox.run(
+                step, self.step_environment(step, node, variables, name), self.params["collectstatic"]
+            )
+            unconfined.update(dict.fromkeys(outcome.unconfined))
+            self.notes += [f"{name}: {outcome.note}."] if outcome.note else []
+            if not (outcome.succeeded and outcome.result in ("", "success")):
+                raise BuildError(f"{name}: {reason_of(outcome, step)}", outcome.output, self.cures_of(outcome, step))
+        if unconfined:
+            self.module.warn(
+                f"site_build: systemd could not give the steps {', '.join(unconfined)}, as in some containers. They "
+                f"ran without, as the user {self.params['user']}"
+            )
+
+    def step_environment(self, step: dict[str, Any], node: str, variables: dict[str, str], name: str) -> dict[str, str]:
+        """Return the environment of a step: that of the site, with what fetching packages takes if it has a network.
+
+        What strangers have written gets no secrets; nothing of a build is logged where the site logs.
+        """
+        preset = PRESETS.get(step["preset"])
+        if preset and not preset.django:
+            found = environment_values(self.params["environment"], "site_environment")
+        else:
+            found = without_logging(variables, self.release.overrides)
+        if step["network"]:
+            bundle = self.params["ca_bundle"]
+            trust = ("NODE_EXTRA_CA_CERTS", "npm_config_cafile", "SSL_CERT_FILE") if bundle else ()
+            found = {**self.installer.proxies, **dict.fromkeys(trust, bundle), **found}
+        # The step has places of its own for what programs keep; those of the site are read-only for it.
+        found = {key: value for key, value in found.items() if not re.match(r"(HOME|TMPDIR|XDG_\w+)$", key)}
+        quiet = dict.fromkeys(("npm_config_audit", "npm_config_fund", "npm_config_update_notifier"), "false")
+        found = {"NO_COLOR": "1", "npm_config_progress": "false", **quiet, "PATH": PATH, **found}
+        found["PATH"] = ":".join(filter(None, [node, found["PATH"]]))
+        return {**found, **environment_values(step["environment"], f"{name}.environment")}
+
+    def cures_of(self, outcome: Outcome, step: dict[str, Any]) -> list[str]:
+        """Return what to do about a step that failed."""
+        if outcome.cure:
+            return [f"{outcome.cure[0].upper()}{outcome.cure[1:]}"]
+        if outcome.result == "timeout":
+            return ["Set its timeout, in seconds, if it needs longer"]
+        if outcome.result == "oom-kill":
+            return ["Set its memory, such as 75%, if the host has that to spare beside the live release"]
+        return step_cures(outcome.output, step["network"], self.params["user"])
 
     def ensure_uv(self) -> str | None:
         """Return the path of uv, which is installed once per version for all sites of the host."""
@@ -614,7 +796,11 @@ class Build:
         else:
             with timed(self.seconds, "packages"):
                 self.unpack()
+                self.add_files()
                 self.install()
+            if self.params["steps"]:
+                with timed(self.seconds, "build"):
+                    self.run_steps(variables)
             with timed(self.seconds, "django"):
                 report, output = self.run_django(variables)
             description = self.described(report["description"])
@@ -630,6 +816,7 @@ class Build:
             "description": description,
             "migrations": report["migrations"],
             "backup": report["backup"],
+            "notes": self.notes,
             "output": output,
             "seconds": self.seconds,
         }
@@ -684,6 +871,11 @@ def main() -> None:
             "packages_digest": {"type": "str"},
             "server": {"type": "str"},
             "server_package": {"type": "str"},
+            "project_files": {"type": "dict", "default": {}},
+            "secret_files": {"type": "dict", "default": {}, "no_log": True},
+            "directories": {"type": "list", "elements": "str", "default": []},
+            "steps": {"type": "list", "elements": "dict", "default": []},
+            "node_version": {"type": "str"},
             "cache": {"type": "path", "required": True},
             "index": {"type": "str", "no_log": True},
             "hidden": {"type": "dict", "default": {}, "no_log": True},

@@ -87,7 +87,7 @@ ansible_facts:
           description: The release that was live before the current one, or null if none is kept.
           type: str
         packages:
-          description: The distribution's packages that are installed.
+          description: The distribution's packages that are installed, and the names that they provide.
           type: list
           elements: str
         home:

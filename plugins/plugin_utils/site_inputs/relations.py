@@ -21,7 +21,14 @@ from .names import nearest
 from .patterns import MODULE, PATTERNS, RANGES
 from .plan import PLAN_INPUTS
 
-__all__ = ["GUNICORN_SETTINGS", "SOURCE_VARIABLES", "check_relations", "check_sources"]
+__all__ = [
+    "GUNICORN_SETTINGS",
+    "SOURCE_VARIABLES",
+    "check_relations",
+    "check_sources",
+    "environment_variables",
+    "rule",
+]
 
 Rule = Callable[..., Iterator[Complaint]]
 
@@ -184,12 +191,12 @@ def _health_checks(site_health_checks: list[dict[str, Any]]) -> Iterator[Complai
 
 @rule
 def _environment(site_environment: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _environment_variables("site_environment", site_environment, secret=False)
+    yield from environment_variables("site_environment", site_environment, secret=False)
 
 
 @rule
 def _secrets(site_secrets: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _environment_variables("site_secrets", site_secrets, secret=True)
+    yield from environment_variables("site_secrets", site_secrets, secret=True)
 
 
 @rule
@@ -245,7 +252,8 @@ def _middleware_arguments(name: str, arguments: Any) -> Iterator[Complaint]:
             yield Complaint(name, f"{argument}: {shown(value)} has no form in JSON", "write it as text, in quotes")
 
 
-def _environment_variables(source: str, variables: Mapping[Any, Any], secret: bool) -> Iterator[Complaint]:
+def environment_variables(source: str, variables: Mapping[Any, Any], secret: bool) -> Iterator[Complaint]:
+    """Check names and values of environment variables."""
     for name, value in variables.items():
         if cure := OWN_ENVIRONMENT.get(name):
             yield Complaint(source, f"{name} is set by the collection", cure)

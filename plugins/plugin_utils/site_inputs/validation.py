@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from ..sizing.planning import Plan
+from .building import check_templates
 from .complaints import Complaint
 from .host import SiteOnHost, check_host
 from .kinds import check
@@ -28,12 +30,14 @@ class PlayVariables:
     """What a play sets: values of options, errors of those that cannot be evaluated, and all names that a user has set.
 
     `sources` has, by host, the values that decide on the source; only for the first host of a play, which compares.
+    `templates` are the directories in which templates are looked for.
     """
 
     values: Mapping[str, Any]
     errors: Mapping[str, str] = field(default_factory=dict)
     names: Collection[str] = ()
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    templates: Collection[Path] = ()
 
 
 def old_ansible(version: str) -> str:
@@ -53,6 +57,7 @@ def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
     own = values.get("site_custom_variables") or ()
     complaints += check_values(values, roles.options)
     complaints += check_relations(values)
+    complaints += check_templates(values, play.templates)
     complaints += check_plan_inputs(values, {complaint.variable for complaint in complaints})
     complaints += check_sources(play.sources)
     complaints += check_names(play.names, roles, own)

@@ -236,3 +236,17 @@ def test_a_host_without_a_site(run: Run) -> None:
     assert names == ["monitoring_password", "monitoring_intervall"]
     names = [line.partition(":")[0] for line in refusal(done, "web2")]
     assert names == ["monitoring_port", "monitoring_intervall"]
+
+
+def test_templates_of_files(run: Run) -> None:
+    """They lie beside the playbook or the inventory; one that is missing is named before anything is changed."""
+    files = {"a.py": {"template": "a.py.j2"}, "b.py": {"template": "b.py.j2"}, "c.py": {"template": "c.py.j2"}}
+    done = run(
+        [ROLE, VALIDATE],
+        files={
+            "group_vars/django.yml": {"site_files": files, "site_build": ["nmp"]},
+            "a.py.j2": "A = 1\n",
+            "templates/b.py.j2": "B = 1\n",
+        },
+    )
+    assert [line.partition(":")[0] for line in refusal(done)] == ["site_build[0]", 'site_files["c.py"].template']

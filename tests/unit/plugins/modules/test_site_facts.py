@@ -415,6 +415,16 @@ def test_packages_of_the_distribution(host: Host) -> None:
     assert facts["nginx"]["version"] == 1022001
 
 
+def test_packages_by_the_names_that_they_provide(host: Host) -> None:
+    """The nodejs of NodeSource has npm, and the distribution's npm cannot be installed beside it."""
+    (host.root.parents[1] / "dpkg").write_text(
+        "Package: nodejs\nStatus: install ok installed\nVersion: 22.20.0-1nodesource1\n"
+        "Provides: nodejs-dev, npm (= 10.9)\nDepends: libc6\n\n"
+        "Package: exim4\nStatus: deinstall ok config-files\nVersion: 4.96\nProvides: mail-transport-agent\n"
+    )
+    assert host.read()["packages"] == ["nodejs", "nodejs-dev", "npm"]
+
+
 def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told in a sentence."""
 
