@@ -8,6 +8,10 @@ from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
+from ansible_collections.pitcrew.django.plugins.plugin_utils.text import wrapped
+
+PREFIX = "[WARNING]: "
+"""What Ansible begins a warning with; it does not fold the rest."""
 
 
 class ActionModule(RefusingAction):
@@ -22,19 +26,27 @@ class ActionModule(RefusingAction):
                 "git_url": {"type": "str"},
                 "git_ref": {"type": "str", "default": "HEAD"},
                 "directory": {"type": "path"},
+                "package": {"type": "str"},
                 "project": {"type": "str", "default": ""},
                 "modules": {"type": "dict", "default": {}},
                 "guessed": {"type": "list", "elements": "str", "default": []},
-                "requirements": {"type": "str"},
+                "requirements": {"type": "list", "elements": "str", "default": []},
+                "extras": {"type": "list", "elements": "str", "default": []},
+                "groups": {"type": "list", "elements": "str", "default": []},
                 "python_packages": {"type": "list", "elements": "str", "default": []},
+                "files": {"type": "list", "elements": "str", "default": []},
+                "pythons": {"type": "dict", "default": {}},
                 "servers": {"type": "dict", "default": {}},
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
             },
-            mutually_exclusive=[("git_url", "directory")],
-            required_one_of=[("git_url", "directory")],
+            mutually_exclusive=[("git_url", "directory", "package")],
+            required_one_of=[("git_url", "directory", "package")],
         )
         try:
-            return {**result, "changed": False, **asdict(pack(**arguments))}
+            packed = asdict(pack(**arguments))
         except SourceError as error:
             raise self.refused(str(error), task_vars) from None
+        for warning in packed.pop("warnings"):
+            self._display.warning(wrapped(warning, PREFIX).removeprefix(PREFIX))
+        return {**result, "changed": False, **packed}
