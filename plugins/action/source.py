@@ -3,15 +3,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
 from ansible_collections.pitcrew.django.plugins.plugin_utils.text import wrapped
 
+PYTHON = "/usr/bin/python3"
 PREFIX = "[WARNING]: "
 """What Ansible begins a warning with; it does not fold the rest."""
+
+
+def pythons(variables: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the Python of each host of the play, as its facts have it, for the version that the source requires.
+
+    One that the deploy is about to install is known by its name.
+    """
+    found = {}
+    for host in variables.get("ansible_play_hosts_all", ()):
+        try:
+            known = variables["hostvars"][host]
+            facts = (known.get("ansible_facts") or {}).get("pitcrew_site") or {}
+            path = known.get("site_python", PYTHON)
+            name = re.search(r"python(\d+\.\d+)\Z", str(path))
+            found[host] = {"path": path, "version": facts.get("python") or (f"{name[1]}.99" if name else "")}
+        except AnsibleError:  # Its variables are judged where they are used.
+            continue
+    return found
 
 
 class ActionModule(RefusingAction):
@@ -35,7 +57,6 @@ class ActionModule(RefusingAction):
                 "groups": {"type": "list", "elements": "str", "default": []},
                 "python_packages": {"type": "list", "elements": "str", "default": []},
                 "files": {"type": "list", "elements": "str", "default": []},
-                "pythons": {"type": "dict", "default": {}},
                 "servers": {"type": "dict", "default": {}},
                 "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
                 "cache": {"type": "path", "required": True},
@@ -44,7 +65,7 @@ class ActionModule(RefusingAction):
             required_one_of=[("git_url", "directory", "package")],
         )
         try:
-            packed = asdict(pack(**arguments))
+            packed = asdict(pack(**arguments, pythons=pythons(task_vars or {})))
         except SourceError as error:
             raise self.refused(str(error), task_vars) from None
         for warning in packed.pop("warnings"):

@@ -604,13 +604,10 @@ def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "missing"),
     [
-        (
-            {},
-            "the source has no uv.lock, poetry.lock, Pipfile.lock, requirements.txt, pyproject.toml or setup.py beside manage.py",
-        ),
+        ({}, "the source has no uv.lock, poetry.lock, Pipfile.lock, requirements.txt, {last} beside manage.py"),
         (
             {"installer": "pip"},
-            "the source has no poetry.lock, Pipfile.lock, requirements.txt, pyproject.toml or setup.py beside manage.py",
+            "the source has no poetry.lock, Pipfile.lock, requirements.txt, {last} beside manage.py",
         ),
         ({"requirements": ["base.txt"]}, "'base.txt' is not in the source"),
     ],
@@ -619,6 +616,7 @@ def test_no_list_of_dependencies(pack: Packer, directory: Path, options: dict[st
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
     message = pack(directory=str(directory), **options)["msg"]
+    missing = missing.format(last="pyproject.toml or setup.py")
     assert (
         message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
     )
