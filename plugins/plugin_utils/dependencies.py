@@ -517,8 +517,8 @@ def python_complaints(asked: Iterable[PythonRequirement], hosts: Mapping[str, Ma
                     else f"no usual version is among these; correct {requirement.place}"
                 )
                 yield (
-                    f"site_python: {python.get('path')!r} on {name} is Python {version.removesuffix('.99')}, and {requirement.place} "
-                    f"requires {requirement}; {cure}"
+                    f"site_python: {python.get('path')!r} on {name} is Python {version.removesuffix('.99')}, and "
+                    f"{requirement.place} requires {requirement}; {cure}"
                 )
                 break
 

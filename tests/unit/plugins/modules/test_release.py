@@ -105,7 +105,7 @@ class Site:
 
     tmp: Path
     capsys: pytest.CaptureFixture[str]
-    files: dict[str, str] = field(default_factory=lambda: {**DJANGO, "shop.py": SETTINGS})
+    files: dict[str, str] = field(default_factory=lambda: {**DJANGO, "shop.py": SETTINGS, "manage.py": ""})
     # Who was given what, by the path below the release: user, group, and whether links are followed.
     owners: dict[str, list[Any]] = field(default_factory=dict)
 
