@@ -249,12 +249,11 @@ def _upwards(project: str) -> Iterator[str]:
 
 def _first_list(files: set[str], read: Read, request: Request) -> tuple[list[str], str]:
     for directory in _upwards(request.project):
-        for name in LISTS:
-            path = os.path.normpath(PurePosixPath(directory, name))
-            if path in files and not _skipped(path, files, read, request):
-                above = [one for one in LISTS if os.path.normpath(PurePosixPath(directory, one)) in files]
-                where = "beside manage.py" if directory == str(PurePosixPath(request.project or ".")) else "above it"
-                return [path], f"the first of {len(above)} {where}" if len(above) > 1 else f"the only one {where}"
+        paths = [os.path.normpath(PurePosixPath(directory, name)) for name in LISTS]
+        found = [path for path in paths if path in files and not _skipped(path, files, read, request)]
+        if found:
+            where = "beside manage.py" if directory == str(PurePosixPath(request.project or ".")) else "above it"
+            return found[:1], f"the first of {len(found)} {where}" if len(found) > 1 else f"the only one {where}"
     raise DependencyError(_no_list(files, read, request))
 
 

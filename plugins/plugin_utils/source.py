@@ -12,7 +12,7 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -269,18 +269,28 @@ def pack_commit(repository: Repository, mirror: Path, commit: str, cache: Path) 
     """
     archive = cache / f"{commit}.tar.gz"
     if not archive.exists():
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as whole:
-            for part in with_submodules(Part("", repository, mirror, commit), cache):
-                large = LargeFiles("site_git_url", part.repository, part.mirror)
-                for member, content in _archived(part):
-                    if content and (found := large.content(member.name, member.size, content)) is not None:
-                        member.size, content = len(found), io.BytesIO(found)
-                    whole.addfile(member, content)
         new = archive.with_suffix(".new")
-        new.write_bytes(gzip.compress(buffer.getvalue(), compresslevel=6, mtime=0))
+        try:
+            _pack_parts(with_submodules(Part("", repository, mirror, commit), cache), new)
+        except SourceError:
+            new.unlink(missing_ok=True)
+            raise
         os.replace(new, archive)
     return commit[:12], archive
+
+
+def _pack_parts(parts: Iterable[Part], archive: Path) -> None:
+    with (
+        open(archive, "wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as whole,
+    ):
+        for part in parts:
+            large = LargeFiles("site_git_url", part.repository, part.mirror)
+            for member, content in _archived(part):
+                if content and (found := large.content(member.name, member.size, content)) is not None:
+                    member.size, content = len(found), io.BytesIO(found)
+                whole.addfile(member, content)
 
 
 def _archived(part: Part) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:

@@ -64,13 +64,13 @@ def refused(files: dict[str, str], project: str = "", **request: Any) -> list[st
 @pytest.mark.parametrize(
     ("files", "project", "path", "reason"),
     [
-        (["uv.lock", "pyproject.toml", "requirements.txt"], "", "uv.lock", "the first of 3 beside manage.py"),
-        (["poetry.lock", "pyproject.toml", "requirements.txt"], "", "poetry.lock", "the first of 3 beside manage.py"),
+        (["uv.lock", "pyproject.toml", "requirements.txt"], "", "uv.lock", "the first of 2 beside manage.py"),
+        (["poetry.lock", "pyproject.toml", "requirements.txt"], "", "poetry.lock", "the first of 2 beside manage.py"),
         (["Pipfile", "Pipfile.lock", "requirements.txt"], "", "Pipfile.lock", "the first of 2 beside manage.py"),
         (["requirements.txt", "setup.py"], "", "requirements.txt", "the first of 2 beside manage.py"),
         (["setup.py"], "", "setup.py", "the only one beside manage.py"),
         # A lock without its pyproject.toml cannot be read.
-        (["uv.lock", "requirements.txt"], "", "requirements.txt", "the first of 2 beside manage.py"),
+        (["uv.lock", "requirements.txt"], "", "requirements.txt", "the only one beside manage.py"),
         # Of the project's directory, then of each one above.
         (["a/b/requirements.txt", "a/uv.lock", "a/pyproject.toml"], "a/b", "requirements.txt", "the only one beside"),
         (["a/requirements.txt", "requirements.txt"], "a/b", "../requirements.txt", "the only one above it"),
