@@ -201,7 +201,9 @@ def find_dependencies(names: Iterable[str], read: Read, request: Request) -> Dep
         )
         for path in paths
     ]
+    # A directory called requirements belongs to the one that it is in.
     directories = {_parent(path) for path in paths}
+    directories |= {os.path.normpath(PurePosixPath(directory, "requirements")) for directory in directories}
     others = [name for name in lists_in(files) if _parent(name) in directories and _kind(name) != "pyproject.toml"]
     return Dependencies(
         lists=tuple(lists),
@@ -507,7 +509,7 @@ def python_complaints(asked: Iterable[PythonRequirement], hosts: Mapping[str, Ma
         for name, python in hosts.items():
             version = python.get("version", "")
             if version and not requirement.allows(version):
-                other = next((one for one in PYTHONS if requirement.allows(f"{one}.99")), "")
+                other = _nearest_python(requirement, version)
                 cure = (
                     f"set site_python to a Python {other} of the host; if it has none, install it from the "
                     f"distribution (site_system_packages: [python{other}-venv]) or with uv python install {other} "
@@ -520,6 +522,13 @@ def python_complaints(asked: Iterable[PythonRequirement], hosts: Mapping[str, Ma
                     f"{requirement.place} requires {requirement}; {cure}"
                 )
                 break
+
+
+def _nearest_python(requirement: PythonRequirement, version: str) -> str:
+    """Return the allowed version of Python that differs least from that one; empty if none is allowed."""
+    has = int((re.match(r"3\.(\d+)", version) or ["", "0"])[1])
+    allowed = [one for one in PYTHONS if requirement.allows(f"{one}.99")]
+    return min(allowed, key=lambda one: abs(int(one.partition(".")[2]) - has), default="")
 
 
 # What decides which packages are installed

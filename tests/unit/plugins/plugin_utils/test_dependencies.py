@@ -230,6 +230,8 @@ def test_the_sentence() -> None:
         "Packages: ../uv.lock with group live, the first of 3 above it; left out: group dev; extras S_3, sql; "
         "../requirements.txt"
     )
+    files = {"requirements.txt": "-r requirements/base.txt", "requirements/base.txt": "", "requirements/live.txt": ""}
+    assert find(files).sentence.endswith("; left out: requirements/live.txt")
     # What a list includes is not left out.
     files = {"requirements.txt": "-r requirements-base.txt", "requirements-base.txt": ""}
     assert find(files).sentence == "Packages: requirements.txt, the only one beside manage.py"
@@ -341,6 +343,8 @@ def test_a_host_with_another_python() -> None:
     [complaint] = python_complaints(asked, hosts)
     assert complaint == (
         "site_python: '/p' on web2 is Python 3.11.2, and pyproject.toml requires >=3.12,<3.14; set site_python to a "
-        "Python 3.13 of the host; if it has none, install it from the distribution (site_system_packages: "
-        "[python3.13-venv]) or with uv python install 3.13 (docs/projects.md, Python)"
+        "Python 3.12 of the host; if it has none, install it from the distribution (site_system_packages: "
+        "[python3.12-venv]) or with uv python install 3.12 (docs/projects.md, Python)"
     )
+    [complaint] = python_complaints([PythonRequirement(("<3.12",), "setup.py")], hosts)
+    assert "set site_python to a Python 3.11 of the host" in complaint

@@ -1012,7 +1012,7 @@ def test_results_of_a_build_that_are_dropped(pack: Packer, repository: Path) -> 
         ),
         (
             {"uv.lock": 'version = 1\nrequires-python = ">=3.13"', "pyproject.toml": ""},
-            "uv.lock requires >=3.13; set site_python to a Python 3.14 of the host; ",
+            "uv.lock requires >=3.13; set site_python to a Python 3.13 of the host; ",
         ),
         ({"Pipfile.lock": '{"_meta": {"requires": {"python_version": "3.9"}}}'}, "Pipfile.lock requires ==3.9.*; "),
         ({"requirements.txt": "", "pyproject.toml": "[project]\nrequires-python = '<3'"}, "no usual version is among"),
