@@ -13,6 +13,7 @@ class Broken(dict[str, Any]):
     """Variables of a host that cannot be evaluated."""
 
     def get(self, name: str, default: Any = None) -> Any:
+        """Fail, as a template does."""
         raise AnsibleError(f"{name} {default}")
 
 
