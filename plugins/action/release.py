@@ -45,6 +45,7 @@ class ActionModule(RefusingAction):
                 "name": arguments["user"],
                 "root": str(Path(arguments["path"]).parents[1]),
                 "files": arguments.get("files", []),
+                "python": arguments.get("python"),
             }
             returned = self._execute_module("pitcrew.django.site_facts", module_args=site, task_vars=task_vars)
             if returned.get("failed"):

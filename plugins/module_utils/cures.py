@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["install_cures", "start_cures"]
+from ansible_collections.pitcrew.django.plugins.module_utils.system_packages import (
+    COMPILER,
+    LIBRARIES,
+    NEEDS,
+    packages_to_build,
+)
 
-COMPILER = ("build-essential", "python3-dev")
+__all__ = ["install_cures", "start_cures"]
 
 
 def _packages(reason: str, *names: str) -> str:
@@ -40,8 +45,42 @@ INSTALL: tuple[tuple[str, str], ...] = (
         UNREACHABLE,
     ),
     (
-        r"Git executable not found|Cannot find command 'git'",
+        r"Git executable not found|Cannot find command 'git'|No such file or directory: 'git'",
         _packages("A requirement comes from a git repository, and the host has no git", "git"),
+    ),
+    (
+        r"could not read Username for|Authentication failed for|HTTP Basic: Access denied|\b401 (?:Error|Unauthorized)",
+        "The server that packages come from wants a login. Set site_package_logins: {HOST: {user: ..., password: ...}}",
+    ),
+    (
+        r"Permission denied \(publickey|error in libcrypto",
+        "The repository that a package comes from does not accept a key of the host. Set site_package_ssh_key to a "
+        "private key that it accepts",
+    ),
+    (
+        r"curl-config|curl/curl\.h: No such file",
+        _build("The headers of libcurl are missing", "libcurl4-openssl-dev", "libssl-dev"),
+    ),
+    (
+        r"gdal-config|gdal\.h: No such file",
+        _build("The headers of GDAL are missing", "libgdal-dev"),
+    ),
+    (
+        r"Dependency \"?cairo\"? not found|Dependency lookup for cairo|\bcairo\.h: No such file",
+        _build("The headers of cairo are missing", "libcairo2-dev", "pkg-config"),
+    ),
+    (
+        r"\bxmlsec1 is not installed|\bxmlsec/xmlsec\.h: No such file|Unable to invoke pkg-config",
+        _build("The headers of xmlsec are missing", "libxmlsec1-dev", "pkg-config"),
+    ),
+    (
+        r"pyproject\.toml changed significantly since poetry\.lock was last generated",
+        "poetry.lock does not belong to its pyproject.toml any more: run poetry lock, and commit it",
+    ),
+    (
+        r"This project requires Poetry|requires-poetry",
+        "The project asks for another version of Poetry: set release_poetry_version, and release_poetry_export_version "
+        "to one that goes with it",
     ),
     (
         r"No such file or directory: '[\w+-]*(?:cc|[gc]\+\+)'|command '[\w+-]*(?:cc|[gc]\+\+)' failed: No such file|"
@@ -105,29 +144,6 @@ OTHERWISE: tuple[tuple[str, str], ...] = (
 )
 # As uv, and as pip names them.
 FAILED_BUILD = r"(?:Failed to build `|Failed building wheel for |Failed to build installable wheels.*?\()([\w.-]+)"
-NEEDS = {
-    "cffi": ("libffi-dev",),
-    "lxml": ("libxml2-dev", "libxslt1-dev"),
-    "mysqlclient": ("default-libmysqlclient-dev", "pkg-config"),
-    "pillow": ("libjpeg-dev", "zlib1g-dev"),
-    "psycopg-c": ("libpq-dev",),
-    "psycopg2": ("libpq-dev",),
-    "pycairo": ("libcairo2-dev", "pkg-config"),
-    "python-ldap": ("libldap-dev", "libsasl2-dev"),
-    "xmlsec": ("libxmlsec1-dev", "pkg-config"),
-}
-"""What else than a compiler packages are built with that have no wheel for every Python."""
-LIBRARIES = {
-    "libcairo": "libcairo2",
-    "libgdal": "gdal-bin",
-    "libgobject": "libpango-1.0-0, libpangoft2-1.0-0, libharfbuzz-subset0",
-    "libmagic": "libmagic1",
-    "libmariadb": "libmariadb3",
-    "libmysqlclient": "libmariadb3",
-    "libpango": "libpango-1.0-0, libpangoft2-1.0-0, libharfbuzz-subset0",
-    "libpq": "libpq5",
-    "libxmlsec1": "libxmlsec1-openssl",
-}
 # Of bounded length: what a site writes may have words without an end.
 LIBRARY = r"(lib[A-Za-z]\w{0,60})[\w.+-]{0,60}: cannot open shared object file|cannot load library '(lib[A-Za-z]\w*)"
 START: tuple[tuple[str, str], ...] = (
@@ -200,7 +216,7 @@ def install_cures(text: str) -> list[str]:
     What is missing first hides what is missing next: of a known package, everything that it needs is named.
     """
     names = {match[1].lower().replace("_", "-") for match in re.finditer(FAILED_BUILD, text)}
-    needed = {header for name in names for header in NEEDS.get(name, ())}
+    needed = packages_to_build(names)
     cures = _matching(text, INSTALL) or _matching(text, OTHERWISE)[:1]
     if not needed or not any("site_system_packages" in cure for cure in cures):
         return cures
@@ -215,7 +231,7 @@ def start_cures(text: str, user: str = "") -> list[str]:
         library = match[1] or match[2]
         name = next((name for name in LIBRARIES if library.startswith(name)), None)
         if name:
-            return [_packages(f"The library {library} is missing", LIBRARIES[name])]
+            return [_packages(f"The library {library} is missing", *LIBRARIES[name])]
         return [f"The library {library} is missing. Add the package that contains it to site_system_packages"]
     cures = (_matching(text, START) or _matching(text, (MODULE,)))[:1]
     return [cure.replace("{user}", user) for cure in cures]

@@ -116,7 +116,7 @@ class Release(RecordedDirectory):
         needs_secrets: bool,
         ways_back: Sequence[str] = (),
     ) -> str:
-        """Keep a refused release, and return where it is and how to run its manage.py.
+        """Keep a refused release, and return where it is and how to run its manage.py, or Django without one.
 
         C(ways_back) are the arguments that take back what it did to the database, if it is kept for that.
 
@@ -136,13 +136,16 @@ class Release(RecordedDirectory):
             self.remove()
             return f"It could not be kept{why}: {error}."
         secrets = self.path.parents[1] / "live/secrets"
+        # An application that is a package has none.
+        has_manage = (self.app / project / "manage.py").exists()
+        program, what = ("manage.py", "its manage.py there") if has_manage else ("-m django", "Django's commands there")
         command = [
             f"sudo systemd-run --pty --collect --uid={user}",
             f"--working-directory={self.app / project}",
             *(f"-p EnvironmentFile={file}" for file in (variables, secrets) if file.exists()),
-            f"{self.venv}/bin/python manage.py",
+            f"{self.venv}/bin/python {program}",
         ]
-        what = "take back what it did to the database" if ways_back else "run its manage.py there"
+        what = "take back what it did to the database" if ways_back else f"run {what}"
         lines = [f"It is kept in {self.path} until a deploy succeeds{why}. To {what}:"]
         for arguments in ways_back or ["check"]:
             lines.append(" \\\n    ".join(["  " + command[0], *command[1:]]) + f" {arguments}")

@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import grp
+import os
+import platform
 import pwd
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,7 +55,19 @@ def members(name: str) -> list[str] | None:
         return None
 
 
-def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
+def python_version(python: str | None) -> str | None:
+    """The version of a Python of the host; None if it does not run."""
+    if python and os.path.realpath(python) == os.path.realpath(sys.executable):
+        return platform.python_version()
+    try:
+        command = [python or "", "-ISc", "import platform; print(platform.python_version())"]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def read_site(name: str, root: str, files: Iterable[str], python: str | None = None) -> dict[str, Any]:
     """Return the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
 
     Raises CapacityError if the capacity of the host cannot be read.
@@ -76,6 +92,7 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
         "previous": earlier[-1] if earlier else None,
         "packages": sorted({*packages, *provided(dpkg_status)}),
         "home": home(name),
+        "python": python_version(python),
         "absent": [str(path) for path in paths if not path.is_file()],
         "journal": checksum(journal) if journal.is_file() else None,
         "nginx": read_nginx(name, members(name), packages, dpkg_status, paths),

@@ -45,6 +45,9 @@ options:
     type: list
     elements: path
     default: []
+  python:
+    description: A Python on the host whose version is a fact.
+    type: path
   state:
     description: Whether to take the lock or to release it.
     type: str
@@ -125,6 +128,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
+            "python": {"type": "path"},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
             "succeeded": {"type": "bool", "default": False},
@@ -154,7 +158,7 @@ def main() -> None:
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
         try:
-            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"])
+            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"], params["python"])
         except BaseException:
             if "token" in result:
                 lock.free(result["token"], succeeded=False)

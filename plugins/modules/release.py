@@ -70,13 +70,82 @@ options:
     description: The Python on the host that the virtual environment is created with.
     type: path
     default: /usr/bin/python3
-  uv_version:
-    description: The version of uv that installs packages. It gets its own directory. Without it, pip installs them.
-    type: str
+  tools:
+    description:
+      - The programs that install packages, C(uv), C(poetry) and C(pipenv), each with the requirements that pip installs
+        it by. The first is the program itself, as in C(uv==0.13.9). Each version gets its own directory below C(/opt).
+      - Only those that O(requirements) need are installed. Without C(uv), pip installs the packages.
+    type: dict
+    default: {}
   requirements:
-    description: The file that lists the dependencies, relative to O(project).
+    description: The lists of the dependencies, as M(pitcrew.django.source) returns them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The path of the list, relative to O(project).
+        type: str
+        required: true
+      kind:
+        description: What it is.
+        type: str
+        choices: [uv.lock, poetry.lock, Pipfile.lock, requirements.txt, pyproject.toml, setup.py]
+        default: requirements.txt
+      extras:
+        description: Its extras that are installed.
+        type: list
+        elements: str
+        default: []
+      groups:
+        description: Its groups that are installed.
+        type: list
+        elements: str
+        default: []
+      hashed:
+        description: Whether all its packages have checksums.
+        type: bool
+        default: true
+  package:
+    description: The requirement of the application, if it is a package. Installed before O(packages).
     type: str
-    required: true
+  import_roots:
+    description: Directories of the source, apart from O(project), from which modules are imported.
+    type: list
+    elements: str
+    default: []
+  hints:
+    description: What to set if a module cannot be imported, by the name of the module.
+    type: dict
+    default: {}
+  logins:
+    description:
+      - Logins at the hosts that packages come from. They are kept in a file in memory during the installation, and only
+        the site's user can read it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: The host.
+        type: str
+        required: true
+      login:
+        description: The login there.
+        type: dict
+        required: true
+        suboptions:
+          user:
+            description: The user.
+            type: str
+            required: true
+          password:
+            description: The password or the token.
+            type: str
+            required: true
+  ssh_key:
+    description: A private key for repositories that packages come from. It is kept like O(logins).
+    type: str
   packages:
     description: More packages to install, the server among them.
     type: list
@@ -228,7 +297,7 @@ EXAMPLES = r"""
     user: shop
     home: /var/lib/shop
     cache: /srv/shop/cache
-    requirements: requirements.txt
+    requirements: "{{ source.requirements }}"
     packages: [gunicorn]
     packages_digest: "{{ source.requirements_digest }}"
     domains: [shop.example.com]
@@ -327,6 +396,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,7 +415,15 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, e
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.node import NodeError, install_node
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending, excerpt
-from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer, installed_version
+from ansible_collections.pitcrew.django.plugins.module_utils.package_access import PackageAccess
+from ansible_collections.pitcrew.django.plugins.module_utils.packages import (
+    KINDS,
+    Installer,
+    PackageList,
+    installed_version,
+    program_of,
+    tools_for,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.project_files import ProjectFileError, write_project_file
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases, SharedVenv
@@ -374,10 +452,33 @@ compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
 # The live release needs the CPU more than the one that is being built.
 NICE = ("nice", "-n", "10")
+IMPORT_FROM = """
+import pathlib, sys, sysconfig
+file = pathlib.Path(sysconfig.get_path("purelib"), "site_import_roots.pth")
+file.write_text("".join(f"{root}\\n" for root in sys.argv[1:]), encoding="utf-8")
+"""
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-UV_HOME = Path("/opt")
 LONGEST_COMMAND = 60
 """How many characters of a command are part of a message."""
+TOOLS = Path("/opt")
+LIST = {
+    "path": {"type": "str", "required": True},
+    "kind": {"type": "str", "choices": [*KINDS], "default": "requirements.txt"},
+    "extras": {"type": "list", "elements": "str", "default": []},
+    "groups": {"type": "list", "elements": "str", "default": []},
+    "hashed": {"type": "bool", "default": True},
+}
+LOGIN = {
+    "host": {"type": "str", "required": True},
+    "login": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+    },
+}
 # The parameters that are passed to the Django process.
 JOB = (
     "domains",
@@ -464,6 +565,16 @@ def reason_of(outcome: Outcome, step: Mapping[str, Any]) -> str:
     return f"{what} {'was cut off' if outcome.status is None else ending(outcome.status)}"
 
 
+def moved_scripts(new: Path, home: Path) -> None:
+    """Rewrite the first lines of a tool's scripts, which name its Python, for its last directory."""
+    for script in (new / "bin").iterdir():
+        if script.is_symlink() or not script.is_file():
+            continue
+        content = script.read_bytes()
+        if content.startswith(b"#!") and os.fsencode(new) in content:
+            script.write_bytes(content.replace(os.fsencode(new), os.fsencode(home)))
+
+
 class Build:
     """The build of one release, from its archive to a directory that nobody changes any more."""
 
@@ -485,6 +596,7 @@ class Build:
             ca_bundle=self.params["ca_bundle"],
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
+        self.lists = [PackageList(**one) for one in self.params["requirements"]]
         self.seconds: dict[str, float] = {}
         self.filled: SharedVenv | None = None
         self.notes: list[str] = []
@@ -503,9 +615,10 @@ class Build:
             umask=0o027,
         )
         if returncode:
-            program = Path(command[0]).name
             raise BuildError(
-                f"installing packages failed: {program} {ending(returncode)}", out + err, install_cures(out + err)
+                f"installing packages failed: {program_of(command)} {ending(returncode)}",
+                out + err,
+                install_cures(out + err),
             )
 
     def unpack(self) -> None:
@@ -565,7 +678,7 @@ class Build:
             "PIP_NO_CACHE_DIR": "1",
         }
         try:
-            return str(install_node(self.module.run_command, NICE, self.params["python"], UV_HOME, version, variables))
+            return str(install_node(self.module.run_command, NICE, self.params["python"], TOOLS, version, variables))
         except NodeError as error:
             cures = node_cures(version, str(error)) or install_cures(str(error))
             raise BuildError(f"site_node_version: installing Node {version} failed", str(error), cures) from None
@@ -632,15 +745,22 @@ class Build:
             return ["Set its memory, such as 75%, if the host has that to spare beside the live release"]
         return step_cures(outcome.output, step["network"], self.params["user"])
 
-    def ensure_uv(self) -> str | None:
-        """Return the path of uv, which is installed once per version for all sites of the host."""
-        version = self.params["uv_version"]
-        if not version:
-            return None
-        home = UV_HOME / f"uv-{version}"
+    def ensure_tools(self) -> dict[str, str]:
+        """Return the paths of the programs that install the packages, by their names, and install those that miss."""
+        wanted = self.params["tools"]
+        needed = {"uv", *tools_for(self.lists)}
+        return {name: self.ensure_tool(name, wanted[name]) for name in sorted(needed & set(wanted))}
+
+    def ensure_tool(self, name: str, requirements: list[str]) -> str:
+        """Return the path of a program from PyPI, which is installed once per version for all sites of the host.
+
+        The first of its requirements is the program, the others are what it is extended with; all name exact versions.
+        """
+        version = "-".join(requirement.rpartition("=")[2] for requirement in requirements)
+        home = TOOLS / f"{name}-{version}"
         if not home.exists():
             # Elsewhere first: other sites may be about to do the same, and whatever exists at that path is complete.
-            new = Path(tempfile.mkdtemp(prefix=f".uv-{version}-", dir=UV_HOME))
+            new = Path(tempfile.mkdtemp(prefix=f".{name}-{version}-", dir=TOOLS))
             # This runs as root, so it uses nothing that a site can write to: neither its home nor its pip settings.
             variables = {
                 **self.installer.variables,
@@ -650,18 +770,19 @@ class Build:
             }
             for command in (
                 [self.params["python"], "-I", "-m", "venv", str(new)],
-                [str(new / "bin/python"), "-I", "-m", "pip", "install", "--quiet", f"uv=={version}"],
+                [str(new / "bin/python"), "-I", "-m", "pip", "install", "--quiet", *requirements],
             ):
                 returncode, out, err = self.module.run_command([*NICE, *command], environ_update=variables)
                 if returncode:
                     remove_tree(new)
-                    raise BuildError(f"installing uv {version} failed", out + err, install_cures(out + err))
+                    raise BuildError(f"installing {name} {version} failed", out + err, install_cures(out + err))
             new.chmod(0o755)
+            moved_scripts(new, home)
             try:
                 new.rename(home)
             except OSError:  # Another site was faster.
                 remove_tree(new)
-        return str(home / "bin/uv")
+        return str(home / "bin" / name)
 
     def shared_venv(self) -> SharedVenv | None:
         """The virtual environment for these packages and this Python; None if some of them come from the source."""
@@ -696,10 +817,17 @@ class Build:
 
     def fill(self, venv: Path) -> None:
         """Create a virtual environment with the packages of the list and the server."""
-        uv = self.ensure_uv()
+        tools = self.ensure_tools()
         project = self.release.app / self.params["project"]
-        lists = [self.params[name] for name in ("requirements", "packages", "packages_if_absent")]
-        self.installer.install(self.run, uv, project, venv, *lists)
+        access = PackageAccess(self.account, self.params["logins"], self.params["ssh_key"], self.installer.cache)
+        with access as variables:
+            package = [self.params["package"]] if self.params["package"] else []
+            packages = [package, self.params["packages"]]
+            installer = replace(self.installer, access=variables)
+            installer.install(self.run, tools, project, venv, self.lists, packages, self.params["packages_if_absent"])
+        if self.params["import_roots"]:
+            roots = [str(self.release.app / root) for root in self.params["import_roots"]]
+            self.run([str(venv / "bin/python"), "-c", IMPORT_FROM, *roots], venv, {})
         self.run([str(venv / "bin/python"), "-c", COMPILE], venv, {})
 
     def run_django(self, variables: dict[str, str], **other: Any) -> tuple[dict[str, Any], str]:
@@ -727,7 +855,8 @@ class Build:
             self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
         cures = []
         if stage in ("start", "settings", "apps", "check", "plan"):
-            cures = start_cures(f"{output}\n{report['error']}", self.params["user"])
+            written = f"{output}\n{report['error']}"
+            cures = self.hints(written) or start_cures(written, self.params["user"])
         if stage == "migrate":
             self.state = ""
             database = report["database"] or "migrations may have been applied to the database"
@@ -743,6 +872,15 @@ class Build:
         if stage == "refused" and "Traceback" not in output:
             output = ""
         raise BuildError(reason, output, [*cures, *complaints], report.get("inventory"))
+
+    def hints(self, written: str) -> list[str]:
+        """Return what to set for a module that could not be imported, if the source has another one."""
+        missing = {match[1] for match in re.finditer(r"No module named '([\w.]+)'", written)}
+        return [
+            hint
+            for module, hint in self.params["hints"].items()
+            if any(module == name or module.startswith(f"{name}.") for name in missing)
+        ]
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the parts of a description that root can vouch for, since it comes from the site's own code.
@@ -864,8 +1002,13 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "home": {"type": "path", "required": True},
             "python": {"type": "path", "default": "/usr/bin/python3"},
-            "uv_version": {"type": "str"},
-            "requirements": {"type": "str", "required": True},
+            "tools": {"type": "dict", "default": {}},
+            "requirements": {"type": "list", "elements": "dict", "default": [], "options": LIST},
+            "package": {"type": "str"},
+            "import_roots": {"type": "list", "elements": "str", "default": []},
+            "hints": {"type": "dict", "default": {}},
+            "logins": {"type": "list", "elements": "dict", "default": [], "options": LOGIN},
+            "ssh_key": {"type": "str", "no_log": True},
             "packages": {"type": "list", "elements": "str", "default": []},
             "packages_if_absent": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str"},
@@ -920,7 +1063,7 @@ def main() -> None:
     except OSError as error:  # A disk that is full, or read-only.
         module.fail_json(msg=f"Release {path.name} cannot be built, the site is unchanged: {error}.")
     with suppress(CapacityError, OSError):  # Without them the action plugin gathers them, and reports the error.
-        facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"])
+        facts = read_site(module.params["user"], str(path.parents[1]), module.params["files"], module.params["python"])
         result["facts"] = base64.b64encode(json.dumps(facts).encode()).decode()
     module.exit_json(**result)
 

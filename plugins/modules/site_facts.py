@@ -38,6 +38,9 @@ options:
     type: list
     elements: path
     default: []
+  python:
+    description: A Python on the host whose version is a fact.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -93,6 +96,10 @@ ansible_facts:
         home:
           description: The home directory of the account that has the site's name, or null if there is none.
           type: str
+        python:
+          description: The version of O(python), or null if it does not run.
+          type: str
+          sample: 3.13.5
         absent:
           description: Those of O(files) that the host does not have.
           type: list
@@ -144,6 +151,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
+            "python": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -13,6 +13,8 @@ version_added: 0.1.0
 description:
   - Packs one revision of a git repository, or a directory, into an archive on the control node. Every host of a site
     gets the same source, even if the branch moves meanwhile, and no host needs git or a key for the repository.
+  - Submodules are packed with their content, and so are files that Git LFS keeps, if C(git-lfs) is installed. Warns of
+    results of a build that a directory has, and that git ignores.
   - The archive is named after its content. The same source gives the same archive, byte for byte.
   - Checks that the source has what the site needs, before anything changes on a host. A failure names everything that
     is missing, one complaint per line.
@@ -32,7 +34,7 @@ attributes:
     support: none
 options:
   git_url:
-    description: The URL of the repository. Mutually exclusive with O(directory).
+    description: The URL of the repository. Mutually exclusive with O(directory) and O(package).
     type: str
   git_ref:
     description: The branch, tag or commit to pack.
@@ -43,6 +45,9 @@ options:
       - A directory with the source. In a git work tree, files that git ignores are left out; elsewhere, version control
         files, virtual environments and bytecode.
     type: path
+  package:
+    description: The requirement of an application that is a package, and has no source of its own.
+    type: str
   project:
     description: The directory of C(manage.py), relative to the source.
     type: str
@@ -58,9 +63,22 @@ options:
     default: []
   requirements:
     description:
-      - The file that lists the dependencies, relative to O(project).
-      - By default the first of C(uv.lock), C(requirements.txt) and C(pyproject.toml) that exists.
-    type: str
+      - The lists of dependencies, relative to O(project).
+      - By default the first of C(uv.lock), C(poetry.lock), C(Pipfile.lock), C(requirements.txt), C(pyproject.toml) and
+        C(setup.py) in the first directory that has one, from O(project) upwards.
+    type: list
+    elements: str
+    default: []
+  extras:
+    description: Extras of the lists that are installed, too.
+    type: list
+    elements: str
+    default: []
+  groups:
+    description: Groups of the lists that are installed, too.
+    type: list
+    elements: str
+    default: []
   installer:
     description: The program that will install them. C(pip) does not read C(uv.lock).
     type: str
@@ -68,6 +86,11 @@ options:
     default: uv
   python_packages:
     description: Requirements in addition to that list. They take precedence over it.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Files that the inventory adds to the project, relative to O(project).
     type: list
     elements: str
     default: []
@@ -91,6 +114,7 @@ EXAMPLES = r"""
     git_ref: v1.4
     modules:
       site_settings_module: shop.settings
+    requirements: [requirements/production.txt]
     cache: ~/.cache/pitcrew.django
 """
 
@@ -105,16 +129,39 @@ id:
   type: str
   sample: 3f2a9c1d04ab
 requirements:
-  description: The file that lists the dependencies, relative to O(project).
+  description: The lists of dependencies, relative to O(project), with those of O(extras) and O(groups) that each has.
   returned: success
-  type: str
-  sample: requirements.txt
+  type: list
+  elements: dict
+  sample: [{path: requirements.txt, kind: requirements.txt, extras: [], groups: [], hashed: true}]
 requirements_digest:
   description:
     - A checksum of everything that determines which packages are installed; empty if some come from the source itself.
   returned: success
   type: str
   sample: 8c1f0a5b22d7
+packages:
+  description: Which lists were taken and why, and what was left out, in one line.
+  returned: success
+  type: str
+  sample: "Packages: requirements.txt, the only one beside manage.py"
+system_packages:
+  description: The distribution's packages that installing these dependencies needs.
+  returned: success
+  type: list
+  elements: str
+  sample: [git]
+import_roots:
+  description: Directories of the source, apart from O(project), from which the modules are imported.
+  returned: success
+  type: list
+  elements: str
+  sample: [src]
+hints:
+  description: What to set if a module cannot be imported, by the name of the module.
+  returned: success
+  type: dict
+  sample: {}
 servers:
   description: What to install, by the names in O(servers).
   returned: success

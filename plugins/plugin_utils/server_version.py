@@ -8,6 +8,7 @@ supports it. A version in the inventory wins over the project's list, which is a
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,9 @@ __all__ = [
     "choose_version",
     "listed_in",
     "listed_in_inventory",
+    "parsed_toml",
+    "poetry_specifier",
+    "subtable",
 ]
 
 INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*(\S+)")
@@ -171,10 +175,14 @@ def listed_in_inventory(requirements: Sequence[str], package: str) -> list[Liste
 def listed_in(read: Callable[[PurePosixPath], str | None], path: PurePosixPath, package: str) -> list[Listed]:
     """Find the package in a list, `read` from the source, and in the lists that this one includes."""
     text = read(path) or ""
-    if path.name == "uv.lock":
+    if path.name in ("uv.lock", "poetry.lock"):
         return _in_lock(text, path, package)
+    if path.name == "Pipfile.lock":
+        return _in_pipfile_lock(text, path, package)
     if path.name == "pyproject.toml":
         return _in_pyproject(text, path, package)
+    if path.name == "setup.py":  # A program, which only the installer runs.
+        return []
     found, waiting, seen = [], [path], set()
     while waiting:
         path = waiting.pop(0)
@@ -217,10 +225,11 @@ def _listed(text: Any, package: str, place: str) -> Listed | None:
     return Listed(str(requirement.specifier), place, direct=requirement.url is not None)
 
 
-def _toml(text: str) -> dict[str, Any]:
+def parsed_toml(text: str) -> dict[str, Any]:
+    """Read TOML; what is not TOML is empty, since the installer reports it."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # The installer reports it.
+    except tomllib.TOMLDecodeError:
         return {}
 
 
@@ -229,7 +238,7 @@ def _place(text: str, path: PurePosixPath, pattern: str) -> str:
     return f"{path}, line {numbers[0]}" if numbers else str(path)
 
 
-def _table(table: Any, *names: str) -> dict[str, Any]:
+def subtable(table: Any, *names: str) -> dict[str, Any]:
     """Return a table inside of others; an empty one if there is none."""
     for name in names:
         table = table.get(name) if isinstance(table, dict) else None
@@ -237,20 +246,31 @@ def _table(table: Any, *names: str) -> dict[str, Any]:
 
 
 def _in_lock(text: str, path: PurePosixPath, package: str) -> list[Listed]:
-    packages = _toml(text).get("package")
-    found = [one for one in (packages if isinstance(packages, list) else []) if _table(one).get("name") == package]
+    packages = parsed_toml(text).get("package")
+    found = [one for one in (packages if isinstance(packages, list) else []) if subtable(one).get("name") == package]
     place = _place(text, path, rf'^name = "{package}"')
     # A package has no version there if its source decides on it.
     return [Listed(f"=={one['version']}" if "version" in one else "", place, "version" not in one) for one in found]
 
 
+def _in_pipfile_lock(text: str, path: PurePosixPath, package: str) -> list[Listed]:
+    try:
+        lock = json.loads(text)
+    except ValueError:  # pipenv reports it.
+        return []
+    found = [(name, one) for name, one in subtable(lock, "default").items() if canonicalize_name(name) == package]
+    place = _place(text, path, rf'^\s*"{package}":')
+    versions = [str(subtable(one).get("version", "")) for _name, one in found]
+    return [Listed(version, place, not version) for version in versions]
+
+
 def _in_pyproject(text: str, path: PurePosixPath, package: str) -> list[Listed]:
-    project = _toml(text)
+    project = parsed_toml(text)
     place = _place(text, path, rf"^\s*[\"']?{package}\b|[\"']{package}\b")
-    dependencies = _table(project, "project").get("dependencies")
+    dependencies = subtable(project, "project").get("dependencies")
     listed = [_listed(one, package, place) for one in (dependencies if isinstance(dependencies, list) else [])]
     found = [one for one in listed if one is not None]
-    for name, dependency in _table(project, "tool", "poetry", "dependencies").items():
+    for name, dependency in subtable(project, "tool", "poetry", "dependencies").items():
         if canonicalize_name(name) == package:
             found += _from_poetry(dependency, place)
     return found
@@ -263,12 +283,12 @@ def _from_poetry(dependency: Any, place: str) -> list[Listed]:
         return _from_poetry(dependency[-1], place) if dependency else []
     if isinstance(dependency, dict):
         direct = not {"git", "url", "path", "file"}.isdisjoint(dependency)
-        return [Listed(_poetry_specifier(str(dependency.get("version", ""))), place, direct)]
-    return [Listed(_poetry_specifier(str(dependency)), place)]
+        return [Listed(poetry_specifier(str(dependency.get("version", ""))), place, direct)]
+    return [Listed(poetry_specifier(str(dependency)), place)]
 
 
-def _poetry_specifier(versions: str) -> str:
-    """Translate versions as Poetry writes them: of alternatives, the last one."""
+def poetry_specifier(versions: str) -> str:
+    """Translate versions as Poetry writes them, such as `^3.11`: of alternatives, the last one."""
     parts = [_poetry_part(part) for part in re.split(r",|(?<=\w)\s+(?=[<>=!~^])", versions.rpartition("||")[2])]
     return ",".join(filter(None, parts))
 

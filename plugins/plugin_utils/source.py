@@ -4,42 +4,34 @@
 
 from __future__ import annotations
 
-import ast
-import codecs
 import gzip
 import hashlib
 import io
-import json
 import os
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import unquote
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urljoin, urlsplit
 
-from .server_version import (
-    INCLUDE,
-    Listed,
-    Server,
-    ServerVersion,
-    UnsupportedVersionError,
-    choose_version,
-    listed_in,
-    listed_in_inventory,
-)
+from .dependencies import DependencyList
+from .dropped_files import dropped_results
+from .server_version import Server, ServerVersion
+from .source_contents import Contents, Wanted, examine
 
 __all__ = ["Source", "SourceError", "pack"]
 
 # Never part of a release, where git does not list the files.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
 ARCHIVES_KEPT = 20
-REQUIREMENTS = ("uv.lock", "requirements.txt", "pyproject.toml")
-UNREADABLE = {"uv": (), "pip": ("uv.lock",)}
 CANDIDATES_SHOWN = 5
-BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# How Git LFS begins the small file that stands for a large one.
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+POINTER_SIZE = 1024
 # git gets the login from this helper alone: other helpers would store it.
 LOGIN_HELPER = (
     "-c",
@@ -51,16 +43,25 @@ LOGIN_HELPER = (
 
 @dataclass(frozen=True)
 class Source:
-    """A packed source: its archive, its id, the list of its dependencies, and a checksum of everything in that list.
+    """A packed source: its archive and its id, and what was found in it.
 
-    `servers` are what to install as application server, by the server's name.
+    `requirements` are the lists of its dependencies, and `requirements_digest` is a checksum of everything that decides
+    which packages are installed. `packages` tells in one line which lists were taken, and what was left out.
+    `system_packages` are the distribution's that installing needs. `import_roots` are directories of the source, apart
+    from that of manage.py, from which the site's modules are imported. `hints` are candidates for modules that may not
+    exist, by the names of the modules. `servers` are what to install as application server, by the server's name.
     """
 
     archive: str
     id: str
-    requirements: str
+    requirements: list[DependencyList]
     requirements_digest: str
+    packages: str
+    system_packages: list[str]
+    import_roots: list[str]
+    hints: dict[str, str]
     servers: dict[str, ServerVersion]
+    warnings: list[str]
 
 
 class SourceError(Exception):
@@ -69,11 +70,15 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Repository:
-    """The URL of a repository without the login, and the login that was in it."""
+    """The URL of a repository without the login, and the login that was in it.
+
+    `local` is None for the one that the inventory names; for a submodule, whether it may lie on this machine.
+    """
 
     address: str
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    local: bool | None = None
 
     @classmethod
     def at(cls, url: str) -> Repository:
@@ -85,16 +90,54 @@ class Repository:
         user, _colon, password = login.partition(":")
         return cls(scheme + rest, unquote(user), unquote(password))
 
+    def submodule(self, url: str) -> Repository:
+        """Return a repository that this one names, perhaps relative to itself; on the same host it gets the login.
+
+        A repository on this machine may be named by another one on this machine only.
+        """
+        other = Repository.at(_below_address(self.address, url) if url.startswith(("./", "../")) else url)
+        same = urlsplit(other.address).netloc == urlsplit(self.address).netloc
+        login = (self.user, self.password) if same and not other.user else (other.user, other.password)
+        return Repository(other.address, *login, local=self.local or _is_local(self.address))
+
+    def lfs(self, pointer: bytes, directory: Path) -> subprocess.CompletedProcess[bytes]:
+        """Have Git LFS fetch what a pointer stands for, with the login."""
+        login = {"PITCREW_GIT_USER": self.user, "PITCREW_GIT_PASSWORD": self.password} if self.user else {}
+        words = ["git", *(LOGIN_HELPER if login else ()), "lfs", "smudge"]
+        environment = {**_environment(), **login}
+        return subprocess.run(words, cwd=directory, env=environment, input=pointer, capture_output=True, check=False)
+
     def git(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run git with the login, which is not among its arguments: all users of the machine can read these."""
+        environment = {} if self.local is None else {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git"}
+        if self.local:
+            environment["GIT_ALLOW_PROTOCOL"] += ":file"
         if not self.user:
-            return git(*words, cwd=cwd)
-        return git(*LOGIN_HELPER, *words, cwd=cwd, PITCREW_GIT_USER=self.user, PITCREW_GIT_PASSWORD=self.password)
+            return git(*words, cwd=cwd, **environment)
+        login = {"PITCREW_GIT_USER": self.user, "PITCREW_GIT_PASSWORD": self.password}
+        return git(*LOGIN_HELPER, *words, cwd=cwd, **environment, **login)
+
+
+def _is_local(address: str) -> bool:
+    """Whether git takes an address for a directory of this machine."""
+    return address.startswith("file://") or not re.match(r"[a-z+]+://|[^/]+:", address, re.IGNORECASE)
+
+
+def _below_address(address: str, relative: str) -> str:
+    """Resolve the address of a submodule as git does: from the repository as if that were a directory."""
+    if "://" in address:
+        return urljoin(f"{address.rstrip('/')}/", relative)
+    host, colon, path = address.rpartition(":")
+    return host + colon + os.path.normpath(f"{path}/{relative}")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
 
 
 def git(*words: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run git without a prompt; the caller checks the result."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **environment}
+    environment = {**_environment(), **environment}
     try:
         return subprocess.run(
             ["git", *words],
@@ -130,23 +173,28 @@ def default_branch(repository: Repository) -> str:
     return repository.git("ls-remote", "--", repository.address, "HEAD").stdout.partition("\t")[0] or "HEAD"
 
 
-def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
-    """Bring the mirror of the repository up to date; return it and the commit.
-
-    Raises SourceError if the repository does not answer or has no such revision.
-    """
-    repository = Repository.at(url)
-    shown = repr(repository.address)
+def mirror_of(repository: Repository, ref: str, cache: Path) -> tuple[Path, str]:
+    """Bring the mirror of a repository up to date; return it, and what git has written if it cannot be fetched."""
     mirror = cache / f"{hashlib.sha256(repository.address.encode()).hexdigest()[:16]}.git"
     if not mirror.exists():
         result = repository.git("clone", "--quiet", "--mirror", "--", repository.address, str(mirror))
     elif len(ref) == 40 and resolve(mirror, ref) == ref:
-        return mirror, ref
+        return mirror, ""
     else:
         result = repository.git("remote", "update", "--prune", cwd=mirror)
-    if result.returncode:
+    return mirror, (complaint(result) or "git failed") if result.returncode else ""
+
+
+def fetch(repository: Repository, ref: str, cache: Path) -> tuple[Path, str]:
+    """Bring the mirror of the repository up to date; return it and the commit.
+
+    Raises SourceError if the repository does not answer or has no such revision.
+    """
+    shown = repr(repository.address)
+    mirror, failure = mirror_of(repository, ref, cache)
+    if failure:
         raise SourceError(
-            f"site_git_url: {shown} cannot be fetched: {complaint(result)}. The control node fetches it: "
+            f"site_git_url: {shown} cannot be fetched: {failure}. The control node fetches it: "
             "set a URL that works there, with a key or a token that it accepts"
         )
     commit = resolve(mirror, default_branch(repository) if ref == "HEAD" else ref)
@@ -155,6 +203,54 @@ def fetch(url: str, ref: str, cache: Path) -> tuple[Path, str]:
             f"site_git_ref: {ref!r} is not a branch, tag or commit in {shown}; push it, or {_other_branches(mirror)}"
         )
     return mirror, commit
+
+
+@dataclass(frozen=True)
+class Part:
+    """A commit, and where it lies in the source: the repository itself, or one of its submodules."""
+
+    path: str
+    repository: Repository
+    mirror: Path
+    commit: str
+
+
+def with_submodules(part: Part, cache: Path) -> Iterator[Part]:
+    """Fetch the submodules of a commit, and theirs, as the commit pins them.
+
+    Raises SourceError for one that cannot be fetched.
+    """
+    yield part
+    listed = git("ls-tree", "-r", "-z", part.commit, cwd=part.mirror).stdout.split("\0")
+    gitlinks = [entry.removeprefix("160000 commit ").partition("\t") for entry in listed if entry[:6] == "160000"]
+    pinned = {path: commit for commit, _tab, path in gitlinks}
+    urls = _submodule_urls(part) if pinned else {}
+    for path, commit in sorted(pinned.items()):
+        if path not in urls:  # git itself leaves it an empty directory.
+            continue
+        repository = part.repository.submodule(urls[path])
+        mirror, failure = mirror_of(repository, commit, cache)
+        if not failure and resolve(mirror, commit) != commit:
+            result = repository.git("fetch", "--quiet", "origin", commit, cwd=mirror)
+            failure = complaint(result) if result.returncode else ""
+        if failure:
+            raise SourceError(
+                f"site_git_url: the submodule {path!r}, {repository.address!r}, cannot be fetched: {failure}. The "
+                "control node fetches it: push its commit, and give the control node a key or a token for it"
+            )
+        yield from with_submodules(Part(f"{part.path}{path}/", repository, mirror, commit), cache)
+
+
+def _submodule_urls(part: Part) -> dict[str, str]:
+    """Read the addresses of submodules, by their paths."""
+    blob = f"{part.commit}:.gitmodules"
+    listed = git("config", "--blob", blob, "--null", "--get-regexp", r"^submodule\..*\.(path|url)$", cwd=part.mirror)
+    values: dict[str, dict[str, str]] = {}
+    for entry in filter(None, listed.stdout.split("\0")):
+        key, _newline, value = entry.partition("\n")
+        name, _dot, what = key.rpartition(".")
+        values.setdefault(name, {})[what] = value
+    return {one["path"]: one["url"] for one in values.values() if {"path", "url"} <= set(one)}
 
 
 def _other_branches(mirror: Path) -> str:
@@ -166,22 +262,94 @@ def _other_branches(mirror: Path) -> str:
     return f"name another, such as {', '.join(names[:CANDIDATES_SHOWN])}{more}"
 
 
-def pack_commit(mirror: Path, commit: str, cache: Path) -> tuple[str, Path]:
+def pack_commit(repository: Repository, mirror: Path, commit: str, cache: Path) -> tuple[str, Path]:
+    """Pack a commit with its submodules and with the content of large files.
+
+    Raises SourceError if some of that cannot be had.
+    """
     archive = cache / f"{commit}.tar.gz"
     if not archive.exists():
         new = archive.with_suffix(".new")
-        result = git("archive", "--format=tar.gz", f"--output={new}", commit, cwd=mirror)
-        if result.returncode:
-            raise SourceError(f"git archive failed: {complaint(result)}")
+        try:
+            _pack_parts(with_submodules(Part("", repository, mirror, commit), cache), new)
+        except SourceError:
+            new.unlink(missing_ok=True)
+            raise
         os.replace(new, archive)
     return commit[:12], archive
+
+
+def _pack_parts(parts: Iterable[Part], archive: Path) -> None:
+    with (
+        open(archive, "wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as whole,
+    ):
+        for part in parts:
+            large = LargeFiles("site_git_url", part.repository, part.mirror)
+            for member, content in _archived(part):
+                if content and (found := large.content(member.name, member.size, content)) is not None:
+                    member.size, content = len(found), io.BytesIO(found)
+                whole.addfile(member, content)
+
+
+def _archived(part: Part) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Give the files of a commit, with their content, under their paths in the source."""
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        words = ["archive", "--format=tar", f"--output={file.name}", f"--prefix={part.path}", part.commit]
+        result = part.repository.git(*words, cwd=part.mirror)
+        if result.returncode:
+            raise SourceError(f"git archive failed: {complaint(result)}")
+        with tarfile.open(file.name) as tar:
+            for member in tar:
+                yield member, tar.extractfile(member) if member.isreg() else None
+
+
+# Large files
+
+
+@dataclass
+class LargeFiles:
+    """What Git LFS keeps apart from a repository: fetched where a source has only pointers to it."""
+
+    variable: str
+    repository: Repository
+    directory: Path
+
+    def content(self, name: str, size: int, file: IO[bytes]) -> bytes | None:
+        """Return the content that a file points to; None for a file that is no pointer.
+
+        Raises SourceError if it cannot be had.
+        """
+        if size > POINTER_SIZE:
+            return None
+        pointer = file.read()
+        file.seek(0)
+        if not pointer.startswith(POINTER):
+            return None
+        result = self.repository.lfs(pointer, self.directory)
+        if result.returncode == 0 and not result.stdout.startswith(POINTER):
+            return result.stdout
+        words = " ".join(result.stderr.decode(errors="replace").split())
+        if "is not a git command" in words:
+            raise SourceError(
+                f"{self.variable}: {name!r} is kept by Git LFS, and the source has only a pointer to it; install "
+                "git-lfs on the control node, which packs the source"
+            )
+        raise SourceError(
+            f"{self.variable}: {name!r} is kept by Git LFS, and cannot be fetched from there: {words}. Push it "
+            "with git lfs push, or give the control node a key or a token for it"
+        )
 
 
 # A directory
 
 
 def files(directory: Path) -> Iterator[str]:
-    """Name the files of a release, relative to the directory, in a steady order."""
+    """Name the files of a release, relative to the directory, in a steady order.
+
+    Raises SourceError if git cannot list them, or if a submodule is empty.
+    """
     listed = git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=directory)
     if listed.returncode and any((parent / ".git").exists() for parent in (directory, *directory.parents)):
         raise SourceError(
@@ -189,7 +357,11 @@ def files(directory: Path) -> Iterator[str]:
         )
     known = sorted(name for name in listed.stdout.split("\0") if name and os.path.lexists(directory / name))
     if known:  # Neither outside a work tree, nor where git ignores the directory itself.
-        yield from known
+        for name in known:
+            if (directory / name).is_dir() and not (directory / name).is_symlink():
+                yield from _repository_inside(directory, name.rstrip("/"))
+            else:
+                yield name
         return
     for parent, names, leaves in os.walk(directory):
         names[:] = sorted(name for name in names if name not in LEFT_OUT)
@@ -198,15 +370,27 @@ def files(directory: Path) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(parent, leaf), directory)
 
 
+def _repository_inside(directory: Path, name: str) -> Iterator[str]:
+    """Name the files of a submodule, or of another repository, inside a work tree."""
+    if not any((directory / name).iterdir()):
+        raise SourceError(
+            f"site_source_directory: the submodule {name!r} is empty; fetch it in {str(directory)!r}: "
+            "git submodule update --init --recursive"
+        )
+    for inner in files(directory / name):
+        yield f"{name}/{inner}"
+
+
 def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
     """Pack the directory so that the same content gives the same bytes.
 
-    Raises SourceError if there is no such directory.
+    Raises SourceError if there is no such directory, or if it lacks the content of some of its files.
     """
     if not directory.is_dir():
         raise SourceError(
             f"site_source_directory: {str(directory)!r} is not a directory on the control node; name one that is"
         )
+    large = LargeFiles("site_source_directory", Repository(""), directory)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in files(directory):
@@ -218,265 +402,48 @@ def pack_directory(directory: Path, cache: Path) -> tuple[str, Path]:
             member.mode = 0o755 if member.mode & 0o100 else 0o644
             if member.isreg():
                 with open(directory / name, "rb") as file:
-                    tar.addfile(member, file)
+                    content = large.content(name, member.size, file)
+                    if content is not None:
+                        member.size = len(content)
+                    tar.addfile(member, file if content is None else io.BytesIO(content))
             else:
                 tar.addfile(member)
-    checksum = hashlib.sha256(buffer.getvalue()).hexdigest()
+    return keep(buffer.getvalue(), cache)
+
+
+def keep(content: bytes, cache: Path) -> tuple[str, Path]:
+    """Keep an archive under the name of its content."""
+    checksum = hashlib.sha256(content).hexdigest()
     archive = cache / f"{checksum}.tar.gz"
     if not archive.exists():
         new = archive.with_suffix(".new")
-        new.write_bytes(gzip.compress(buffer.getvalue(), compresslevel=6, mtime=0))
+        new.write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
         os.replace(new, archive)
     return checksum[:12], archive
 
 
-# What is in it
+def pack_nothing(requirement: str, cache: Path) -> tuple[str, Path]:
+    """Pack the empty project of an application that is a package; its id comes from the requirement."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT):
+        pass
+    _id, archive = keep(buffer.getvalue(), cache)
+    return hashlib.sha256(requirement.encode()).hexdigest()[:12], archive
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a site needs of its source. `modules` are named by their variables; `guessed` are variables without a value.
-
-    The value of a guessed variable follows from another one, so a complaint about it does not quote it as if it had
-    been set.
-    """
-
-    project: str
-    modules: Mapping[str, str]
-    guessed: Sequence[str]
-    requirements: str | None
-    installer: str
-    python_packages: Sequence[str]
-    servers: Mapping[str, Server]
-
-
-def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, ServerVersion]]:
-    """Check that the source has what the site needs; return the list of dependencies, and the servers to install.
-
-    Raises SourceError with everything that is missing, one complaint per line.
-    """
-    names = {str(PurePosixPath(member.name)) for member in tar if not member.isdir()}
-    complaints = []
-    meant: list[str] = []
-    project = PurePosixPath(wanted.project)
-    if str(project / "manage.py") not in names:
-        others = sorted(PurePosixPath(name).parent for name in names if PurePosixPath(name).name == "manage.py")
-        complaints.append(_no_project(wanted.project, others))
-        if len(others) > 1:
-            raise SourceError(complaints[0])  # Which of them is meant decides all the rest.
-        project = others[0] if others else project
-    for variable, module in wanted.modules.items():
-        path = _below(project, module.partition(":")[0].replace(".", "/"))
-        if not _module_files(path) & names:
-            find = wsgi_applications if ":" in module or "wsgi" in variable else settings_modules
-            guess, candidates = variable in wanted.guessed, find(tar, names, project)
-            # It follows from the settings module, and from the right one it would be right.
-            packages = {f"{settings.partition('.')[0]}/" if "." in settings else "" for settings in meant}
-            if guess and any(_module_files(_below(project, f"{package}wsgi")) & names for package in packages):
-                continue
-            meant = candidates if variable == "site_settings_module" else meant
-            complaints.append(_no_module(variable, module, path, candidates, guess))
-    requirements = ""
-    try:
-        requirements = find_requirements(names, project, wanted)
-    except SourceError as error:
-        complaints.append(str(error))
-    servers = {}
-    for name, server in wanted.servers.items():
-        try:
-            servers[name] = choose_version(server, listed(tar, project, requirements, wanted, server.package))
-        except UnsupportedVersionError as error:
-            complaints.append(str(error))
-    if complaints:
-        raise SourceError("\n".join(complaints))
-    return requirements, servers
-
-
-def listed(
-    tar: tarfile.TarFile, project: PurePosixPath, requirements: str, wanted: Wanted, package: str
-) -> list[Listed]:
-    """Return what the inventory, and then the project's list, ask of a package."""
-    found = listed_in_inventory(wanted.python_packages, package)
-    if requirements:
-        found += listed_in(lambda path: read_member(tar, project / path), PurePosixPath(requirements), package)
-    return found
-
-
-def _below(project: PurePosixPath, name: str) -> str:
-    """Return the name of a file of the project in the archive; a list may lie above the project."""
-    return os.path.normpath(project / name)
-
-
-def _module_files(path: str) -> set[str]:
-    return {f"{path}.py", f"{path}/__init__.py"}
-
-
-def _no_project(project: str, others: Sequence[PurePosixPath]) -> str:
-    if not others:
-        return (
-            f"site_project_directory: {project!r} has no manage.py, nor has any other directory in the source; add one"
+def warnings_about(directory: Path) -> Iterator[str]:
+    """Warn of results of a build that the directory has, but the release will not."""
+    listed = git("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z", cwd=directory)
+    ignored = list(filter(None, listed.stdout.split("\0")))
+    found = dropped_results(directory, ignored)
+    mentioned = git("grep", "--quiet", "node_modules", "--", "*.py", "*.html", cwd=directory).returncode == 0
+    found += [name for name in ignored if name.endswith("node_modules/") and mentioned]
+    if found:
+        more = f" and {len(found) - CANDIDATES_SHOWN} more" if len(found) > CANDIDATES_SHOWN else ""
+        yield (
+            f"site_source_directory: git ignores {', '.join(found[:CANDIDATES_SHOWN])}{more}, so the release does not "
+            "have what was built there; have it built with site_build, or commit it."
         )
-    shown = ["" if str(other) == "." else str(other) for other in others]
-    cure = f"set site_project_directory: {json.dumps(shown[0]) if not shown[0] else shown[0]}"
-    if len(shown) > 1:
-        cure = f"set it to one of {', '.join(map(repr, shown))}"
-    return f"site_project_directory: {project!r} has no manage.py in the source; {cure}"
-
-
-def _no_module(variable: str, module: str, path: str, candidates: Sequence[str], guessed: bool) -> str:
-    missing = f"the source has neither {path}.py nor {path}/__init__.py"
-    where = (
-        f"{variable} is not set, and the guess from site_settings_module, {module!r}, is wrong: {missing}"
-        if guessed
-        else f"{variable}: {module!r} does not exist: {missing}"
-    )
-    if not candidates:
-        return f"{where}. Set {variable} to a module of the project, or set site_project_directory"
-    if len(candidates) == 1:
-        return f"{where}. Set {variable}: {candidates[0]}"
-    return f"{where}. Set {variable} to one of {', '.join(candidates[:CANDIDATES_SHOWN])}"
-
-
-def _modules(names: Iterable[str], project: PurePosixPath) -> Iterator[tuple[str, str]]:
-    """Name the modules below the project as Python does, with their files in the archive."""
-    for name in sorted(names):
-        if name.endswith(".py") and PurePosixPath(name).is_relative_to(project):
-            parts = PurePosixPath(name).relative_to(project).with_suffix("").parts
-            parts = parts[:-1] if parts[-1] == "__init__" else parts
-            if parts and all(part.isidentifier() for part in parts):
-                yield ".".join(parts), name
-
-
-def settings_modules(_tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
-    """Find modules that may be Django's settings, by their names."""
-    return [module for module, _name in _modules(names, project) if re.search(r"(^|\.)settings\w*(\.\w+)?$", module)]
-
-
-def wsgi_applications(tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
-    """Find WSGI applications: names that are assigned or imported in a module whose own name has `wsgi` in it."""
-    found = []
-    for module, name in _modules(names, project):
-        if "wsgi" not in module.rpartition(".")[2]:
-            continue
-        try:
-            tree = ast.parse(read_member(tar, PurePosixPath(name)) or "")
-        except (SyntaxError, ValueError):
-            continue
-        defined = _top_level_names(tree)
-        found += [f"{module}:{one}" for one in ("application", "app") if one in defined][:1]
-    return found
-
-
-def _top_level_names(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.add(statement.target.id)
-        elif isinstance(statement, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, ast.FunctionDef):
-            names.add(statement.name)
-    return names
-
-
-def find_requirements(names: Iterable[str], project: PurePosixPath, wanted: Wanted) -> str:
-    """Return the file that lists the dependencies, relative to the project.
-
-    Raises SourceError.
-    """
-    installer, requirements = wanted.installer, wanted.requirements
-    readable = [name for name in REQUIREMENTS if name not in UNREADABLE[installer]]
-    files = set(names)
-    for name in [requirements] if requirements else readable:
-        if PurePosixPath(name).name in UNREADABLE[installer]:
-            raise SourceError(
-                f"site_requirements: {installer} cannot read {requirements!r}; set another list, or site_installer: uv"
-            )
-        if _below(project, name) in files:
-            return name
-    others = sorted(name for name in files if _may_list_requirements(name, installer))
-    shown = [os.path.relpath(name, project) for name in others if not name.startswith("../")][:CANDIDATES_SHOWN]
-    what = (
-        f"{requirements!r} is not in the source"
-        if requirements
-        else f"the source has no {', '.join(readable[:-1])} or {readable[-1]} beside manage.py"
-    )
-    if not shown:
-        cure = "add one, or set site_requirements to the list that the project has"
-    elif len(shown) == 1:
-        cure = f"set site_requirements: {shown[0]}"
-    else:
-        cure = f"set site_requirements to one of {', '.join(shown)}"
-    raise SourceError(f"site_requirements: {what}; {cure}")
-
-
-def _may_list_requirements(name: str, installer: str) -> bool:
-    path = PurePosixPath(name)
-    if path.name in REQUIREMENTS:
-        return path.name not in UNREADABLE[installer]
-    return path.suffix == ".txt" and ("requirements" in path.stem or "requirements" in path.parts[:-1])
-
-
-def requirements_digest(tar: tarfile.TarFile, project: PurePosixPath, name: str, installer: str) -> str:
-    """Return a checksum of everything that decides which packages are installed, included lists among it.
-
-    It is empty if packages come from the source itself, since then every change of the source may change them.
-    """
-    texts: dict[str, str] = {}
-    waiting = [PurePosixPath(name)]
-    # uv looks for its own settings, an index or constraints, here and further up.
-    above = [PurePosixPath(*[".."] * depth) for depth in range(len(project.parts) + 1)] if installer == "uv" else []
-    settings = [path / file for path in above for file in ("uv.toml", "pyproject.toml")]
-    texts |= {str(path): text for path in settings if (text := read_member(tar, project / path)) is not None}
-    while waiting:
-        path = waiting.pop()
-        text = read_member(tar, project / path)
-        if text is None:
-            return ""
-        if path.name == "uv.lock":
-            # Everything is pinned, except what comes from the source itself; the project "." is not installed.
-            if re.search(r'source = \{ (?:editable|directory|path|virtual) = "(?!\.")', text):
-                return ""
-        elif path.name == "pyproject.toml":
-            if re.search(r"^dynamic\s*=|^\[tool\.uv\.sources|file:", text, re.MULTILINE):
-                return ""
-        elif (included := included_lists(text)) is None:
-            return ""
-        elif str(path) not in texts:
-            waiting += [path.parent / other for other in included]
-        texts[str(path)] = text
-    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def read_member(tar: tarfile.TarFile, path: PurePosixPath) -> str | None:
-    """Return the text of a file in the archive; None if there is no such file."""
-    try:
-        file = tar.extractfile(os.path.normpath(path))
-    except KeyError:
-        return None
-    content = file.read() if file else b""
-    # What Windows saves may begin with a mark of its encoding.
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
-    return content.decode(encoding, errors="replace")
-
-
-def included_lists(text: str) -> list[str] | None:
-    """Return the lists that a list of requirements includes; None if it names packages by their place on disk."""
-    included = []
-    for line in re.sub(r"\\\n", " ", text).splitlines():
-        option = INCLUDE.match(line)
-        if option:
-            included.append(option.group(1))
-            continue
-        wanted = re.sub(r"(^|\s)#.*", "", line)
-        if re.match(r"\s*(?:-e\b|--editable|-f\b|--find-links|\.)|.*\bfile:", wanted):
-            return None
-        # With a slash outside of an address or of an option, it is a path.
-        if not wanted.lstrip().startswith("-") and "/" in re.sub(r"[a-z+]+://\S+", "", wanted.partition(" --")[0]):
-            return None
-    return included
 
 
 def tidy(cache: Path) -> None:
@@ -493,6 +460,7 @@ def pack(
     git_url: str | None,
     git_ref: str,
     directory: str | None,
+    package: str | None,
     cache: str,
     servers: Mapping[str, Mapping[str, Any]],
     **wanted: Any,
@@ -501,16 +469,35 @@ def pack(
 
     Raises SourceError if it cannot be fetched or lacks something.
     """
-    needs = Wanted(servers={name: Server(**server) for name, server in servers.items()}, **wanted)
+    needs = Wanted(package=package or "", servers={name: Server(**one) for name, one in servers.items()}, **wanted)
     store = Path(cache).expanduser()
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if git_url:
-        source_id, archive = pack_commit(*fetch(git_url, git_ref, store), store)
+    warnings: list[str] = []
+    if package:
+        source_id, archive = pack_nothing(package, store)
+    elif git_url:
+        repository = Repository.at(git_url)
+        source_id, archive = pack_commit(repository, *fetch(repository, git_ref, store), store)
     else:
-        source_id, archive = pack_directory(Path(directory or "").expanduser(), store)
+        path = Path(directory or "").expanduser()
+        source_id, archive = pack_directory(path, store)
+        warnings += warnings_about(path)
     os.utime(archive)
     tidy(store)
     with tarfile.open(archive) as tar:
-        found, versions = examine(tar, needs)
-        digest = requirements_digest(tar, PurePosixPath(needs.project), found, needs.installer)
-    return Source(archive=str(archive), id=source_id, requirements=found, requirements_digest=digest, servers=versions)
+        found = examine(Contents(tar), needs)
+    if found.complaints:
+        raise SourceError("\n".join(found.complaints))
+    lists = found.dependencies
+    return Source(
+        archive=str(archive),
+        id=source_id,
+        requirements=list(lists.lists) if lists else [],
+        requirements_digest=found.digest,
+        packages=f"Packages: {package}, set by site_package" if lists is None else lists.sentence,
+        system_packages=list(found.system_packages),
+        import_roots=list(found.import_roots),
+        hints=dict(found.hints),
+        servers=found.servers,
+        warnings=warnings,
+    )

@@ -34,6 +34,16 @@ BAD = [
         {"site_source_directory": "/no/such/directory"},
         ("site_source_directory", "'/no/such/directory'", "name one that is"),
     ),
+    Bad(
+        "a list among the packages",
+        {"site_python_packages": ["--requirement=../requirements.txt"]},
+        ("site_python_packages", "is an option", "set site_requirements"),
+    ),
+    Bad(
+        "a source and a package",
+        {"site_package": "shop==2.4.*"},
+        ("site_source_directory, site_package: both are set", "exactly one of them"),
+    ),
     Bad("unknown server", {"site_server": "apache"}, ("site_server", "apache", "gunicorn")),
     Bad(
         "a domain with a space",

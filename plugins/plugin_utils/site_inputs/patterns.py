@@ -19,6 +19,7 @@ __all__ = ["LINE", "MODULE", "PATH", "PATTERNS", "RANGES", "check_values"]
 
 MODULE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 PATH: Final = r"(/[A-Za-z0-9._@+-]+)+"
+NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 VERSION: Final = r"[0-9][A-Za-z0-9.]*"
 
 
@@ -63,7 +64,18 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         r"(?!-)[^\s\x00-\x1f\x7f]+", "is not a branch, tag or commit", "write it as in main, v1.4 or 3f2a9c1d04ab"
     ),
     "site_source_directory": Pattern(LINE, "is not a directory", "write it as in ../shop"),
-    "site_requirements": Pattern(LINE, "is not a file", "write it as in requirements/production.txt"),
+    "site_package": Pattern(
+        r"[A-Za-z0-9][\x20-\x7e]*",
+        "is not a requirement for pip",
+        "write it as in myshop==2.4.* or myshop @ git+https://git.example.com/myshop.git@v2.4",
+    ),
+    "site_requirements_extras": Pattern(NAME, "is not the name of an extra", "write it as in postgres"),
+    "site_requirements_groups": Pattern(NAME, "is not the name of a group", "write it as in production"),
+    "site_package_ssh_key": Pattern(
+        r"\s*-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\s:,-]+-----END [A-Z0-9 ]*PRIVATE KEY-----\s*",
+        "is not the text of a private key",
+        "create one with ssh-keygen -t ed25519 -N '', and set the text of its file, from a vault",
+    ),
     "site_settings_module": Pattern(MODULE, "is not the name of a Python module", "write it as in shop.settings"),
     "site_wsgi_application": Pattern(
         MODULE + "(:[A-Za-z_][A-Za-z0-9_]*)?",
@@ -82,7 +94,10 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     ),
     "site_python": _path("/usr/bin/python3.12"),
     "site_python_packages": Pattern(
-        r"[A-Za-z0-9][\x20-\x7e]*", "is not a requirement for pip", "write it as in psycopg[binary] or Pillow==11.3.0"
+        # Options have a rule of their own, which tells the variable that is meant.
+        r"[A-Za-z0-9-][\x20-\x7e]*",
+        "is not a requirement for pip",
+        "write it as in psycopg[binary] or Pillow==11.3.0",
     ),
     "site_system_packages": Pattern(
         r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+\*?)?",
@@ -132,6 +147,9 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "write it as in site_motto"
     ),
     "release_uv_version": Pattern(VERSION, "is not a version", "write it as in 0.13.9"),
+    "release_poetry_version": Pattern(VERSION, "is not a version", "write it as in 2.5.1"),
+    "release_poetry_export_version": Pattern(VERSION, "is not a version", "write it as in 1.10.1"),
+    "release_pipenv_version": Pattern(VERSION, "is not a version", "write it as in 2026.10.3"),
     "gunicorn_version": Pattern(VERSION, "is not a version", "write it as in 27.0.1"),
     "uwsgi_version": Pattern(VERSION, "is not a version", "write it as in 2.0.31"),
     "nginx_acme_webroot": _path("/var/www/html"),

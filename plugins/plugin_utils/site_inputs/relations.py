@@ -18,7 +18,7 @@ from typing import Any, Final
 from .complaints import Complaint, listed, shown, written
 from .hostnames import DomainError, hostname, is_address
 from .names import nearest
-from .patterns import MODULE, PATTERNS, RANGES
+from .patterns import LINE, MODULE, PATTERNS, RANGES
 from .plan import PLAN_INPUTS
 
 __all__ = [
@@ -38,8 +38,11 @@ SOURCE_VARIABLES: Final = (
     "site_git_url",
     "site_git_ref",
     "site_source_directory",
+    "site_package",
     "site_project_directory",
     "site_requirements",
+    "site_requirements_extras",
+    "site_requirements_groups",
     "gunicorn_version",
     "uwsgi_package",
     "uwsgi_version",
@@ -48,6 +51,20 @@ SOURCE_VARIABLES: Final = (
 
 MONITORING_PROGRAMS: Final = ("prometheus", "alertmanager", "blackbox", "node", "nginx", "postgres")
 FLAG_CURE: Final = "write them as in [--web.external-url=https://prometheus.example.com/]"
+ONE_SOURCE: Final = "set exactly one of them"
+LIST_CURE: Final = "write it as in requirements/production.txt or ../requirements.txt, or as a list of these"
+LOGIN: Final = r"(?!#)[\x21\x23-\x26\x28-\x5b\x5d-\x7e]+"
+"""What means nothing else in a netrc file."""
+OPTIONS_OF_PIP: Final[Mapping[tuple[str, ...], str]] = {
+    ("-r", "--req"): "set site_requirements to the list, which may lie anywhere in the source",
+    ("-c", "--constr"): "include the constraints in a list of the source, with a line such as -c constraints.txt",
+    ("-i", "--index", "--extra-index", "--default-index"): "set site_package_index",
+    ("-e", "--edit"): "name the package in a list of the source",
+    ("--cert", "--trusted-host", "--client-cert"): "set site_ca_bundle",
+    ("--group",): "set site_requirements_groups",
+    ("--extra",): "set site_requirements_extras",
+}
+"""What is meant by an option among the packages."""
 TAKEN_NAMES: Final = ("default", "pitcrew", "root", "www-data")
 OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
     "DJANGO_SETTINGS_MODULE": "set site_settings_module",
@@ -162,11 +179,104 @@ def _addresses_have_no_certificate(site_domains: list[str], site_tls_certificate
 
 
 @rule
-def _one_source(site_git_url: str, site_source_directory: str) -> Iterator[Complaint]:
-    if bool(site_git_url) == bool(site_source_directory):
-        found = "both are set" if site_git_url else "neither is set"
-        values = f"({shown(site_git_url)} and {shown(site_source_directory)}) " if site_git_url else ""
-        yield Complaint("site_git_url, site_source_directory", f"{found} {values}".strip(), "set exactly one of them")
+def _one_source(site_git_url: str, site_source_directory: str, site_package: str) -> Iterator[Complaint]:
+    sources = {
+        "site_git_url": site_git_url,
+        "site_source_directory": site_source_directory,
+        "site_package": site_package,
+    }
+    given = [name for name, value in sources.items() if value]
+    if len(given) > 1:
+        values = listed([shown(sources[name]) for name in given])
+        yield Complaint(", ".join(given), f"{'both' if len(given) == 2 else 'all'} are set ({values})", ONE_SOURCE)
+    elif not given:
+        yield Complaint("site_git_url, site_source_directory", "neither is set", f"{ONE_SOURCE}, or site_package")
+
+
+@rule
+def _package_has_no_source(
+    site_package: str, site_project_directory: str, site_requirements: Any
+) -> Iterator[Complaint]:
+    for variable, value in {
+        "site_project_directory": site_project_directory,
+        "site_requirements": site_requirements,
+    }.items():
+        if site_package and value:
+            yield Complaint(
+                variable,
+                f"{shown(value)} would be in a source, and site_package has none",
+                "leave it out; the package brings its dependencies",
+            )
+
+
+@rule
+def _package_has_extras(
+    site_package: str, site_requirements_extras: list[str], site_requirements_groups: list[str]
+) -> Iterator[Complaint]:
+    if site_package and site_requirements_extras:
+        yield Complaint(
+            "site_requirements_extras",
+            f"{shown(site_requirements_extras)} are for a list in a source",
+            f"write site_package as in myshop[{site_requirements_extras[0]}]==2.4.*",
+        )
+    if site_package and site_requirements_groups:
+        yield Complaint(
+            "site_requirements_groups", f"{shown(site_requirements_groups)}: a package has no groups", "leave them out"
+        )
+
+
+@rule
+def _requirements(site_requirements: Any) -> Iterator[Complaint]:
+    if not isinstance(site_requirements, (str, list)):
+        yield Complaint("site_requirements", f"{shown(site_requirements)} is neither text nor a list", LIST_CURE)
+        return
+    for one in [site_requirements] if isinstance(site_requirements, str) else site_requirements:
+        if one == "" and one is site_requirements:
+            continue
+        if not isinstance(one, str) or not re.fullmatch(LINE, one):
+            yield Complaint("site_requirements", f"{shown(one)} is not a file", LIST_CURE)
+        elif one.startswith("-"):
+            yield Complaint("site_requirements", f"{shown(one)} is an option, and not a file", LIST_CURE)
+        elif one.startswith(("/", "~")):
+            yield Complaint("site_requirements", f"{shown(one)} is not in the source", LIST_CURE)
+
+
+@rule
+def _python_packages(site_python_packages: list[str]) -> Iterator[Complaint]:
+    for package in site_python_packages:
+        # What else is wrong with it, its pattern tells.
+        if package.startswith("-"):
+            option = re.split(r"[\s=]", package)[0]
+            cure = next((cure for options, cure in OPTIONS_OF_PIP.items() if option.startswith(options)), "")
+            yield Complaint(
+                "site_python_packages",
+                f"{shown(package)} is an option, and not a package",
+                cure or "name a package here, and put options into a list of the source",
+            )
+
+
+@rule
+def _package_logins(site_package_logins: dict[str, Any]) -> Iterator[Complaint]:
+    for host, login in site_package_logins.items():
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", str(host), re.ASCII):
+            yield Complaint(
+                "site_package_logins", f"{shown(host)} is not the name of a host", "write it as in git.example.com"
+            )
+        if not isinstance(login, dict) or set(login) != {"user", "password"}:
+            found = "the login (not shown)" if not isinstance(login, dict) else listed(sorted(map(str, login))) or "{}"
+            yield Complaint(
+                "site_package_logins",
+                f"{host}: {found} is not a user and a password",
+                "write {user: ..., password: ...}",
+            )
+            continue
+        for name, value in login.items():
+            if not isinstance(value, str) or not re.fullmatch(LOGIN, value, re.ASCII):
+                yield Complaint(
+                    "site_package_logins",
+                    f"{host}: the {name} (not shown) cannot be written to a netrc file",
+                    "use printable ASCII without spaces, quotes and backslashes, and no # at the beginning",
+                )
 
 
 @rule

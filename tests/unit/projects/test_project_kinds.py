@@ -50,8 +50,9 @@ def test_the_project_has_what_its_inventory_names(name: str, tmp_path: Path):
     write_project(KINDS[name], tmp_path / "mysite")
     for file in (tmp_path / "mysite").rglob("*.py"):
         ast.parse(file.read_text())
-    settings = Case(KINDS[name], "gunicorn").variables["site_settings_module"]
-    assert (tmp_path / "mysite" / f"{settings.replace('.', '/')}.py").exists()
+    variables = Case(KINDS[name], "gunicorn").variables
+    settings = f"{variables['site_settings_module'].replace('.', '/')}.py"
+    assert variables.get("site_package") or [*tmp_path.glob(f"mysite/{settings}"), *tmp_path.glob(f"*/*/{settings}")]
 
 
 def assigned(lines: str) -> list[str]:

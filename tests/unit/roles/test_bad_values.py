@@ -40,7 +40,15 @@ PARTS: list[Any] = ["much", -0.5, 1e15, True, "", [1]]
 FLAGS: list[Any] = ["perhaps", 2, [True], {"a": 1}]
 LISTS: list[Any] = ["x", ["two\nlines"], ["$(reboot)"], [["x"]], {"a": 1}, ["a;b"], ["x" * 3000]]
 MAPPINGS: list[Any] = ["x", {"two\nlines": "x"}, {"a;b": "x"}, {"A=B": 1}, ["a"], {"": "x"}]
-BAD = {"str": TEXTS, "int": WHOLE, "float": PARTS, "bool": FLAGS, "list": LISTS, "dict": MAPPINGS}
+BAD = {
+    "str": TEXTS,
+    "int": WHOLE,
+    "float": PARTS,
+    "bool": FLAGS,
+    "list": LISTS,
+    "dict": MAPPINGS,
+    "raw": [*LISTS, 7, None, {"a": 1}],
+}
 
 # What is nginx's by its purpose: nginx tests it before it takes it.
 FREE = "nginx_extra_directives"
@@ -49,6 +57,7 @@ TOGETHER = {
     "site_tls_key": {"site_tls_certificate": "/etc/ssl/shop.pem"},
     "site_tls_certificate": {"site_tls_key": "/etc/ssl/shop.key"},
     "site_source_directory": {"site_git_url": ""},
+    "site_package": {"site_git_url": ""},
 }
 FILES = {
     "site": template("nginx", "site.conf.j2"),

@@ -47,6 +47,8 @@ IS_OF_TYPE = {
     "bool": lambda value: isinstance(value, bool),
     "list": lambda value: isinstance(value, list),
     "dict": lambda value: isinstance(value, dict),
+    # Text or a list, which a rule of its own tells apart.
+    "raw": lambda value: isinstance(value, str),
 }
 
 

@@ -69,7 +69,7 @@ def test_what_the_build_has_brought_becomes_facts(build: Build) -> None:
 def test_where_characters_of_a_secret_were_cut_out_the_host_is_asked(build: Build, facts: str) -> None:
     answer, asked = build({"changed": True, "facts": facts})
     assert answer["ansible_facts"] == ASKED
-    assert asked[1] == ("site_facts", {"name": "shop", "root": "/srv/shop", "files": ["/etc/key"]})
+    assert asked[1] == ("site_facts", {"name": "shop", "root": "/srv/shop", "files": ["/etc/key"], "python": None})
 
 
 def test_a_host_that_cannot_be_asked_fails_the_build(build: Build) -> None:

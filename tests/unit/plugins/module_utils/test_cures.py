@@ -74,10 +74,26 @@ prometheus-client>=0.17,<=0.26.0, we can conclude that your requirements are uns
 NO_PROMETHEUS_PIP = "ERROR: No matching distribution found for prometheus_client<=0.26.0,>=0.17"
 CONFLICT_PIP = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/"
 
+NO_LOGIN_UV = """hint: An index URL (https://pypi.example.com/simple/) could not be queried due to a lack of valid \
+authentication credentials (401 Unauthorized)"""
+NO_LOGIN_GIT = "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled"
+NO_KEY_GIT = "git@git.example.com: Permission denied (publickey).\nfatal: Could not read from remote repository."
+NO_CURL = "         Could not run curl-config: [Errno 2] No such file or directory: 'curl-config'"
+NO_GDAL = "         FileNotFoundError: [Errno 2] No such file or directory: 'gdal-config'"
+NO_CAIRO = '../cairo/meson.build:31:12: ERROR: Dependency "cairo" not found, tried pkgconfig'
+OLD_LOCK_POETRY = "pyproject.toml changed significantly since poetry.lock was last generated. Run `poetry lock` to fix."
+
 
 @pytest.mark.parametrize(
     ("output", "words"),
     [
+        (NO_LOGIN_UV, "wants a login. Set site_package_logins"),
+        (NO_LOGIN_GIT, "wants a login. Set site_package_logins"),
+        (NO_KEY_GIT, "Set site_package_ssh_key to a private key that it accepts"),
+        (NO_CURL, "Set site_system_packages: [build-essential, libcurl4-openssl-dev, libssl-dev, python3-dev]"),
+        (NO_GDAL, "Set site_system_packages: [build-essential, libgdal-dev, python3-dev]"),
+        (NO_CAIRO, "Set site_system_packages: [build-essential, libcairo2-dev, pkg-config, python3-dev]"),
+        (OLD_LOCK_POETRY, "run poetry lock, and commit it"),
         (UNKNOWN_AUTHORITY_UV, "Set site_ca_bundle to a bundle on the host"),
         (UNKNOWN_AUTHORITY_PIP, "Set site_ca_bundle to a bundle on the host"),
         (UNKNOWN_AUTHORITY_GIT, "Set site_ca_bundle to a bundle on the host"),
@@ -215,8 +231,8 @@ def test_words_that_are_not_known(output: str) -> None:
             "The library libcairo is missing. Set site_system_packages: [libcairo2]",
         ),
         (
-            "ImportError: libzbar.so.0: cannot open shared object file",
-            "The library libzbar is missing. Add the package that contains it to site_system_packages",
+            "ImportError: libsodium.so.0: cannot open shared object file",
+            "The library libsodium is missing. Add the package that contains it to site_system_packages",
         ),
         (
             'django.core.exceptions.ImproperlyConfigured: Could not find the GDAL library (tried "gdal")',

@@ -87,8 +87,15 @@ def test_a_history_that_was_cut_off(shop: Releases, torn: str) -> None:
 # Set aside
 
 
+def manage_py(release: Release, project: str = "") -> None:
+    """Give the release's project a manage.py."""
+    (release.app / project).mkdir(parents=True, exist_ok=True)
+    (release.app / project / "manage.py").touch()
+
+
 def set_aside(shop: Releases, project: str = "", needs_secrets: bool = False, **environment: str) -> str:
     """Refuse the release r1, and keep it."""
+    manage_py(shop.named("r1"), project)
     return shop.named("r1").set_aside("shop", project, environment, needs_secrets)
 
 
@@ -115,9 +122,18 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
     assert str(root / "live") not in message
 
 
+def test_an_application_that_is_a_package_is_set_aside(shop: Releases) -> None:
+    """It has no manage.py; Django does the same."""
+    found = runnable(shop)
+    message = found.set_aside("shop", "", {}, False)
+    assert "To run Django's commands there:" in message
+    assert message.endswith(f"{found.path}/venv/bin/python -m django check")
+
+
 def test_a_release_that_can_take_back_what_it_did(shop: Releases) -> None:
     """It is kept for that, with a command for each application."""
     found = runnable(shop)
+    manage_py(found)
     message = found.set_aside("shop", "", {}, False, ["migrate depot 0001_initial", "migrate shop zero"])
     assert message.startswith(f"It is kept in {found.path} until a deploy succeeds. To take back what it did to the ")
     assert [line.split()[-4:] for line in message.splitlines() if "manage.py" in line] == [

@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import django_process
+from ansible_collections.pitcrew.django.plugins.module_utils import django_process, package_access
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 
 USER, GROUP = 12345, 54321
@@ -105,7 +105,7 @@ class Site:
 
     tmp: Path
     capsys: pytest.CaptureFixture[str]
-    files: dict[str, str] = field(default_factory=lambda: {**DJANGO, "shop.py": SETTINGS})
+    files: dict[str, str] = field(default_factory=lambda: {**DJANGO, "shop.py": SETTINGS, "manage.py": ""})
     # Who was given what, by the path below the release: user, group, and whether links are followed.
     owners: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -146,7 +146,7 @@ class Site:
             "home": str(self.home),
             "python": str(self.tmp / "python"),
             "cache": str(self.tmp / "cache"),
-            "requirements": "requirements.txt",
+            "requirements": [{"path": "requirements.txt"}],
             "packages": ["gunicorn==1"],
             "packages_digest": "d1",
             "domains": ["shop.example.com"],
@@ -189,8 +189,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         chown(os.readlink(f"/proc/self/fd/{file}"), user, group, follow_symlinks=False)
 
     monkeypatch.setattr(django_process, "SETPRIV", str(tmp_path / "setpriv"))
-    monkeypatch.setattr(module, "UV_HOME", tmp_path / "opt")
-    monkeypatch.setattr(module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=USER, pw_gid=GROUP))
+    monkeypatch.setattr(module, "TOOLS", tmp_path / "opt")
+    monkeypatch.setattr(package_access, "RUN", tmp_path)
+    monkeypatch.setattr(
+        module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_name="shop", pw_uid=USER, pw_gid=GROUP)
+    )
     monkeypatch.setattr(module, "read_site", lambda *params: {"read of": params})
     monkeypatch.setattr(os, "chown", chown)
     monkeypatch.setattr(os, "fchown", fchown)
@@ -215,7 +218,7 @@ def test_the_facts_of_the_host(site: Site) -> None:
     for _built_and_there_already in range(2):
         result = site.build(files=["/etc/ssl/shop.pem"], secrets={"KEY": "shop"})
         facts = json.loads(base64.b64decode(result["facts"], validate=True))
-        assert facts == {"read of": ["shop", str(site.tmp), ["/etc/ssl/shop.pem"]]}
+        assert facts == {"read of": ["shop", str(site.tmp), ["/etc/ssl/shop.pem"], str(site.tmp / "python")]}
 
 
 def test_a_finished_release(site: Site) -> None:
@@ -485,6 +488,79 @@ def test_packages_are_installed(site: Site) -> None:
         "pip install --quiet --requirement requirements.txt",
         "pip install --quiet gunicorn==1",
     ]
+
+
+def test_an_application_that_is_a_package(site: Site) -> None:
+    """It comes before the server, whose version replaces that of the package."""
+    site.build(requirements=[], package="shop==2.4.*")
+    assert site.commands()[1:] == ["pip install --quiet shop==2.4.*", "pip install --quiet gunicorn==1"]
+
+
+def test_tools_from_the_index(site: Site) -> None:
+    """Only those that a list needs; each is complete when it has its name, and its scripts name their Python there."""
+    python = site.tmp / "python"
+    program = "\n".join(
+        [
+            'mkdir -p "$(dirname $0)"',
+            'printf \'#!%s\\n\' "$(dirname $0)/python" > "$(dirname $0)/poetry"',
+        ]
+    )
+    tools = site.tmp / "opt"
+    tools.mkdir()
+    lists = [{"path": "poetry.lock", "kind": "poetry.lock"}]
+    options = {"poetry": ["poetry==2.5.1", "poetry-plugin-export==1.10.1"], "pipenv": ["pipenv==2026.10.3"]}
+    python.write_text(
+        python.read_text().replace(
+            f'ln -s {os.path.realpath(sys.executable)} "$venv/bin/python"',
+            f"""ln -s {os.path.realpath(sys.executable)} "$venv/bin/python"
+case $venv in {tools}/*) rm "$venv/bin/python"; cat > "$venv/bin/python" <<'END'
+#!/bin/sh
+echo "tool $*" >> {site.tmp}/log
+{program}
+END
+chmod 755 "$venv/bin/python";; esac""",
+        )
+    )
+    site.build(requirements=lists, tools=options)
+    assert site.commands()[1] == "tool -I -m pip install --quiet poetry==2.5.1 poetry-plugin-export==1.10.1"
+    assert [path.name for path in tools.iterdir()] == ["poetry-2.5.1-1.10.1"]
+    script = tools / "poetry-2.5.1-1.10.1/bin/poetry"
+    assert script.read_text() == f"#!{script.parent}/python\n"
+
+
+def test_modules_that_are_imported_from_elsewhere_in_the_source(site: Site) -> None:
+    """Every process of the release finds them, whatever starts it."""
+    site.files["src/base/live.py"] = site.files.pop("shop.py")
+    site.files["src/base/__init__.py"] = ""
+    params = {"packages_digest": None, "environment": {"DJANGO_SETTINGS_MODULE": "base.live"}}
+    assert "No module named 'base'" in site.build(**params)["msg"]
+    assert "msg" not in site.build(**params, import_roots=["src"])
+
+
+def test_what_to_set_for_a_module_that_is_not_there(site: Site) -> None:
+    """The candidates of the source come before any other cure."""
+    hint = "site_settings_module: 'base.live' is not in the source. If no package has it: Set ..."
+    result = site.build(environment={"DJANGO_SETTINGS_MODULE": "base.live"}, hints={"base.live": hint, "x.y": "no"})
+    assert result["msg"].split("\n")[1] == hint
+
+
+LOGINS = [{"host": "git.example.com", "login": {"user": "deploy", "password": "s3cret"}}]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_logins_for_packages(site: Site, fails: bool) -> None:
+    """The host has them while packages are installed, for the site's user alone, and shows them to nobody."""
+    python = site.tmp / "python"
+    look = f'cat $NETRC $HOME/.netrc "${{GIT_SSH_COMMAND#*-i }}" >> {site.tmp}/seen 2>&1; echo s3cret; exit {fails:d} #'
+    look = look.replace('"${GIT_SSH_COMMAND#*-i }"', "$(echo $GIT_SSH_COMMAND | sed 's/.*-i //; s/ .*//')")
+    python.write_text(python.read_text().replace('echo "pip $*" >>', look.replace("'", "'\\''")))
+    result = site.build(logins=LOGINS, ssh_key="-----BEGIN KEY-----\r\nabc\r\n-----END KEY-----")
+    line = "machine git.example.com login deploy password s3cret\n"
+    assert (site.tmp / "seen").read_text().startswith(line * 2 + "-----BEGIN KEY-----\nabc\n-----END KEY-----\n")
+    assert not (site.tmp / "pitcrew-packages-shop").exists()
+    assert "s3cret" not in json.dumps(result)
+    assert ("msg" in result) is fails
+    assert site.owners["../../pitcrew-packages-shop"][:2] == [USER, GROUP]
 
 
 def test_releases_with_the_same_packages_share_them(site: Site) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ NOTHING: dict[str, Any] = {
     "previous": None,
     "packages": [],
     "home": None,
+    "python": None,
     "absent": [],
     "journal": None,
     "nginx": {
@@ -377,6 +380,17 @@ def test_files_that_the_host_should_have(host: Host, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("")
     wanted = [str(tmp_path / name) for name in ("key.pem", "chain.pem")] + [str(tmp_path)]
     assert host.read(files=wanted)["absent"] == [str(tmp_path / "chain.pem"), str(tmp_path)]
+
+
+def test_the_version_of_a_python(host: Host, tmp_path: Path) -> None:
+    """Of the one that Ansible runs with, and of another one; one that does not run has none."""
+    other, broken = tmp_path / "python3.12", tmp_path / "python3.13"
+    other.write_text("#!/bin/sh\n[ $1 = -ISc ] && echo 3.12.7\n")
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    for program in (other, broken):
+        program.chmod(0o755)
+    found = [host.read(python=str(path))["python"] for path in (sys.executable, other, broken, tmp_path / "none")]
+    assert found == [platform.python_version(), "3.12.7", None, None]
 
 
 def test_files_of_nginx(host: Host) -> None:

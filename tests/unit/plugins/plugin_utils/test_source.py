@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack
+from ansible_collections.pitcrew.django.plugins.plugin_utils.source import Repository, SourceError, pack
 
 PROJECT = {
     "manage.py": "#!/usr/bin/env python3\n",
@@ -68,6 +68,11 @@ def content(archive: str) -> dict[str, str]:
         }
 
 
+def lists(answer: dict[str, Any]) -> list[str]:
+    """Name the lists of dependencies, relative to the project."""
+    return [one["path"] for one in answer["requirements"]]
+
+
 @dataclass
 class Packer:
     """Packing, with a cache of its own."""
@@ -80,10 +85,11 @@ class Packer:
             "git_url": None,
             "git_ref": "HEAD",
             "directory": None,
-            "requirements": None,
+            "package": None,
             "installer": "uv",
         }
-        nothing |= {"project": "", "modules": {}, "guessed": [], "python_packages": [], "servers": {}}
+        nothing |= {"project": "", "modules": {}, "pythons": {}, "servers": {}}
+        nothing |= {name: [] for name in ("guessed", "requirements", "extras", "groups", "python_packages", "files")}
         arguments = {**nothing, "cache": str(self.cache), **options}
         try:
             return asdict(pack(**arguments))
@@ -123,7 +129,7 @@ def test_a_commit(pack: Packer, repository: Path) -> None:
     at = git(repository, "rev-parse", "HEAD")
     write(repository, {"not-committed.py": ""})
     answer = pack(git_url=str(repository))
-    assert (answer["id"], answer["requirements"]) == (at[:12], "requirements.txt")
+    assert (answer["id"], lists(answer)) == (at[:12], ["requirements.txt"])
     assert answer["archive"] == str(pack.cache / f"{at}.tar.gz")
     assert content(answer["archive"]) == PROJECT
 
@@ -479,8 +485,8 @@ def test_a_project_below_the_source(pack: Packer, tmp_path: Path) -> None:
     """Manage.py, modules and requirements are looked for there."""
     write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()})
     options = {"directory": str(tmp_path / "source"), "modules": {"site_settings_module": "shop.settings"}}
-    assert pack(**options, project="web")["requirements"] == "requirements.txt"
-    assert pack(**options, project="web/")["requirements"] == "requirements.txt"
+    assert lists(pack(**options, project="web")) == ["requirements.txt"]
+    assert lists(pack(**options, project="web/")) == ["requirements.txt"]
     message = pack(**options)["msg"]
     assert message == "site_project_directory: '' has no manage.py in the source; set site_project_directory: web"
 
@@ -532,8 +538,8 @@ def test_everything_that_is_wrong_with_a_source(pack: Packer, tmp_path: Path) ->
         "site_wsgi_application is not set, and the guess from site_settings_module, 'config.wsgi:application', is "
         "wrong: the source has neither src/config/wsgi.py nor src/config/wsgi/__init__.py. "
         "Set site_wsgi_application: web.wsgi:application",
-        "site_requirements: the source has no uv.lock, requirements.txt or pyproject.toml beside manage.py; "
-        "set site_requirements: ../requirements/base.txt",
+        "site_requirements: the source has no uv.lock, poetry.lock, Pipfile.lock, requirements.txt, pyproject.toml or "
+        "setup.py beside manage.py or above it; set site_requirements: ../requirements/base.txt",
     ]
 
 
@@ -573,8 +579,9 @@ def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
     [
         (["requirements.txt", "uv.lock", "pyproject.toml"], {}, "uv.lock"),
         (["requirements.txt", "pyproject.toml"], {}, "requirements.txt"),
-        (["pyproject.toml"], {}, "pyproject.toml"),
-        (["uv.lock", "deploy/production.txt"], {"requirements": "deploy/production.txt"}, "deploy/production.txt"),
+        (["pyproject.toml", "setup.py"], {}, "setup.py"),
+        (["uv.lock", "requirements.txt"], {}, "requirements.txt"),
+        (["uv.lock", "deploy/production.txt"], {"requirements": ["deploy/production.txt"]}, "deploy/production.txt"),
     ],
 )
 def test_the_list_of_dependencies(
@@ -583,29 +590,33 @@ def test_the_list_of_dependencies(
     """The one that says most comes first, and the one that is named before all."""
     (directory / "requirements.txt").unlink()
     write(directory, dict.fromkeys(files, ""))
-    assert pack(directory=str(directory), **options)["requirements"] == found
+    assert lists(pack(directory=str(directory), **options)) == [found]
 
 
 def test_a_list_that_pip_cannot_read(pack: Packer, directory: Path) -> None:
     """It is passed over; asked for by name, it is refused."""
     write(directory, {"uv.lock": "version = 1"})
-    assert pack(directory=str(directory), installer="pip")["requirements"] == "requirements.txt"
-    message = pack(directory=str(directory), installer="pip", requirements="uv.lock")["msg"]
+    assert lists(pack(directory=str(directory), installer="pip")) == ["requirements.txt"]
+    message = pack(directory=str(directory), installer="pip", requirements=["uv.lock"])["msg"]
     assert message == "site_requirements: pip cannot read 'uv.lock'; set another list, or site_installer: uv"
 
 
 @pytest.mark.parametrize(
     ("options", "missing"),
     [
-        ({}, "the source has no uv.lock, requirements.txt or pyproject.toml beside manage.py"),
-        ({"installer": "pip"}, "the source has no requirements.txt or pyproject.toml beside manage.py"),
-        ({"requirements": "base.txt"}, "'base.txt' is not in the source"),
+        ({}, "the source has no uv.lock, poetry.lock, Pipfile.lock, requirements.txt, {last} beside manage.py"),
+        (
+            {"installer": "pip"},
+            "the source has no poetry.lock, Pipfile.lock, requirements.txt, {last} beside manage.py",
+        ),
+        ({"requirements": ["base.txt"]}, "'base.txt' is not in the source"),
     ],
 )
 def test_no_list_of_dependencies(pack: Packer, directory: Path, options: dict[str, str], missing: str) -> None:
     """The sentence names what was looked for."""
     (directory / "requirements.txt").unlink()
     message = pack(directory=str(directory), **options)["msg"]
+    missing = missing.format(last="pyproject.toml or setup.py")
     assert (
         message == f"site_requirements: {missing}; add one, or set site_requirements to the list that the project has"
     )
@@ -614,8 +625,8 @@ def test_no_list_of_dependencies(pack: Packer, directory: Path, options: dict[st
 def test_a_list_above_the_project(pack: Packer, tmp_path: Path) -> None:
     """It may be named from there: repositories often have their list at the top."""
     write(tmp_path / "source", {f"web/{name}": text for name, text in PROJECT.items()} | {"requirements.txt": "flask"})
-    answer = pack(directory=str(tmp_path / "source"), project="web", requirements="../requirements.txt")
-    assert answer["requirements"] == "../requirements.txt"
+    answer = pack(directory=str(tmp_path / "source"), project="web", requirements=["../requirements.txt"])
+    assert lists(answer) == ["../requirements.txt"]
     assert answer["requirements_digest"]
 
 
@@ -660,7 +671,7 @@ def test_a_pin_that_is_too_old_is_one_of_the_complaints(pack: Packer, directory:
 # Which packages it asks for
 
 
-def digests(pack: Packer, directory: Path, change: dict[str, str], **options: str) -> list[str]:
+def digests(pack: Packer, directory: Path, change: dict[str, str], **options: Any) -> list[str]:
     """Give the checksum of the dependencies before and after a change."""
     before = pack(directory=str(directory), **options)["requirements_digest"]
     write(directory, change)
@@ -672,7 +683,7 @@ def digests(pack: Packer, directory: Path, change: dict[str, str], **options: st
     [
         ({}, {"shop/settings.py": "DEBUG = True"}),
         ({"base.txt": "django"}, {"base.txt": "flask"}),
-        ({"uv.lock": "version = 1"}, {"requirements.txt": "flask"}),
+        ({"uv.lock": "version = 1", "pyproject.toml": ""}, {"requirements.txt": "flask"}),
         ({"requirements.txt": "# -e .\ndjango"}, {"shop/wsgi.py": "x = 1"}),
         ({"requirements.txt": "x @ git+https://example.com/x.git@v1\ny # see a/b"}, {"shop/wsgi.py": "x = 1"}),
         (
@@ -693,7 +704,7 @@ def test_the_same_packages(pack: Packer, directory: Path, files: dict[str, str],
     ("files", "change"),
     [
         ({}, {"requirements.txt": "django==5.2"}),
-        ({"uv.lock": "version = 1"}, {"uv.lock": "version = 2"}),
+        ({"uv.lock": "version = 1", "pyproject.toml": ""}, {"uv.lock": "version = 2"}),
         ({"requirements.txt": "-r base.txt", "base.txt": ""}, {"base.txt": "django"}),
         ({"requirements.txt": "--requirement=base.txt", "base.txt": ""}, {"base.txt": "django"}),
         ({"requirements.txt": "-c pins.txt", "pins.txt": ""}, {"pins.txt": "django==5.2"}),
@@ -729,8 +740,7 @@ def test_other_packages(pack: Packer, directory: Path, files: dict[str, str], ch
         {"requirements.txt": "--find-links wheels\nx"},
         {"requirements.txt": "-f wheels\nx"},
         {"requirements.txt": "/srv/wheels/x.whl"},
-        {"requirements.txt": "-r missing.txt"},
-        {"uv.lock": 'source = { editable = "libs/x" }', "libs/x/x.py": ""},
+        {"uv.lock": 'source = { editable = "libs/x" }', "pyproject.toml": "", "libs/x/x.py": ""},
     ],
 )
 def test_packages_in_the_source(pack: Packer, directory: Path, files: dict[str, str]) -> None:
@@ -745,6 +755,30 @@ def test_lists_below_the_source(pack: Packer, tmp_path: Path) -> None:
     write(tmp_path / "source", {"web/requirements.txt": "-r ../base.txt", "base.txt": ""})
     before, after = digests(pack, tmp_path / "source", {"base.txt": "django"}, project="web")
     assert before != after
+
+
+def test_lists_that_climb_out_of_the_project(pack: Packer, tmp_path: Path) -> None:
+    """A list above manage.py, and what it includes from beside it, are as much part of the packages as any other."""
+    source = tmp_path / "source"
+    write(source, {"src/manage.py": "", "src/shop/settings.py": "", "setup/base.txt": "django\n", "pins.txt": ""})
+    write(source, {"requirements.txt": "-r setup/base.txt\n-c pins.txt\n"})
+    options = {"project": "src", "requirements": ["../requirements.txt"]}
+    found = [pack(directory=str(source), **options)["requirements_digest"]]
+    for change in ({"setup/base.txt": "django\nsix"}, {"pins.txt": "six==1.17.0"}, {"requirements.txt": "six"}):
+        found += digests(pack, source, change, **options)[1:]
+    assert len({*found, ""}) == 5
+    assert pack(directory=str(source), project="src")["requirements_digest"] == found[-1]
+
+
+def test_a_list_that_includes_nothing(pack: Packer, directory: Path) -> None:
+    """What it includes has to be in the source, unless the installer fetches it."""
+    write(directory, {"requirements.txt": "-r ../base.txt\n-c https://example.com/pins.txt\n"})
+    assert pack(directory=str(directory))["msg"] == (
+        "site_requirements: '../base.txt', which requirements.txt includes, is not in the source; add it, or remove "
+        "that line"
+    )
+    write(directory, {"requirements.txt": "-c https://example.com/pins.txt\n"})
+    assert pack(directory=str(directory))["requirements_digest"] == ""
 
 
 def test_settings_of_uv_above_the_project(pack: Packer, tmp_path: Path) -> None:
@@ -762,7 +796,7 @@ def test_a_list_in_another_encoding(pack: Packer, directory: Path, encoding: str
     """As Windows saves it, and pip reads it."""
     (directory / "requirements.txt").write_text("gunicorn==26.0.0\n", encoding=encoding)
     answer = pack(directory=str(directory), servers={"gunicorn": GUNICORN})
-    assert answer["requirements"] == "requirements.txt"
+    assert lists(answer) == ["requirements.txt"]
     assert answer["servers"]["gunicorn"]["version"] == "26.0.0"
 
 
@@ -796,3 +830,200 @@ def test_an_archive_that_is_used_again_stays(pack: Packer, directory: Path) -> N
     os.utime(archive, (1, 1))
     pack(directory=str(directory))
     assert archive.stat().st_mtime > 1
+
+
+# Whether names of files tell that a module does not exist
+
+
+@pytest.mark.parametrize(
+    ("files", "roots"),
+    [
+        ({"src/base/settings.py": ""}, ["src"]),
+        (
+            {"code/base/settings.py": "", "pyproject.toml": '[tool.setuptools.packages.find]\nwhere = ["code"]'},
+            ["code"],
+        ),
+        ({"code/base/settings.py": "", "manage.py": "import sys\nsys.path.append(x / 'code')\n"}, ["code"]),
+        ({}, []),
+    ],
+    ids=["src", "metadata", "manage.py", "a package that is installed"],
+)
+def test_modules_that_are_imported_from_elsewhere(
+    pack: Packer, directory: Path, files: dict[str, str], roots: list[str]
+) -> None:
+    """The release's Python is asked; a release that imports from its own directories has its own environment."""
+    write(directory, files)
+    answer = pack(directory=str(directory), modules={"site_settings_module": "base.settings"})
+    assert (answer["import_roots"], bool(answer["requirements_digest"])) == (roots, not roots)
+    assert bool(answer["hints"]) is not roots
+
+
+def test_candidates_for_a_module_that_may_be_in_a_package(pack: Packer, directory: Path) -> None:
+    """They are there for the case that it is not; and if the source is refused anyway, they are shown at once."""
+    modules = {"site_settings_module": "conf.live"}
+    hint = "site_settings_module: 'conf.live' is not in the source. If no package has it: "
+    hint += "Set site_settings_module: shop.settings"
+    assert pack(directory=str(directory), modules=modules)["hints"] == {"conf.live": hint}
+    (directory / "requirements.txt").unlink()
+    assert pack(directory=str(directory), modules=modules)["msg"].splitlines()[0] == hint
+
+
+def test_modules_that_the_inventory_adds(pack: Packer, directory: Path) -> None:
+    """A file of the inventory is part of the project."""
+    options: dict[str, Any] = {"directory": str(directory), "modules": {"site_settings_module": "shop.live"}}
+    assert "does not exist" in pack(**options)["msg"]
+    assert pack(**options, files=["shop/live.py"])["hints"] == {}
+
+
+# An application that is a package
+
+
+def test_a_package(pack: Packer) -> None:
+    """Its source is empty, and it is known by its requirement; there is no manage.py to be missed."""
+    modules = {"site_settings_module": "shop.settings", "site_wsgi_application": "shop.wsgi:application"}
+    answer = pack(package="shop==2.4.*", modules=modules, servers={"gunicorn": GUNICORN})
+    assert content(answer["archive"]) == {}
+    assert (answer["requirements"], answer["system_packages"]) == ([], [])
+    assert answer["packages"] == "Packages: shop==2.4.*, set by site_package"
+    assert answer["servers"]["gunicorn"]["requirement"] == "gunicorn==27.0.1"
+    other = pack(package="shop @ git+ssh://git@example.com/shop.git")
+    assert other["id"] != answer["id"] == pack(package="shop==2.4.*")["id"]
+    assert other["requirements_digest"] != answer["requirements_digest"]
+    assert other["system_packages"] == ["git", "openssh-client"]
+
+
+# What is packed is what the author runs
+
+
+@pytest.fixture
+def whole(repository: Path, tmp_path: Path) -> Path:
+    """Give the project with a submodule that has a submodule itself."""
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    for path in (inner, outer):
+        path.mkdir()
+        git(path, "init", "--quiet", "--initial-branch=main")
+    commit(inner, **{"inner.py": "1"})
+    allow = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add")
+    git(outer, *allow, "../inner", "deep")
+    commit(outer, **{"outer.py": "1"})
+    git(repository, *allow, "../outer", "vendor/outer")
+    commit(repository)
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive")
+    return repository
+
+
+def test_submodules(pack: Packer, whole: Path, tmp_path: Path) -> None:
+    """They are packed as the commit pins them, and so are theirs; from a directory, as they lie there."""
+    commit(tmp_path / "inner", **{"inner.py": "2"})
+    for source in ({"git_url": str(whole)}, {"directory": str(whole)}):
+        files = content(pack(**source)["archive"])
+        assert (files["vendor/outer/outer.py"], files["vendor/outer/deep/inner.py"]) == ("1", "1")
+        assert files["shop/wsgi.py"] == ""
+
+
+def test_a_submodule_that_cannot_be_fetched(pack: Packer, whole: Path, tmp_path: Path) -> None:
+    """It is named with its address; nothing half-made stays."""
+    (tmp_path / "inner").rename(tmp_path / "moved")
+    message = pack(git_url=str(whole))["msg"]
+    assert message.startswith(f"site_git_url: the submodule 'deep', '{tmp_path}/inner', cannot be fetched")
+    assert list(pack.cache.glob("*.tar.gz")) == []
+
+
+def test_a_submodule_on_this_machine(pack: Packer, whole: Path) -> None:
+    """A repository from elsewhere cannot have one of the control node's own repositories packed."""
+    repository = Repository.at("https://user:s3cret@git.example.com/shop.git")
+    assert repository.submodule(str(whole)).local is False
+    assert repository.submodule("../lib.git").address == "https://git.example.com/lib.git"
+    assert repository.submodule("../lib.git").password == "s3cret"
+    assert repository.submodule("https://other.example.com/lib.git").password == ""
+    assert Repository.at("git@example.com:team/shop.git").submodule("../lib.git").address == (
+        "git@example.com:team/lib.git"
+    )
+    pack.cache.mkdir(parents=True)
+    result = repository.submodule(str(whole)).git("clone", "--quiet", str(whole), str(pack.cache / "x"))
+    assert "transport 'file' not allowed" in result.stderr
+
+
+def test_an_empty_submodule(pack: Packer, whole: Path) -> None:
+    """In a directory it is the author's to fetch."""
+    git(whole, "submodule", "deinit", "--force", "vendor/outer")
+    message = pack(directory=str(whole))["msg"]
+    assert message.startswith("site_source_directory: the submodule 'vendor/outer' is empty; fetch it in ")
+    assert message.endswith("git submodule update --init --recursive")
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"
+
+
+@pytest.mark.parametrize("kind", ["git_url", "directory"])
+def test_large_files(
+    pack: Packer, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Git LFS fetches what is only pointed to; without it, or if it cannot, the file is named."""
+    commit(repository, **{"logo.png": POINTER})
+    message = pack(**{kind: str(repository)})["msg"]
+    variable = {"git_url": "site_git_url", "directory": "site_source_directory"}[kind]
+    assert message == (
+        f"{variable}: 'logo.png' is kept by Git LFS, and the source has only a pointer to it; install git-lfs on the "
+        "control node, which packs the source"
+    )
+    program = tmp_path / "bin/git-lfs"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\ncat >&2\nexit 2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert (
+        "'logo.png' is kept by Git LFS, and cannot be fetched from there: version"
+        in (pack(**{kind: str(repository)})["msg"])
+    )
+    program.write_text("#!/bin/sh\ngrep -q oid && printf 'a picture'\n")
+    assert content(pack(**{kind: str(repository)})["archive"])["logo.png"] == "a picture"
+    assert (repository / "logo.png").read_text() == POINTER
+
+
+def test_results_of_a_build_that_are_dropped(pack: Packer, repository: Path) -> None:
+    """What git ignores and a build has made is named; caches, uploads and collected files are not."""
+    ignored = "dist/\n*.mo\nstaticfiles/\nroot/\nnode_modules/\n*.sqlite3\n__pycache__/\nwheels/\nwebpack-stats.json\n"
+    commit(repository, **{".gitignore": ignored, "shop/urls.py": "x = 'node_modules/x'"})
+    built = ["front/dist/a.js", "locale/de/django.mo", "webpack-stats.json", "shop/node_modules/x/x.js"]
+    others = ["staticfiles/a.css", "root/admin/css/base.css", "db.sqlite3", "shop/__pycache__/a.pyc", "wheels/x.whl"]
+    write(repository, dict.fromkeys([*built, *others], "x"))
+    answer = pack(directory=str(repository))
+    assert answer["warnings"] == [
+        "site_source_directory: git ignores front/dist/, *.mo, webpack-stats.json, shop/node_modules/, so the release "
+        "does not have what was built there; have it built with site_build, or commit it."
+    ]
+    git(repository, "rm", "--quiet", "shop/urls.py")
+    assert "node_modules" not in pack(directory=str(repository))["warnings"][0]
+    assert pack(git_url=str(repository))["warnings"] == []
+
+
+# The Python of the hosts
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"pyproject.toml": '[project]\nrequires-python = ">=3.12"'}, "pyproject.toml requires >=3.12; "),
+        ({"pyproject.toml": '[project]\nrequires-python = ">=3.9"'}, ""),
+        (
+            {"poetry.lock": '[metadata]\npython-versions = "^3.9,<3.11 || ^3.12"', "pyproject.toml": ""},
+            "poetry.lock requires >=3.9,<4,<3.11 or >=3.12,<4; ",
+        ),
+        (
+            {"uv.lock": 'version = 1\nrequires-python = ">=3.13"', "pyproject.toml": ""},
+            "uv.lock requires >=3.13; set site_python to a Python 3.13 of the host; ",
+        ),
+        ({"Pipfile.lock": '{"_meta": {"requires": {"python_version": "3.9"}}}'}, "Pipfile.lock requires ==3.9.*; "),
+        ({"requirements.txt": "", "pyproject.toml": "[project]\nrequires-python = '<3'"}, "no usual version is among"),
+    ],
+)
+def test_python_of_the_hosts(pack: Packer, directory: Path, files: dict[str, str], complaint: str) -> None:
+    """What the source asks for is compared with each host's, before anything is built."""
+    write(directory, files)
+    pythons = {"web0": {}, "web1": {"path": "/usr/bin/python3", "version": "3.11.2"}}
+    answer = pack(directory=str(directory), pythons=pythons)
+    assert bool(answer.get("msg")) is bool(complaint)
+    if complaint:
+        assert answer["msg"].startswith("site_python: '/usr/bin/python3' on web1 is Python 3.11.2, and ")
+        assert complaint in answer["msg"]

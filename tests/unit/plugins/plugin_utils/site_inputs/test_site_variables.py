@@ -121,12 +121,98 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_git_url": ""},
-        "site_git_url, site_source_directory: neither is set; set exactly one of them",
+        "site_git_url, site_source_directory: neither is set; set exactly one of them, or site_package",
     ),
     (
         {"site_git_url": "https://anna:hunter2@git.example.com/shop.git", "site_source_directory": "../shop"},
         "site_git_url, site_source_directory: both are set "
         '("https://git.example.com/shop.git" and "../shop"); set exactly one of them',
+    ),
+    (
+        {"site_package": "shop==2.4.*"},
+        'site_git_url, site_package: both are set ("https://git.example.com/shop.git" and "shop==2.4.*"); set exactly '
+        "one of them",
+    ),
+    (
+        {"site_package": "shop==2.4.*", "site_source_directory": "../shop"},
+        'site_git_url, site_source_directory, site_package: all are set ("https://git.example.com/shop.git", "../shop" '
+        'and "shop==2.4.*"); set exactly one of them',
+    ),
+    (
+        {
+            "site_git_url": "",
+            "site_package": "-r list.txt",
+        },
+        'site_package: "-r list.txt" is not a requirement for pip; write it as in myshop==2.4.* or '
+        "myshop @ git+https://git.example.com/myshop.git@v2.4",
+    ),
+    (
+        {
+            "site_git_url": "",
+            "site_package": "shop",
+            "site_project_directory": "web",
+            "site_requirements": ["a.txt"],
+            "site_requirements_extras": ["sql"],
+            "site_requirements_groups": ["live"],
+        },
+        'site_project_directory: "web" would be in a source, and site_package has none; leave it out; the package '
+        "brings its dependencies\n"
+        'site_requirements: ["a.txt"] would be in a source, and site_package has none; leave it out; the package '
+        "brings its dependencies\n"
+        'site_requirements_extras: ["sql"] are for a list in a source; write site_package as in myshop[sql]==2.4.*\n'
+        'site_requirements_groups: ["live"]: a package has no groups; leave them out',
+    ),
+    (
+        {"site_requirements": 7},
+        "site_requirements: 7 is neither text nor a list; write it as in requirements/production.txt or "
+        "../requirements.txt, or as a list of these",
+    ),
+    (
+        {"site_requirements": ["/srv/list.txt", "-r a.txt", "", "two\nlines"]},
+        'site_requirements: "/srv/list.txt" is not in the source; write it as in requirements/production.txt or '
+        "../requirements.txt, or as a list of these\n"
+        'site_requirements: "-r a.txt" is an option, and not a file; write it as in requirements/production.txt or '
+        "../requirements.txt, or as a list of these\n"
+        'site_requirements: "" is not a file; write it as in requirements/production.txt or '
+        "../requirements.txt, or as a list of these\n"
+        'site_requirements: "two\\nlines" is not a file; write it as in requirements/production.txt or '
+        "../requirements.txt, or as a list of these",
+    ),
+    (
+        {"site_requirements_extras": ["a b"], "site_requirements_groups": ["--dev"]},
+        'site_requirements_extras: "a b" is not the name of an extra; write it as in postgres\n'
+        'site_requirements_groups: "--dev" is not the name of a group; write it as in production',
+    ),
+    (
+        {"site_python_packages": ["--requirement=../requirements.txt", "-i https://x/", "-c pins.txt", "--no-deps"]},
+        'site_python_packages: "--requirement=../requirements.txt" is an option, and not a package; set '
+        "site_requirements to the list, which may lie anywhere in the source\n"
+        'site_python_packages: "-i https://x/" is an option, and not a package; set site_package_index\n'
+        'site_python_packages: "-c pins.txt" is an option, and not a package; include the constraints in a list of the '
+        "source, with a line such as -c constraints.txt\n"
+        'site_python_packages: "--no-deps" is an option, and not a package; name a package here, and put options into '
+        "a list of the source",
+    ),
+    (
+        {
+            "site_package_logins": {
+                "https://git.example.com": {"user": "deploy", "password": "s3cret"},
+                "pypi.example.com": {"user": "deploy"},
+                "a.example.com": "deploy:s3cret",
+                "b.example.com": {"user": "deploy", "password": "two words"},
+            }
+        },
+        'site_package_logins: "https://git.example.com" is not the name of a host; write it as in git.example.com\n'
+        "site_package_logins: pypi.example.com: user is not a user and a password; write {user: ..., password: ...}\n"
+        "site_package_logins: a.example.com: the login (not shown) is not a user and a password; write {user: ..., "
+        "password: ...}\n"
+        "site_package_logins: b.example.com: the password (not shown) cannot be written to a netrc file; use printable "
+        "ASCII without spaces, quotes and backslashes, and no # at the beginning",
+    ),
+    (
+        {"site_package_ssh_key": "/home/anna/.ssh/id_ed25519"},
+        "site_package_ssh_key: the value (not shown) is not the text of a private key; create one with ssh-keygen -t "
+        "ed25519 -N '', and set the text of its file, from a vault",
     ),
     (
         {"site_tls_certificate": "/etc/ssl/shop.pem"},
