@@ -10,11 +10,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
-from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import (
-    Report,
-    SettingsRefused,
-    build,
+from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, settings_judgement
+from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import Report, SettingsRefused, build
+from ansible_collections.pitcrew.django.plugins.module_utils.settings_judgement import (
     describe,
     link_media,
     link_shared,
@@ -530,12 +528,12 @@ def test_the_variable_behind_a_setting(
 
 def test_a_variable_is_named_as_another_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the settings read it; a key then goes where the variable is."""
-    monkeypatch.setattr(django_runner, "variable_behind", lambda setting, _module: f"MY_{setting}")
+    monkeypatch.setattr(settings_judgement, "variable_behind", lambda setting, _module: f"MY_{setting}")
     site.settings.DEBUG, site.settings.SECRET_KEY, site.settings.ALLOWED_HOSTS = True, "", []
     describe(site.settings, site.job, site.report)
     hosts, debug, key = site.report["complaints"]
     assert hosts.endswith(", or the environment variable MY_ALLOWED_HOSTS, which it is read from")
-    assert debug.endswith(f", or the environment variable MY_DEBUG, which it is read from{django_runner.ALLOWANCE}")
+    assert debug.endswith(f", or the environment variable MY_DEBUG, which it is read from{settings_judgement.ALLOWANCE}")
     assert "Set site_secrets: {MY_SECRET_KEY: ...} to" in key
     assert list(site.report["inventory"]) == ["site_settings", "site_secrets"]
 
@@ -768,6 +766,7 @@ def test_the_order_of_the_work(site: Site) -> None:
             "static": "static",
             "media": None,
             "migrated": True,
+            "collected": "",
         },
     )
     assert site.calls == [

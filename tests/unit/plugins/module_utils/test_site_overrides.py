@@ -23,7 +23,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, {}),
         ({"DEBUG": False, "NEW": 1}, {"DEBUG": False, "NEW": 1}),
-        ({"APPS+": ["b"], "HOSTS+": ["y", "z"]}, {"APPS": ["a", "b"], "HOSTS": ["x", "y", "z"]}),
+        ({"APPS+": ["b"], "HOSTS+": ["y", "z"]}, {"APPS": ["a", "b"], "HOSTS": ("x", "y", "z")}),
     ],
 )
 def test_overrides(overrides: dict[str, Any], changed: dict[str, Any]) -> None:

@@ -228,6 +228,7 @@ def test_a_finished_release(site: Site) -> None:
         "media": None,
         "migrated": True,
         "unmigrated": [],
+        "collected": "",
         "checks": "",
         "server": "gunicorn",
         "server_version": None,
@@ -768,7 +769,7 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
 )
 def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
     """It comes from the site's own code, and becomes configuration of nginx: only what was checked is used."""
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{params!r}, 'collects': False}}\n")
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].judge_settings = lambda *_: {{**{params!r}, 'collects': False}}\n")
     description = site.build(migrate=False)["description"]
     assert (description["static"], description["media"]) == (None, None)
 
@@ -776,7 +777,7 @@ def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
 def test_directories_that_are_not_the_site_s(site: Site) -> None:
     """Root checks again what a description wants to be served."""
     params = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {params!r}\n")
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].judge_settings = lambda *_: {params!r}\n")
     assert "'/etc' cannot be served as /x/, since it is not the site's" in site.build()["msg"]
 
 
