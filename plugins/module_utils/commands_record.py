@@ -28,7 +28,9 @@ def parsed(commands: Iterable[Any]) -> list[dict[str, Any]]:
     """
     found = []
     for command in commands:
-        text, once = (command["command"], bool(command.get("once"))) if isinstance(command, Mapping) else (command, False)
+        text, once = (
+            (command["command"], bool(command.get("once"))) if isinstance(command, Mapping) else (command, False)
+        )
         words = shlex.split(str(text))
         if not words:
             raise ValueError(f"site_release_commands, site_first_commands: {text!r} has no command")

@@ -306,9 +306,9 @@ def judge_application(
         sys.stderr.write(answer["traceback"])
         report.complain(
             f"{script.name} sets {', '.join(names)}, and the processes of the site do not run it: loading "
-            f"{application!r} fails with {answer['error']}. Set {them} in site_environment, or in site_secrets if nobody "
-            f"may see {them}",
-            site_secrets={name: "..." for name in names},
+            f"{application!r} fails with {answer['error']}. Set {them} in site_environment, or in site_secrets if "
+            f"nobody may see {them}",
+            site_secrets=dict.fromkeys(names, "..."),
         )
     elif answer["missing"] or answer["error"].startswith(("ImportError", "SyntaxError")):
         sys.stderr.write(answer["traceback"])
@@ -375,8 +375,8 @@ def build(
     untold = check(report)
     if untold and not job["migrate"]:
         report.complain(
-            f"manage.py check --deploy needs tables that the database does not have: {untold[0]}. Migrate the database, "
-            "or set site_migrate: true"
+            f"manage.py check --deploy needs tables that the database does not have: {untold[0]}. Migrate the "
+            "database, or set site_migrate: true"
         )
     if not usable:
         advise_health_path(job["health_path"], settings, report)

@@ -140,8 +140,8 @@ class ManageScript:
     def settle(self) -> str:
         """Return to the project's directory and to the site's settings module; return the module it had chosen itself.
 
-        The result is empty if it left the choice to the environment. What else it has added is noted now: Django will set
-        variables as well.
+        The result is empty if it left the choice to the environment. What else it has added is noted now: Django will
+        set variables as well.
         """
         variables = {
             name: value

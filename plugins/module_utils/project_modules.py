@@ -17,7 +17,9 @@ __all__ = ["missing_application", "missing_settings", "placeholder"]
 SHOWN = 5
 DEEPEST = 5
 SKIPPED = {"node_modules", "site-packages", "tests", "test", "migrations", "__pycache__", "static", "docs"}
-SETTINGS = re.compile(r"^(?:INSTALLED_APPS|ROOT_URLCONF)\s*[:+]?=|^from\s+\S*(?:base|common|settings|defaults)\S*\s+import\s+\*", re.M)
+SETTINGS = re.compile(
+    r"^(?:INSTALLED_APPS|ROOT_URLCONF)\s*[:+]?=|^from\s+\S*(?:base|common|settings|defaults)\S*\s+import\s+\*", re.M
+)
 CHOSEN = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]]\s*=?\s*["']([\w.]+)["']""")
 
 
@@ -127,7 +129,9 @@ def _sentence(
     same = [lacking for name, lacking in candidates if name.partition(":")[0] == wanted.partition(":")[0] and lacking]
     if same:
         directory = placeholder(same[0], release, project)
-        cure = f'its file is in {directory}, which is not on sys.path: set site_environment: {{PYTHONPATH: "{directory}"}}'
+        cure = (
+            f'its file is in {directory}, which is not on sys.path: set site_environment: {{PYTHONPATH: "{directory}"}}'
+        )
         return f"{problem}; {cure}", {"site_environment": {"PYTHONPATH": directory}}
     names = [name for name, lacking in candidates if lacking is None]
     if not names and candidates:

@@ -122,7 +122,9 @@ def run_commands(
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
             raise CommandFailed(reason, _end(written)) from error
-        report["ran"].append({"command": command.text, "why": command.why, "seconds": round(time.monotonic() - begun, 1)})
+        report["ran"].append(
+            {"command": command.text, "why": command.why, "seconds": round(time.monotonic() - begun, 1)}
+        )
 
 
 def _end(written: io.StringIO) -> str:

@@ -415,16 +415,16 @@ def check_caches(settings: Any, workers: int, findings: Findings) -> None:
     )
     engine = getattr(settings, "SESSION_ENGINE", "")
     sessions = getattr(settings, "SESSION_CACHE_ALIAS", "default")
-    if engine in ("django.contrib.sessions.backends.cache", "django.contrib.sessions.backends.cached_db"):
-        if sessions in local:
-            lost = "are lost" if engine.endswith(".cache") else "are outdated"
-            findings.warn(
-                f"SESSION_ENGINE is {engine!r}, and CACHES[{sessions!r}] is LocMemCache, which {processes} has for "
-                f"itself: sessions {lost} whenever another process answers. {cure}; or set site_settings: "
-                '{SESSION_ENGINE: django.contrib.sessions.backends.db}',
-                site_settings={"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
-            )
-            local.remove(sessions)
+    cached = ("django.contrib.sessions.backends.cache", "django.contrib.sessions.backends.cached_db")
+    if engine in cached and sessions in local:
+        lost = "are lost" if engine == cached[0] else "are outdated"
+        findings.warn(
+            f"SESSION_ENGINE is {engine!r}, and CACHES[{sessions!r}] is LocMemCache, which {processes} has for "
+            f"itself: sessions {lost} whenever another process answers. {cure}; or set site_settings: "
+            "{SESSION_ENGINE: django.contrib.sessions.backends.db}",
+            site_settings={"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
+        )
+        local.remove(sessions)
     # Django's default is no decision of the project.
     if caches == {"default": {"BACKEND": LOCAL_MEMORY}} or workers == 1:
         return
@@ -633,5 +633,3 @@ def advise_health_path(path: str, settings: Any, findings: Findings) -> None:
         )
     except Exception:  # The checks have reported what is wrong with the URLs.
         return
-
-

@@ -94,9 +94,7 @@ def _complete(manifest: Path, committed: Mapping[str, str]) -> None:
     """Add to a new manifest the entries of the committed one whose files are there and that no finder has found."""
     found = _paths(manifest)
     missing = {
-        name: hashed
-        for name, hashed in committed.items()
-        if name not in found and (manifest.parent / hashed).is_file()
+        name: hashed for name, hashed in committed.items() if name not in found and (manifest.parent / hashed).is_file()
     }
     if not missing:
         return

@@ -181,8 +181,8 @@ options:
     default: []
   application:
     description:
-      - The WSGI application, a module and a name in it. It is loaded as the processes of the site will do, without C(manage.py), and
-        the release is refused if one of its modules does not exist.
+      - The WSGI application, a module and a name in it. It is loaded as the processes of the site will do, without
+        C(manage.py), and the release is refused if one of its modules does not exist.
     type: str
   application_guessed:
     description: Whether O(application) follows from the settings module, and was not set.
@@ -190,15 +190,15 @@ options:
     default: false
   commands:
     description:
-      - Commands of C(manage.py) that run after the database is migrated, where it is migrated, each a text or a mapping with
-        C(command) and C(once). What has run once, according to the host's record, does not run again.
+      - Commands of C(manage.py) that run after the database is migrated, where it is migrated, each a text or a
+        mapping with C(command) and C(once). What has run once, according to the host's record, does not run again.
     type: list
     elements: raw
     default: []
   first_commands:
     description:
-      - Commands that run before these if the database was empty before it was migrated. If one fails, it and those after it
-        stay due.
+      - Commands that run before these if the database was empty before it was migrated. If one fails, it and those
+        after it stay due.
     type: list
     elements: raw
     default: []
@@ -601,7 +601,9 @@ class Build:
         if stage == "empty":
             # Before the first change of the database, since afterwards nobody can tell that it was empty.
             self.commands.owe_first()
-            again, more = self.run_django(variables, **{**other, "shared": [], "collectstatic": False, "first_noted": True})
+            again, more = self.run_django(
+                variables, **{**other, "shared": [], "collectstatic": False, "first_noted": True}
+            )
             found = {**report["description"], "migrated": again["description"]["migrated"]}
             warnings = list(dict.fromkeys([*report["warnings"], *again["warnings"]]))
             return {**again, "description": found, "warnings": warnings}, output + more

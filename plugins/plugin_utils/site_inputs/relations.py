@@ -350,7 +350,9 @@ def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
         yield Complaint(name, f"{words[0]} does not end by itself", "leave it out")
     elif words[0] == "createsuperuser" and not {"--no-input", "--noinput"}.intersection(words):
         yield Complaint(
-            name, f"{shown(text)} would ask questions, and nobody answers", "add --no-input, with its password in site_secrets"
+            name,
+            f"{shown(text)} would ask questions, and nobody answers",
+            "add --no-input, with its password in site_secrets",
         )
 
 

@@ -95,7 +95,10 @@ def test_ways_to_start_django(project: Project, manage: str) -> None:
 @pytest.mark.parametrize(
     ("manage", "why"),
     [
-        ("import dotenv_that_nobody_has\n", "it ended with ModuleNotFoundError: No module named 'dotenv_that_nobody_ha"),
+        (
+            "import dotenv_that_nobody_has\n",
+            "it ended with ModuleNotFoundError: No module named 'dotenv_that_nobody_ha",
+        ),
         ("print 'as in 2010'\n", "it ended with SyntaxError: Missing parentheses in call to 'print'. Did you mean"),
         ("raise SystemExit(2)\n", "it ended with SystemExit: 2 (line 1). The deploy has"),
         ("import os\nos.environ['NOWHERE_SET']\n", "it ended with KeyError: 'NOWHERE_SET' (line 2). The deploy has"),
@@ -138,10 +141,7 @@ ADDS_SRC = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(os.p
 
 def in_src(project: Project) -> None:
     """Move all modules below src."""
-    project.files = {
-        name if name == "manage.py" else f"src/{name}": text
-        for name, text in project.files.items()
-    }
+    project.files = {name if name == "manage.py" else f"src/{name}": text for name, text in project.files.items()}
 
 
 def test_a_source_layout(project: Project) -> None:
@@ -150,7 +150,7 @@ def test_a_source_layout(project: Project) -> None:
     project.files["manage.py"] = ADDS_SRC + MANAGE
     assert project.refused() == [
         "manage.py adds @project@/src to sys.path, and the processes of the site do not run it: ModuleNotFoundError: "
-        'No module named \'shop\'. Set site_environment: {PYTHONPATH: "@project@/src"}'
+        "No module named 'shop'. Set site_environment: {PYTHONPATH: \"@project@/src\"}"
     ]
     assert project.inventory == {"site_environment": {"PYTHONPATH": "@project@/src"}}
     project.environment["PYTHONPATH"] = "@release@/app/src"
@@ -302,9 +302,7 @@ def test_settings_that_import_what_is_missing(project: Project) -> None:
         ),
     ],
 )
-def test_an_application_that_does_not_exist(
-    project: Project, application: str, guessed: bool, complaint: str
-) -> None:
+def test_an_application_that_does_not_exist(project: Project, application: str, guessed: bool, complaint: str) -> None:
     """It is refused before the database is migrated, with the one that exists."""
     assert project.refused(application=application, application_guessed=guessed) == [complaint]
     assert project.inventory == {"site_wsgi_application": "shop.wsgi:application"}
@@ -345,15 +343,17 @@ def test_an_application_that_only_a_server_can_load(project: Project, more: str)
 def test_an_application_with_settings_of_its_own(project: Project, overridden: bool) -> None:
     """What is judged would not be what serves."""
     project.files["shop/live.py"] = project.files["shop/settings.py"]
-    project.files["shop/wsgi.py"] = "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'shop.live'\n" + (
-        project.files["shop/wsgi.py"]
+    project.files["shop/wsgi.py"] = (
+        "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'shop.live'\n" + (project.files["shop/wsgi.py"])
     )
     project.overrides = {"TIME_ZONE": "UTC"} if overridden else {}
     [complaint] = project.refused()
     assert complaint.startswith("shop.wsgi sets DJANGO_SETTINGS_MODULE to 'shop.live', so the processes of the site ")
     if overridden:
-        assert complaint.endswith("'shop.settings' with site_settings and site_secret_settings over it: use "
-                                  "os.environ.setdefault in shop.wsgi")
+        assert complaint.endswith(
+            "'shop.settings' with site_settings and site_secret_settings over it: use "
+            "os.environ.setdefault in shop.wsgi"
+        )
         assert project.inventory == {}
     else:
         assert complaint.endswith("or set site_settings_module: shop.live")
