@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils import (
     backup,
     django_runner,
+    exceptions,
     log_handlers,
     manage_script,
     migrations,
@@ -37,6 +38,7 @@ __all__ = ["PATH", "Django", "as_user", "source_of"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PARTS = (
     backup,
+    exceptions,
     log_handlers,
     manage_script,
     migrations,

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils.backup import BackupError, backup
+from ansible_collections.pitcrew.django.plugins.module_utils.exceptions import in_words, traceback_of
 from ansible_collections.pitcrew.django.plugins.module_utils.manage_script import ManageScript
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     MigrationRefused,
@@ -141,7 +142,7 @@ def check(report: Report) -> list[str]:
             elif not report["complaints"]:
                 raise
             else:
-                print_traceback(error)
+                sys.stderr.write(traceback_of(error))
                 report.complain(f"manage.py check --deploy failed: {in_words(error)}")
     return untold
 
@@ -462,7 +463,7 @@ def inspect_project(
         try:
             report[name] = step()
         except Exception as error:
-            print_traceback(error)
+            sys.stderr.write(traceback_of(error))
             report["failures"].append(f"{name}: {in_words(error)}")
         report.write()
     report["stage"] = "done"
@@ -481,22 +482,6 @@ def compare_migrations(
 
 
 JOBS = {"build": build, "compare": compare_migrations, "inspect": inspect_project}
-
-
-def in_words(error: BaseException) -> str:
-    """Write an exception in one line, without a full stop."""
-    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
-
-
-def print_traceback(error: BaseException) -> None:
-    """Print the traceback of an exception, and of those that it was raised from, without the frames of this archive."""
-    root = Path(__file__).parents[5]
-    archive = str(root) if root.is_file() else __file__
-    chain = [traceback.TracebackException.from_exception(error)]
-    for one in chain:
-        one.stack[:] = [frame for frame in one.stack if not frame.filename.startswith(archive)]
-        chain += [other for other in (one.__cause__, one.__context__) if other]
-    sys.stderr.write("".join(chain[0].format()))
 
 
 def place_in_project(error: BaseException) -> str:
@@ -522,15 +507,15 @@ def do(job: dict[str, Any], report: Report, script: ManageScript, waiting: Loadi
         report["stage"] = "refused"
     except (MigrationRefused, BackupError) as refusal:
         if refusal.__cause__ is not None:
-            print_traceback(refusal.__cause__)
+            sys.stderr.write(traceback_of(refusal.__cause__))
         report["error"] = str(refusal)
         report["database"] = getattr(refusal, "database", "")
     except CommandFailed as failure:
         if failure.__cause__ is not None:
-            print_traceback(failure.__cause__)
+            sys.stderr.write(traceback_of(failure.__cause__))
         report["error"], report["written"] = str(failure), failure.written
     except BaseException as error:  # SystemExit too: a settings module may end the process
-        print_traceback(error)
+        sys.stderr.write(traceback_of(error))
         report["error"] = in_words(error)
         report["where"] = place_in_project(error)
     report.write()

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils.exceptions import in_words
+
 __all__ = ["Additions", "ManageScript"]
 
 MANAGEMENT = "django.core.management"
@@ -108,7 +110,7 @@ class ManageScript:
         except BaseException as error:  # SystemExit too: a script may end the process
             if not self.reached:
                 where = f" (line {line})" if (line := self._line(error)) else ""
-                return f"it ended with {type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}{where}"
+                return f"it ended with {in_words(error)}{where}"
         finally:
             if hook in sys.meta_path:
                 sys.meta_path.remove(hook)

@@ -18,6 +18,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils.exceptions import in_words
+
 __all__ = ["Command", "CommandFailed", "commands_of", "judge_commands", "run_commands"]
 
 LINES_SHOWN = 40
@@ -118,10 +120,9 @@ def run_commands(
             if end.code not in (None, 0):
                 raise CommandFailed(f"it ended with {end.code!r}", _end(written)) from None
         except CommandError as error:
-            raise CommandFailed(f"CommandError: {' '.join(str(error).split()).rstrip('.')}", _end(written)) from None
+            raise CommandFailed(in_words(error), _end(written)) from None
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
-            raise CommandFailed(reason, _end(written)) from error
+            raise CommandFailed(in_words(error), _end(written)) from error
         report["ran"].append(
             {"command": command.text, "why": command.why, "seconds": round(time.monotonic() - begun, 1)}
         )

@@ -140,7 +140,7 @@ class Release(RecordedDirectory):
             f"sudo systemd-run --pty --collect --uid={user}",
             f"--working-directory={self.app / project}",
             *(f"-p EnvironmentFile={file}" for file in (variables, secrets) if file.exists()),
-            f"{self.venv}/bin/python manage.py",
+            f"{self.venv}/bin/python {'manage.py' if (self.app / project / 'manage.py').exists() else '-m django'}",
         ]
         what = "take back what it did to the database" if ways_back else "run its manage.py there"
         lines = [f"It is kept in {self.path} until a deploy succeeds{why}. To {what}:"]

@@ -22,6 +22,11 @@ def overridden(module, overrides):
     """
     project = importlib.import_module(module)
     settings = {name: value for name, value in vars(project).items() if name.isupper()}
+    # django-configurations takes settings from a class, which it looks for in Django's settings module.
+    chosen = os.environ.get("DJANGO_CONFIGURATION", "")
+    base = getattr(project, chosen, None) if chosen.isidentifier() else None
+    if isinstance(base, type):
+        settings.update({name: getattr(base, name) for name in dir(base) if name.isupper()})
     changed = {}
     for name, value in overrides.items():
         if name.endswith("+"):
@@ -36,6 +41,8 @@ def overridden(module, overrides):
         else:
             changed[name] = _as_type_of(settings.get(name), value)
     vars(project).update(changed)
+    if isinstance(base, type):
+        return {chosen: type(base)(chosen, (base,), changed)}
     return {**settings, **changed}
 
 

@@ -14,11 +14,11 @@ import select
 import signal
 import sys
 import time
-import traceback
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils.exceptions import in_words, traceback_of
 from ansible_collections.pitcrew.django.plugins.module_utils.missing_tables import lacks_tables
 
 __all__ = ["Loading"]
@@ -60,12 +60,12 @@ class Loading:
             get_resolver().url_patterns  # noqa: B018
         except BaseException as error:
             return {
-                "error": f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}",
+                "error": in_words(error),
                 "missing": (error.name or "") if isinstance(error, ModuleNotFoundError) else "",
                 "attribute": isinstance(error, AttributeError) and _is_about(error, module),
                 "variable": str(error.args[0]) if isinstance(error, KeyError) and error.args else "",
                 "untold": lacks_tables(error),
-                "traceback": "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+                "traceback": traceback_of(error),
             }
         return {"error": "", "environment": dict(os.environ)}
 

@@ -93,8 +93,12 @@ def set_aside(shop: Releases, project: str = "", needs_secrets: bool = False, **
 
 
 def runnable(shop: Releases) -> Release:
-    """Finish a release that has a Python to run it with."""
-    return release(shop, sys.executable)
+    """Finish a release that has a Python to run it with, and a manage.py in two places."""
+    found = release(shop, sys.executable)
+    for directory in (found.app, found.app / "web/shop"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "manage.py").touch()
+    return found
 
 
 def test_a_release_that_is_set_aside(shop: Releases) -> None:
@@ -113,6 +117,12 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
         f"    {path}/venv/bin/python manage.py check"
     )
     assert str(root / "live") not in message
+
+
+def test_a_release_without_a_manage_py(shop: Releases) -> None:
+    """As of a site that is installed as a package: its commands are those of python -m django."""
+    (runnable(shop).app / "manage.py").unlink()
+    assert set_aside(shop).endswith("/venv/bin/python -m django check")
 
 
 def test_a_release_that_can_take_back_what_it_did(shop: Releases) -> None:

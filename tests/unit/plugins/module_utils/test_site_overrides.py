@@ -64,3 +64,28 @@ def test_the_module_has_them_too() -> None:
     overridden("shop_settings", {"NAME": "b", "APPS+": ["b"]})
     module = sys.modules["shop_settings"]
     assert (module.NAME, module.APPS, module.lower) == ("b", ["a", "b"], 1)
+
+
+def test_settings_in_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of django-configurations: a class of the same name, which has everything else of the project's."""
+
+    class Kind(type):
+        """A metaclass, as theirs."""
+
+    class Prod(metaclass=Kind):
+        """A configuration."""
+
+        DEBUG, HOSTS, NAME, ROOT = True, ("x",), "shop", Path("/a")
+
+    vars(sys.modules["shop_settings"]).update({"Prod": Prod})
+    monkeypatch.setenv("DJANGO_CONFIGURATION", "Prod")
+    [(name, found)] = overridden("shop_settings", {"DEBUG": False, "HOSTS+": ["y"], "ROOT": "/b"}).items()
+    assert (name, type(found), issubclass(found, Prod)) == ("Prod", Kind, True)
+    assert (False, ("x", "y"), "shop", Path("/b")) == (found.DEBUG, found.HOSTS, found.NAME, found.ROOT)
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "", "not a name", "NAME"])
+def test_a_class_that_there_is_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The variable may be someone else's."""
+    monkeypatch.setenv("DJANGO_CONFIGURATION", name)
+    assert overridden("shop_settings", {"DEBUG": False})["DEBUG"] is False

@@ -619,7 +619,7 @@ def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
     assert kept.startswith(
         f"It is kept in {site.release.with_name('r2')} until a deploy succeeds. To take back what it"
     )
-    assert kept.endswith("manage.py migrate depot 0001_initial")
+    assert kept.endswith("python -m django migrate depot 0001_initial")
     site.files["shop.py"] = SETTINGS.replace("DEBUG = False", "DEBUG = True")
     message = site.build("r3")["msg"]
     assert message.startswith("Release r3 is refused, and depot.0002_colour stays applied: until a release that knows ")
