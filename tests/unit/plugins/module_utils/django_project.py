@@ -41,7 +41,7 @@ SECRET_KEY = "long enough not to be guessed, and with many 0123456789 characters
 ALLOWED_HOSTS = ["shop.example.com"]
 ROOT_URLCONF = "shop.urls"
 WSGI_APPLICATION = "shop.wsgi.application"
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.staticfiles"]
+INSTALLED_APPS = ["django.contrib.staticfiles"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": HOME + "/db.sqlite3"}}
 STATIC_URL, STATIC_ROOT = "/static/", BASE_DIR / "collected"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -122,7 +122,12 @@ class Project:
     def build(self, do: str = "build", again: bool = False, **job: Any) -> dict[str, Any]:
         """Run the archive in a new release, or once more in the same; give its report."""
         project = self.release / "app" / self.directory if again else self.unpack()
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.environment}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(self.home),
+            **self.environment,
+        }
         environment = {name: value.replace("@release@", str(self.release)) for name, value in environment.items()}
         if self.overrides:
             environment |= {

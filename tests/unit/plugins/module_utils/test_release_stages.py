@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django_project import Project
 
@@ -244,10 +245,10 @@ def test_first_commands(shop: Project) -> None:
 def test_first_commands_where_something_is_there(shop: Project) -> None:
     """Tables of the project, also without a migration that is recorded."""
     with sqlite3.connect(shop.home / "db.sqlite3") as connection:
-        connection.execute("CREATE TABLE auth_user (id INTEGER)")
+        connection.execute("CREATE TABLE bikes_bike (id INTEGER)")
     report = shop.build(first_commands=[command("add first")], commands=[command("migrate --plan")])
-    assert report["stage"] != "empty"
-    assert "first: add first" not in ran(report)
+    assert (report["stage"], report["ran"]) == ("migrate", [])
+    assert "already exists" in report["error"]
 
 
 # Static files
@@ -494,7 +495,7 @@ def test_an_inspection(project: Project) -> None:
         "default": {"engine": "django.db.backends.sqlite3", "name": f"{project.home}/db.sqlite3"},
         "other": {"engine": "django.db.backends.postgresql"},
     }
-    assert said["versions"]["django"].startswith("5.")
+    assert said["versions"]["django"] == django.__version__
     assert "bikes" in said["installed_apps"]
     assert len(report["untold"]) == 1
     assert "c0rrect-horse" not in json.dumps(report)
