@@ -251,7 +251,7 @@ def set_up_project(job: dict[str, Any], report: Report) -> None:
                 f"site_shared_paths: [{name}]",
                 site_shared_paths=[name],
             )
-            if job["do"] == "inspect":
+            if job.get("do") == "inspect":
                 file.parent.mkdir(parents=True)
             else:
                 link_shared(Path.cwd(), Path(job["home"]), [name], report)
@@ -495,6 +495,7 @@ def place_in_project(error: BaseException) -> str:
 
 def do(job: dict[str, Any], report: Report, script: ManageScript, waiting: Loading | None) -> None:
     """Do the job and write the report, whatever happens."""
+    report.enter("start")
     chosen = script.settle()
     if chosen:
         report.warn(
@@ -528,6 +529,7 @@ def main() -> None:
     script = ManageScript(Path.cwd())
     judged = job["do"] in ("build", "inspect") and job.get("application")
     waiting = Loading(job["application"]) if judged else None
+    report.enter("script")
     missed = script.run(lambda: do(job, report, script, waiting))
     if not script.reached:
         if missed:

@@ -82,7 +82,7 @@ class ManageScript:
     def _of_django() -> Path | None:
         try:
             spec = importlib.util.find_spec("django.__main__")
-        except ImportError:
+        except Exception:  # Whatever is wrong with Django, the work will tell.
             return None
         return Path(spec.origin) if spec and spec.origin else None
 

@@ -285,14 +285,15 @@ def describe(settings: Any, job: dict[str, Any], findings: Findings) -> dict[str
     check_written_files(settings, release, home, findings)
     public = {}
     collects = "django.contrib.staticfiles" in settings.INSTALLED_APPS and job["collectstatic"]
-    static_path = served_path("STATIC_URL", settings.STATIC_URL, domains, findings) if collects else None
-    if collects and static_files_are_files() and check_static_root(settings, module, release, home, findings):
-        if static_path:
+    static_path = None
+    if collects and are_files("staticfiles"):
+        static_path = served_path("STATIC_URL", settings.STATIC_URL, domains, findings)
+        if not check_static_root(settings, module, release, home, findings):
+            static_path = None
+        elif static_path:
             public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
-    else:
-        static_path = None
     media_path = None
-    if settings.MEDIA_ROOT:
+    if settings.MEDIA_ROOT and are_files("default"):
         kept = link_media(
             Path(settings.MEDIA_ROOT).absolute(), release, home, findings, changes=job.get("do") != "inspect"
         )
@@ -343,14 +344,14 @@ def served_path(setting: str, url: str | None, domains: list[str], findings: Fin
     return None
 
 
-def static_files_are_files() -> bool:
-    """Whether the storage of static files keeps them in a directory, and not in a bucket."""
+def are_files(storage: str) -> bool:
+    """Whether a storage, C(staticfiles) or C(default), keeps what it has in a directory, and not in a bucket."""
     try:
         from django.contrib.staticfiles.storage import staticfiles_storage
-        from django.core.files.storage import FileSystemStorage
+        from django.core.files.storage import FileSystemStorage, default_storage
 
-        return isinstance(staticfiles_storage, FileSystemStorage)
-    except Exception:  # collectstatic will raise it again.
+        return isinstance(staticfiles_storage if storage == "staticfiles" else default_storage, FileSystemStorage)
+    except Exception:  # Whoever uses it will raise it again.
         return True
 
 
@@ -368,7 +369,8 @@ def check_static_root(settings: Any, module: str, release: Path, home: Path, fin
         return False
     root = Path(settings.STATIC_ROOT).absolute()
     real = root.resolve()
-    existing = next(parent for parent in (real, *real.parents) if parent.exists())
+    # Path.exists raises an exception for what nobody may look at.
+    existing = next(parent for parent in (real, *real.parents) if os.path.exists(parent))
     if real.is_relative_to(home):
         why = "which all releases share: one that is refused would overwrite the files of the one that serves"
         if root.is_relative_to(release):

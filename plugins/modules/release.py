@@ -362,6 +362,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.site_state import r
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 
 STAGES = {
+    "script": "manage.py ended its process, or replaced it, before it started Django",
     "start": "Django cannot be imported",
     "settings": "the settings cannot be loaded",
     "apps": "django.setup() failed",

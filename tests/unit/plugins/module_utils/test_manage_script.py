@@ -116,6 +116,14 @@ def test_a_script_that_does_not_start_django(project: Project, manage: str, why:
     assert warning.endswith("nobody can run its commands on the host. Correct it")
 
 
+@pytest.mark.parametrize("manage", ["import os\nos._exit(0)\n", "import os\nos.execv('/bin/true', ['true'])\n"])
+def test_a_script_that_takes_the_process_away(project: Project, manage: str) -> None:
+    """The report has where that was."""
+    project.files["manage.py"] = manage
+    report = project.build()
+    assert (report["stage"], report["error"]) == ("script", None)
+
+
 def test_a_settings_module_of_its_own(project: Project) -> None:
     """The inventory decides; that manage.py would use another one is said."""
     project.files["shop/other.py"] = project.files["shop/settings.py"]

@@ -361,6 +361,28 @@ def test_static_files_that_were_removed(project: Project) -> None:
     assert sorted(manifest(project)) == ["shop.css"]
 
 
+def test_static_files_and_uploads_in_a_bucket(project: Project) -> None:
+    """They need no directory, are not served by nginx, and nothing is said of them."""
+    project.files["shop/storage.py"] = (
+        "from django.core.files.storage import Storage\n"
+        "class Bucket(Storage):\n"
+        "    kept = {}\n"
+        "    def _open(self, name, mode='rb'): raise FileNotFoundError(name)\n"
+        "    def _save(self, name, content): print('keeps', name); return name\n"
+        "    def exists(self, name): return False\n"
+        "    def url(self, name): return name\n"
+    )
+    with_static_files(project)
+    project.settings(
+        "STORAGES = {name: {'BACKEND': 'shop.storage.Bucket'} for name in ('default', 'staticfiles')}\n"
+        "STATIC_ROOT, STATIC_URL = None, 'https://bucket.example.net/static/'\n"
+        "MEDIA_ROOT, MEDIA_URL = '/nowhere', 'https://bucket.example.net/media/'\n"
+    )
+    report = project.live(packages_digest="p1")
+    assert (report["description"]["public"], report["description"]["collected"], report["warnings"]) == ({}, "", [])
+    assert "keeps shop.css" in project.output
+
+
 # Settings that code of the project reads by itself
 
 
