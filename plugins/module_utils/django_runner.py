@@ -14,12 +14,15 @@ at each stage, so that even a process that is killed has reported how far it got
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib.machinery
 import io
 import json
 import os
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -251,10 +254,11 @@ def set_up_project(job: dict[str, Any], report: Report) -> None:
                 f"site_shared_paths: [{name}]",
                 site_shared_paths=[name],
             )
-            if job.get("do") == "inspect":
-                file.parent.mkdir(parents=True)
-            else:
-                link_shared(Path.cwd(), Path(job["home"]), [name], report)
+            home = Path(job["home"])
+            if job.get("do") == "inspect":  # An inspection leaves nothing behind.
+                home = Path(tempfile.mkdtemp(prefix="inspection-"))
+                atexit.register(shutil.rmtree, home, ignore_errors=True)
+            link_shared(Path.cwd(), home, [name], report)
         else:
             return
 
@@ -313,7 +317,14 @@ def judge_application(
         )
     elif answer["missing"] or answer["error"].startswith(("ImportError", "SyntaxError")):
         sys.stderr.write(answer["traceback"])
-        report.complain(f"site_wsgi_application: {application!r} cannot be loaded: {answer['error']}")
+        cure = (
+            f". If {answer['missing']} is not part of the project, add the package that has it to the project's list or "
+            "to site_python_packages"
+        )
+        report.complain(
+            f"site_wsgi_application: {application!r} cannot be loaded: {answer['error']}"
+            + (cure if answer["missing"] else "")
+        )
 
 
 def _is_found(module: str, path: tuple[str, ...]) -> bool:

@@ -436,6 +436,17 @@ def test_a_directory_of_logs_that_is_missing(project: Project) -> None:
     assert "never reopens its file" in note
 
 
+def test_an_inspection_of_such_a_directory(project: Project) -> None:
+    """The same is proposed, once, and the state directory stays as it is."""
+    project.settings(
+        "LOGGING = {'version': 1, 'handlers': {'file': {'class': 'logging.FileHandler', 'filename': "
+        "BASE_DIR / 'var/logs/shop.log'}}, 'root': {'handlers': ['file']}}\n"
+    )
+    report = project.build("inspect")
+    assert report["inventory"] == {"site_shared_paths": ["var/logs/"]}
+    assert list(project.home.iterdir()) == []
+
+
 def test_a_log_beside_the_code(project: Project) -> None:
     """Its file can be shared."""
     project.settings(
