@@ -318,8 +318,8 @@ def judge_application(
     elif answer["missing"] or answer["error"].startswith(("ImportError", "SyntaxError")):
         sys.stderr.write(answer["traceback"])
         cure = (
-            f". If {answer['missing']} is not part of the project, add the package that has it to the project's list or "
-            "to site_python_packages"
+            f". If {answer['missing']} is not part of the project, add the package that has it to the project's list "
+            "or to site_python_packages"
         )
         report.complain(
             f"site_wsgi_application: {application!r} cannot be loaded: {answer['error']}"
