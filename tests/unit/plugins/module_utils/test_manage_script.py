@@ -335,8 +335,8 @@ def test_an_application_that_imports_what_is_missing(project: Project) -> None:
     project.files["shop/wsgi.py"] += "import a_package_that_nobody_has\n"
     assert project.refused() == [
         "site_wsgi_application: 'shop.wsgi:application' cannot be loaded: ModuleNotFoundError: No module named "
-        "'a_package_that_nobody_has'. If a_package_that_nobody_has is not part of the project, add the package that has "
-        "it to the project's list or to site_python_packages"
+        "'a_package_that_nobody_has'. If a_package_that_nobody_has is not part of the project, add the package that "
+        "has it to the project's list or to site_python_packages"
     ]
     assert "shop/wsgi.py" in project.output
 
