@@ -18,16 +18,40 @@ from typing import Any
 from ansible_collections.pitcrew.django.plugins.module_utils import (
     backup,
     django_runner,
+    exceptions,
     log_handlers,
+    manage_script,
     migrations,
+    missing_tables,
     output,
+    project_modules,
     public_paths,
+    release_commands,
+    settings_judgement,
+    static_files,
+    web_process,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending
 
 __all__ = ["PATH", "Django", "as_user", "source_of"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PARTS = (
+    backup,
+    exceptions,
+    log_handlers,
+    manage_script,
+    migrations,
+    missing_tables,
+    output,
+    project_modules,
+    public_paths,
+    release_commands,
+    settings_judgement,
+    static_files,
+    web_process,
+)
+"""What the runner imports; only the release's own Python is there when it runs."""
 SETPRIV = "/usr/bin/setpriv"
 # Replaces itself by another program with the site's environment. If root set it, the loader would already obey it.
 BECOME = """
@@ -82,7 +106,7 @@ class Django:
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as archive,
         ):
-            write_application(archive, django_runner, public_paths, log_handlers, migrations, backup, output)
+            write_application(archive, django_runner, *PARTS)
             archive.flush()
             os.chmod(archive.name, 0o644)
             program = {
@@ -101,6 +125,6 @@ class Django:
             file.seek(0)
             lines = [line for line in file if line.endswith("\n")]
         report: dict[str, Any] = json.loads(lines[-1]) if lines else {"stage": "start", "error": None}
-        if report["error"] is None and report["stage"] not in ("done", "refused"):
+        if report["error"] is None and report["stage"] not in ("done", "refused", "empty"):
             report["error"] = f"Python {ending(returncode)}"
         return report, out + err

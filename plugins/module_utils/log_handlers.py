@@ -24,9 +24,12 @@ CURE = (
 )
 
 
-def judge(release: Path, home: Path, allow_lossy: bool) -> tuple[list[str], list[str]]:
-    """Return what is wrong with handlers, and what is worth knowing about others: sentences with their cures."""
-    complaints, notes = [], []
+def judge(release: Path, home: Path, allow_lossy: bool) -> tuple[list[str], list[str], list[str]]:
+    """Return what is wrong with handlers, and what is worth knowing about others: sentences with their cures.
+
+    The last list has the files that would cure it if releases shared them (site_shared_paths).
+    """
+    complaints, notes, shared = [], [], []
     for handler, loggers in in_use().items():
         if not isinstance(handler, logging.FileHandler) or not _is_file(handler.baseFilename):
             continue
@@ -36,14 +39,26 @@ def judge(release: Path, home: Path, allow_lossy: bool) -> tuple[list[str], list
         if inside:
             also = f", and loses lines: {lossy}" if lossy else ""
             where = f"to a file in {str(home)!r}" + (", by logging.handlers.WatchedFileHandler" if lossy else "")
+            name = "" if lossy else _in_project(Path(handler.baseFilename))
+            share = f"; or set site_shared_paths: [{name}]" if name else ""
+            shared += [name] if name else []
             complaints.append(
-                f"{what} writes into the release, which the site's process cannot change{also}. {STDERR}, or {where}"
+                f"{what} writes into the release, which the site's process cannot change{also}. {STDERR}, or "
+                f"{where}{share}"
             )
         elif lossy:
             complaints.append(f"{what} loses lines: {lossy}. {CURE}")
         elif not allow_lossy and (note := _note(handler)):
             notes.append(f"{what} {note}")
-    return complaints, notes
+    return complaints, notes, shared
+
+
+def _in_project(file: Path) -> str:
+    """The name in the project of a file that the source does not have: the handler has just created it."""
+    project = Path.cwd()
+    if not file.is_relative_to(project) or (file.exists() and file.stat().st_size):
+        return ""
+    return str(file.relative_to(project))
 
 
 def in_use() -> dict[logging.Handler, list[str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ __all__ = [
     "MigrationRefused",
     "Pending",
     "compare",
+    "guarded",
     "limited",
     "migrate",
     "pending",
@@ -296,9 +297,22 @@ def _alone(connection: Any, lock_s: int) -> Iterator[None]:
         yield
     finally:
         # If the connection is gone, so is the lock.
-        if connection.is_usable():
+        if connection.connection is not None and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute(*release)
+
+
+@contextmanager
+def guarded(connection: Any, job: Mapping[str, Any]) -> Iterator[None]:
+    """Work on the database alone, with `lock_timeout` and `statement_timeout` of the job, in s, as limits.
+
+    A site without a database has nothing to guard. Raises MigrationRefused if another process works on it.
+    """
+    if connection.vendor == "unknown":
+        yield
+        return
+    with limited(connection, job["lock_timeout"], job["statement_timeout"]), _alone(connection, job["lock_timeout"]):
+        yield
 
 
 def _refuse_losses(found: list[Pending]) -> None:
@@ -387,14 +401,14 @@ def migrate(
     from django.core.management import call_command
 
     stage("plan")
-    with limited(connection, job["lock_timeout"], job["statement_timeout"]), _alone(connection, job["lock_timeout"]):
+    with guarded(connection, job):
         found = pending(connection)
         if found:
             sys.stdout.write("\n  ".join(["Pending migrations:", *map(str, found)]) + "\n")
             sys.stdout.flush()
         if not job["allow_destructive"]:
             _refuse_losses(found)
-        report["warnings"] = _warnings(found)
+        report["warnings"] = [*report.get("warnings", []), *_warnings(found)]
         # In case that the process is killed: any of them may be applied by then.
         report["demands"] = _demanding(found)
         stage("migrate")

@@ -279,6 +279,33 @@ options:
     type: list
     elements: raw
     default: []
+  application:
+    description:
+      - The WSGI application, a module and a name in it. It is loaded as the processes of the site will do, without
+        C(manage.py), and the release is refused if one of its modules does not exist.
+    type: str
+  application_guessed:
+    description: Whether O(application) follows from the settings module, and was not set.
+    type: bool
+    default: false
+  commands:
+    description:
+      - Commands of C(manage.py) that run after the database is migrated, where it is migrated, each a text or a
+        mapping with C(command) and C(once). What has run once, according to the host's record, does not run again.
+    type: list
+    elements: raw
+    default: []
+  first_commands:
+    description:
+      - Commands that run before these if the database was empty before it was migrated. If one fails, it and those
+        after it stay due.
+    type: list
+    elements: raw
+    default: []
+  workers:
+    description: How many worker processes the site has, for warnings about caches; 0 if that is not known.
+    type: int
+    default: 0
   lock:
     description: The token of M(pitcrew.django.lock). If another run has taken over the lock, this one fails.
     type: str
@@ -336,6 +363,10 @@ description:
       type: list
       elements: str
       sample: []
+    collected:
+      description: A checksum of everything that the static files were collected from, empty if that cannot be told.
+      type: str
+      sample: 1f3e2c9d04ab1f3e2c9d04ab1f3e2c9d
     checks:
       description: A checksum of the warnings of C(check --deploy), empty if there are none.
       type: str
@@ -358,6 +389,24 @@ migrations:
   type: list
   elements: str
   sample: [shop.0002_price]
+commands:
+  description: The commands of C(manage.py) that have run.
+  returned: success, except in check mode
+  type: list
+  elements: dict
+  contains:
+    command:
+      description: The command with its arguments.
+      type: str
+      sample: loaddata shop/initial.json
+    why:
+      description: Whether it runs for an empty database (C(first)), C(once), or for every C(release).
+      type: str
+      sample: once
+    seconds:
+      description: How long it took, in seconds.
+      type: float
+      sample: 0.4
 backup:
   description: The copy of the database from before the migrations, or null.
   returned: success, except in check mode
@@ -405,6 +454,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils import build_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import node_cures, step_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.build_steps import PRESETS, Outcome, Sandbox
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
+from ansible_collections.pitcrew.django.plugins.module_utils.commands_record import CommandsRecord, parsed
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures, start_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.demands import Demands, ways_back, what_stays
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, Django, as_user, source_of
@@ -431,6 +481,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.site_state import r
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 
 STAGES = {
+    "script": "manage.py ended its process, or replaced it, before it started Django",
     "start": "Django cannot be imported",
     "settings": "the settings cannot be loaded",
     "apps": "django.setup() failed",
@@ -440,6 +491,7 @@ STAGES = {
     "plan": "its migrations cannot run",
     "backup": "the database cannot be backed up",
     "migrate": "manage.py migrate failed",
+    "command": "a command of the release failed",
 }
 # The part of Django's report between its heading and an empty line.
 WARNINGS = re.compile(r"^WARNINGS:\n(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
@@ -495,6 +547,10 @@ JOB = (
     "allow_lossy",
     "health_path",
     "middleware",
+    "application",
+    "application_guessed",
+    "workers",
+    "packages_digest",
 )
 
 
@@ -586,6 +642,7 @@ class Build:
         live = HostedSite(self.params["user"], str(path.parents[1])).live
         self.live = live.release if live else None
         self.demands = Demands(path.parents[1])
+        self.commands = CommandsRecord(path.parents[1])
         self.release = Release(path)
         self.account = pwd.getpwnam(self.params["user"])
         self.as_user = [*NICE, *as_user(self.account)]
@@ -844,11 +901,23 @@ class Build:
             self.params["home"],
         )
         job = {name: self.params[name] for name in JOB}
+        job |= self.commands.due(*(parsed(self.params[name]) for name in ("first_commands", "commands")))
         recorded = [entry["migration"] for entry in self.demands.recorded()]
-        report, output = django.run({"do": "build", **job, "recorded": recorded, **other}, variables)
+        job |= {"recorded": recorded, "collected": self.collected(), **other}
+        report, output = django.run({"do": "build", **job}, variables)
         applied = [{**demand, "backup": report["backup"]} for demand in report.get("demands", [])]
         self.demands.record(self.release.id, applied, report.get("recorded"))
+        self.commands.note(report.get("ran", []), complete=report["stage"] == "done" and job["first_due"])
         stage, complaints = report["stage"], report.get("complaints", [])
+        if stage == "empty":
+            # Before the first change of the database, since afterwards nobody can tell that it was empty.
+            self.commands.owe_first()
+            again, more = self.run_django(
+                variables, **{**other, "shared": [], "collectstatic": False, "first_noted": True}
+            )
+            found = {**report["description"], "migrated": again["description"]["migrated"]}
+            warnings = list(dict.fromkeys([*report["warnings"], *again["warnings"]]))
+            return {**again, "description": found, "warnings": warnings}, output + more
         if report["error"] is None and not complaints:
             return report, output
         if stage == "start" and self.filled:
@@ -857,16 +926,16 @@ class Build:
         if stage in ("start", "settings", "apps", "check", "plan"):
             written = f"{output}\n{report['error']}"
             cures = self.hints(written) or start_cures(written, self.params["user"])
-        if stage == "migrate":
-            self.state = ""
-            database = report["database"] or "migrations may have been applied to the database"
-            # Not if the live release can no longer add rows: the message begins with that.
-            same = "" if self.demands.unmet_by(self.live) else "The site keeps running as before; "
-            cures = [f"{same}{database}."]
-            if report["backup"]:
-                cures.append(f"The database from before is {report['backup']}.")
+            # If manage.py does not start Django, that may be the cause.
+            cures += [warning for warning in report.get("warnings", []) if "does not start Django" in warning]
+        if stage in ("migrate", "command") or report.get("migrated"):
+            cures += self.what_is_done(report)
         where = f" in {report['where']}" if stage == "apps" and report.get("where") else ""
         reason = f"{STAGES[stage]}{where}: {report['error']}" if report["error"] else STAGES[stage]
+        if stage == "command" and report["error"]:
+            command = report["command"]
+            reason = f"{command['variable']}: manage.py {command['text']} failed: {report['error']}"
+            output = report.get("written") or output
         if report.get("checks"):
             output = output.replace(report["checks"], "")  # Warnings, which are not the cause.
         if stage == "refused" and "Traceback" not in output:
@@ -881,6 +950,34 @@ class Build:
             for module, hint in self.params["hints"].items()
             if any(module == name or module.startswith(f"{name}.") for name in missing)
         ]
+
+    def what_is_done(self, report: dict[str, Any]) -> list[str]:
+        """Say what a release that is refused has already done to the database, and that the site keeps running."""
+        self.state = ""
+        names, failed = report["migrations"], report["stage"] == "command"
+        if report.get("migrated"):
+            verb = "is" if len(names) == 1 else "are"
+            done = [f"{', '.join(names)} {verb} applied" if names else "there were no migrations to apply"]
+        else:  # Without site_migrate, a command is the first to change anything.
+            done = [] if failed else [report["database"] or "migrations may have been applied to the database"]
+        if ran := [one["command"] for one in report.get("ran", [])]:
+            done.append(f"{', '.join(ran)} {'has' if len(ran) == 1 else 'have'} run")
+        if failed:
+            done.append("what the command has changed stays, and it will run again")
+        # Not if the live release can no longer add rows: the message begins with that.
+        same = "" if self.demands.unmet_by(self.live) else "The site keeps running as before; "
+        before = [f"The database from before is {report['backup']}."] if report["backup"] else []
+        return [f"{same}{'; '.join(done)}.", *before]
+
+    def collected(self) -> dict[str, str]:
+        """The directories of static files of other releases, by the fingerprint of what they were collected from."""
+        found = {}
+        for release in self.releases:
+            record = (release.recorded if release.complete else None) or {}
+            static = record.get("public", {}).get(record.get("static"))
+            if record.get("collected") and static and Path(static).resolve().is_relative_to(release.path.resolve()):
+                found[str(record["collected"])] = static
+        return found
 
     def described(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return the parts of a description that root can vouch for, since it comes from the site's own code.
@@ -897,6 +994,7 @@ class Build:
             **{name: found[name] if found[name] in [*public] else None for name in ("static", "media")},
             "migrated": found["migrated"] is True,
             "unmigrated": [str(label) for label in found.get("unmigrated", [])],
+            "collected": str(found.get("collected", "")),
             "server": self.params["server"],
             # A range in the project's list leaves these to the installer.
             "server_version": installed_version(self.release.venv, self.params["server_package"]),
@@ -953,6 +1051,7 @@ class Build:
             "release": self.release.id,
             "description": description,
             "migrations": report["migrations"],
+            "commands": report["ran"],
             "backup": report["backup"],
             "notes": self.notes,
             "output": output,
@@ -1040,6 +1139,11 @@ def main() -> None:
             "allow_lossy": {"type": "bool", "default": False},
             "health_path": {"type": "str", "default": "/"},
             "middleware": {"type": "list", "elements": "raw", "default": []},
+            "application": {"type": "str"},
+            "application_guessed": {"type": "bool", "default": False},
+            "commands": {"type": "list", "elements": "raw", "default": []},
+            "first_commands": {"type": "list", "elements": "raw", "default": []},
+            "workers": {"type": "int", "default": 0},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
         },

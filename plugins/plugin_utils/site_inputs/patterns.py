@@ -87,6 +87,11 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "is not a directory inside the source",
         "write it as in web/shop, without / at either end",
     ),
+    "site_silenced_checks": Pattern(
+        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+",
+        "is not the name of a check",
+        "write it as in security.W004",
+    ),
     "site_shared_paths": Pattern(
         r"(?!(.*/)?\.\.?(/|\Z))[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*/?",
         "is not a path inside the project",

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import keyword
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -407,13 +408,69 @@ def _overrides(source: str, settings: Mapping[Any, Any]) -> Iterator[Complaint]:
 
 @rule
 def _overrides_are_seen(
-    site_settings: dict[str, Any], site_secret_settings: dict[str, Any], site_secrets: dict[str, Any]
+    site_settings: dict[str, Any],
+    site_secret_settings: dict[str, Any],
+    site_silenced_checks: list[str],
+    site_secrets: dict[str, Any],
 ) -> Iterator[Complaint]:
-    if (site_settings or site_secret_settings) and "PYTHONPATH" in site_secrets:
+    if (site_settings or site_secret_settings or site_silenced_checks) and "PYTHONPATH" in site_secrets:
         yield Complaint(
             "site_secrets",
             "PYTHONPATH would hide site_settings and site_secret_settings from the process",
             "set it in site_environment",
+        )
+
+
+@rule
+def _silenced_checks(
+    site_settings: dict[str, Any], site_secret_settings: dict[str, Any], site_silenced_checks: list[str]
+) -> Iterator[Complaint]:
+    for source, settings in (("site_settings", site_settings), ("site_secret_settings", site_secret_settings)):
+        if site_silenced_checks and "SILENCED_SYSTEM_CHECKS" in settings:
+            yield Complaint(source, "SILENCED_SYSTEM_CHECKS is set here and in site_silenced_checks", "set one of them")
+
+
+@rule
+def _release_commands(site_release_commands: list[Any]) -> Iterator[Complaint]:
+    for number, one in enumerate(site_release_commands):
+        name = f"site_release_commands[{number}]"
+        if not isinstance(one, dict):
+            yield from _command(name, one, "loaddata shop/rates.json, or as in {command: createcachetable, once: true}")
+            continue
+        if unknown := [part for part in one if part not in ("command", "once")]:
+            verb = "is" if len(unknown) == 1 else "are"
+            yield Complaint(name, f"{listed(list(map(shown, unknown)))} {verb} unknown here", "it has command and once")
+        yield from _command(f"{name}.command", one.get("command"), "loaddata shop/rates.json")
+        if not isinstance(one.get("once", False), bool):
+            yield Complaint(f"{name}.once", f"{shown(one['once'])} is neither true nor false", "write one of the two")
+
+
+@rule
+def _first_commands(site_first_commands: list[str]) -> Iterator[Complaint]:
+    for number, one in enumerate(site_first_commands):
+        yield from _command(f"site_first_commands[{number}]", one, "loaddata shop/initial.json")
+
+
+def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
+    cure = f"write it as in {example}"
+    try:
+        words = shlex.split(text) if isinstance(text, str) else []
+    except ValueError as error:
+        yield Complaint(name, f"{shown(text)} has an error in its quotes ({error})", "close each quote that is opened")
+        return
+    if not words:
+        yield Complaint(name, f"{shown(text)} is not a command of manage.py", cure)
+    elif re.fullmatch(r"(?:.*/)?(?:python[0-9.]*|manage\.py|django-admin)", words[0]):
+        yield Complaint(name, f"{shown(text)} begins with {words[0]}, which is added", cure)
+    elif not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", words[0]):
+        yield Complaint(name, f"{shown(words[0])} is not the name of a command", cure)
+    elif words[0] in ("runserver", "runserver_plus", "shell", "shell_plus", "dbshell", "testserver"):
+        yield Complaint(name, f"{words[0]} does not end by itself", "leave it out")
+    elif words[0] == "createsuperuser" and not {"--no-input", "--noinput"}.intersection(words):
+        yield Complaint(
+            name,
+            f"{shown(text)} would ask questions, and nobody answers",
+            "add --no-input, with its password in site_secrets",
         )
 
 

@@ -10,11 +10,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
-from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import (
-    Report,
-    SettingsRefused,
-    build,
+from ansible_collections.pitcrew.django.plugins.module_utils import django_runner, settings_judgement
+from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import Report, SettingsRefused, build
+from ansible_collections.pitcrew.django.plugins.module_utils.settings_judgement import (
     describe,
     link_media,
     link_shared,
@@ -446,6 +444,219 @@ def test_mail_in_a_directory_that_is_shared(site: Site) -> None:
     assert site.describe()["static"] == "static"
 
 
+# Static files and uploads that are not the release's own
+
+
+@pytest.mark.parametrize(
+    ("root", "why"),
+    [
+        (
+            "{home}/static",
+            "which all releases share: one that is refused would overwrite the files of the one that serves",
+        ),
+        ("{release}/static", "beside the source, where the site's user cannot write"),
+        (f"{sys.prefix}/lib/static", "among the packages, which releases share and nobody can change"),
+    ],
+)
+@pytest.mark.parametrize("url", ["/static/", "https://cdn.example.net/"])
+def test_a_place_for_static_files_that_is_not_the_release_s(site: Site, root: str, why: str, url: str) -> None:
+    """The cure is a directory inside the release, whoever serves it; nothing is collected elsewhere."""
+    where = root.format(home=site.home, release=site.release)
+    site.settings.STATIC_ROOT, site.settings.STATIC_URL = where, url
+    assert site.complaint() == (
+        f"STATIC_ROOT is '{where}', {why}. Set site_settings: {{STATIC_ROOT: staticfiles}}, a directory inside the "
+        "release"
+    )
+    assert site.report["inventory"] == {"site_settings": {"STATIC_ROOT": "staticfiles"}}
+
+
+def test_a_place_for_static_files_that_others_have(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an earlier way to deploy."""
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "/")
+    site.settings.STATIC_ROOT = "/nowhere/static"
+    assert "STATIC_ROOT is '/nowhere/static', where the site's user cannot write ('/' belongs to" in site.complaint()
+
+
+def test_static_files_that_are_shared_by_name(site: Site) -> None:
+    """They outlive a release, which they must not."""
+    link_shared(site.project, site.home, ["collected/"], site.report)
+    assert site.complaint().endswith("Remove it from site_shared_paths. Static files are collected for each release")
+    assert site.report["inventory"] == {}
+
+
+def test_uploads_beside_the_source(site: Site) -> None:
+    """As for a project whose BASE_DIR is one directory too high."""
+    site.settings.MEDIA_ROOT = site.release / "media"
+    assert site.complaint() == (
+        f"MEDIA_ROOT is '{site.release}/media', beside the source, where a release has no uploads and the site cannot "
+        f"write. Set site_settings: {{MEDIA_ROOT: {site.home}/media}}"
+    )
+    assert site.report["inventory"] == {"site_settings": {"MEDIA_ROOT": f"{site.home}/media"}}
+
+
+def test_files_on_another_host_of_the_site(site: Site) -> None:
+    """They are served there."""
+    site.job["domains"] = ["shop.example.com", "static.example.org", "*.media.example.org"]
+    site.settings.STATIC_URL = "https://static.example.org/s/"
+    site.settings.MEDIA_URL, site.settings.MEDIA_ROOT = "//a.media.example.org/m/", site.home / "media"
+    assert site.describe()["public"] == {"s": str(site.project / "collected"), "m": str(site.home / "media")}
+    assert site.report["warnings"] == []
+
+
+def test_files_on_the_whole_of_a_host_of_the_site(site: Site) -> None:
+    """Pages are there, too."""
+    site.job["domains"] = ["shop.example.com", "static.example.org"]
+    site.settings.STATIC_URL = "https://static.example.org/"
+    assert site.complaint() == (
+        "STATIC_URL is 'https://static.example.org/', the whole of a host that the site serves pages on. Set "
+        "site_settings: {STATIC_URL: https://static.example.org/static/}"
+    )
+    assert site.report["inventory"] == {"site_settings": {"STATIC_URL": "https://static.example.org/static/"}}
+
+
+def test_files_on_a_host_of_others(site: Site) -> None:
+    """It is said, and no error."""
+    site.settings.STATIC_URL = "https://cdn.example.net/"
+    site.settings.MEDIA_URL, site.settings.MEDIA_ROOT = "https://cdn.example.net/media/", "/srv/uploads"
+    assert site.describe()["public"] == {}
+    static, media, place = site.report["warnings"]
+    assert static == (
+        "STATIC_URL is 'https://cdn.example.net/', on a host that is not among site_domains: this host does not serve "
+        "these files, and whoever serves them has to have them. To serve them here, add that host to site_domains, or "
+        "set site_settings: {STATIC_URL: /static/}"
+    )
+    assert media.startswith("MEDIA_URL is 'https://cdn.example.net/media/', on a host")
+    assert place == (
+        f"MEDIA_ROOT is '/srv/uploads', and the site's processes can write only below '{site.home}': set "
+        f"site_settings: {{MEDIA_ROOT: {site.home}/media}}, or allow it: ReadWritePaths= in a drop-in of the site's "
+        "unit"
+    )
+
+
+def test_several_databases_in_the_source(site: Site) -> None:
+    """All of them are in what is to be set, since it replaces the whole setting."""
+    for name in ("db.sqlite3", "other.sqlite3"):
+        (site.project / name).touch()
+    engine = "django.db.backends.sqlite3"
+    site.settings.DATABASES = {
+        "default": {"ENGINE": engine, "NAME": "db.sqlite3"},
+        "other": {"ENGINE": engine, "NAME": site.project / "other.sqlite3"},
+        "memory": {"ENGINE": engine, "NAME": ":memory:"},
+    }
+    describe(site.settings, site.job, site.report)
+    assert len(site.report["complaints"]) == 2
+    assert site.report["inventory"]["site_settings"]["DATABASES"] == {
+        "default": {"ENGINE": engine, "NAME": f"{site.home}/db.sqlite3"},
+        "other": {"ENGINE": engine, "NAME": f"{site.home}/other.sqlite3"},
+        "memory": {"ENGINE": engine, "NAME": ":memory:"},
+    }
+
+
+def test_a_database_beside_one_with_a_password(site: Site) -> None:
+    """What cannot be shown is not part of what is to be set."""
+    (site.project / "db.sqlite3").touch()
+    site.settings.DATABASES["other"] = sqlite("db.sqlite3")["default"]
+    assert "DATABASES['other'] is the file 'db.sqlite3' inside the release" in site.complaint()
+    assert site.report["inventory"] == {}
+
+
+def test_a_database_where_the_site_cannot_write(site: Site) -> None:
+    """The process is confined to its own directory."""
+    site.settings.DATABASES = sqlite("/data/db.sqlite3")
+    site.describe()
+    [warning] = site.report["warnings"]
+    assert warning.startswith(
+        f"DATABASES['default'] is the file '/data/db.sqlite3', and the site's processes can write "
+        f"only below '{site.home}'. Set its NAME"
+    )
+
+
+# Caches, and the scheme of requests
+
+LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
+
+
+@pytest.mark.parametrize(
+    ("caches", "engine", "workers", "begins"),
+    [
+        ({"default": LOCAL}, "db", 4, []),
+        ({"default": {**LOCAL, "LOCATION": "x"}}, "db", 1, []),
+        ({"default": REDIS}, "cache", 4, []),
+        (
+            {"default": {**LOCAL, "LOCATION": "x"}, "other": LOCAL, "shared": REDIS},
+            "db",
+            4,
+            [
+                "CACHES['default'] is LocMemCache, which each of the 4 worker processes has for itself: a value that",
+                "CACHES['other'] is LocMemCache, which each of the 4",
+            ],
+        ),
+        (
+            {"default": {**LOCAL, "LOCATION": "x"}},
+            "db",
+            0,
+            ["CACHES['default'] is LocMemCache, which each worker process"],
+        ),
+        (
+            {"default": LOCAL},
+            "cache",
+            4,
+            [
+                "SESSION_ENGINE is 'django.contrib.sessions.backends.cache', and CACHES['default'] is LocMemCache, "
+                "which each of the 4 worker processes has for itself: sessions are lost whenever another process "
+                "answers."
+            ],
+        ),
+        ({"default": LOCAL}, "cached_db", 1, ["SESSION_ENGINE is 'django.contrib.sessions.backends.cached_db', and"]),
+    ],
+)
+def test_caches_of_each_process(
+    site: Site, caches: dict[str, Any], engine: str, workers: int, begins: list[str]
+) -> None:
+    """Django's default is no decision of the project, but sessions in it do not work."""
+    site.settings.CACHES, site.settings.SESSION_ENGINE = caches, f"django.contrib.sessions.backends.{engine}"
+    site.job["workers"] = workers
+    warnings = site.run()["warnings"]
+    assert len(warnings) == len(begins)
+    for warning, begin in zip(warnings, begins, strict=True):
+        assert warning.startswith(begin)
+        assert "site_services: [redis]" in warning
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        (None, None),
+        (("HTTP_X_FORWARDED_PROTO", "https"), None),
+        (["HTTP_X_FORWARDED_PROTO", "https"], None),
+        (
+            ("HTTP_X_FORWARDED_PROTO", "on"),
+            "nginx sets that header to https, and never to 'on', so Django takes every request for http",
+        ),
+        (
+            ("HTTP_X_SCHEME", "https"),
+            "nginx removes that header from requests or leaves it to visitors, who could claim anything",
+        ),
+        ("HTTP_X_FORWARDED_PROTO", "Django needs the name of a header and its value"),
+        (7, "Django needs the name of a header and its value"),
+    ],
+)
+def test_the_header_with_the_scheme(site: Site, header: Any, why: str | None) -> None:
+    """nginx sends one; any other is warned of, with the cure."""
+    site.settings.SECURE_PROXY_SSL_HEADER = header
+    report = site.run()
+    assert report["warnings"] == (
+        []
+        if why is None
+        else [
+            f"SECURE_PROXY_SSL_HEADER is {header!r}: {why}. Set site_settings: {{SECURE_PROXY_SSL_HEADER: "
+            '["HTTP_X_FORWARDED_PROTO", "https"]}'
+        ]
+    )
+    assert report["complaints"] == []
+
+
 # What nobody may see or guess
 
 
@@ -530,12 +741,14 @@ def test_the_variable_behind_a_setting(
 
 def test_a_variable_is_named_as_another_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the settings read it; a key then goes where the variable is."""
-    monkeypatch.setattr(django_runner, "variable_behind", lambda setting, _module: f"MY_{setting}")
+    monkeypatch.setattr(settings_judgement, "variable_behind", lambda setting, _module: f"MY_{setting}")
     site.settings.DEBUG, site.settings.SECRET_KEY, site.settings.ALLOWED_HOSTS = True, "", []
     describe(site.settings, site.job, site.report)
     hosts, debug, key = site.report["complaints"]
     assert hosts.endswith(", or the environment variable MY_ALLOWED_HOSTS, which it is read from")
-    assert debug.endswith(f", or the environment variable MY_DEBUG, which it is read from{django_runner.ALLOWANCE}")
+    assert debug.endswith(
+        f", or the environment variable MY_DEBUG, which it is read from{settings_judgement.ALLOWANCE}"
+    )
     assert "Set site_secrets: {MY_SECRET_KEY: ...} to" in key
     assert list(site.report["inventory"]) == ["site_settings", "site_secrets"]
 
@@ -768,6 +981,7 @@ def test_the_order_of_the_work(site: Site) -> None:
             "static": "static",
             "media": None,
             "migrated": True,
+            "collected": "",
         },
     )
     assert site.calls == [

@@ -62,7 +62,7 @@ class Judged:
             [sys.executable, "-c", JUDGE], input=json.dumps(given), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        complaints, notes = json.loads(done.stdout)
+        complaints, notes, _shared = json.loads(done.stdout)
         return complaints, notes
 
     def one(self, kind: str, **options: Any) -> tuple[list[str], list[str]]:

@@ -100,8 +100,12 @@ def set_aside(shop: Releases, project: str = "", needs_secrets: bool = False, **
 
 
 def runnable(shop: Releases) -> Release:
-    """Finish a release that has a Python to run it with."""
-    return release(shop, sys.executable)
+    """Finish a release that has a Python to run it with, and a manage.py in two places."""
+    found = release(shop, sys.executable)
+    for directory in (found.app, found.app / "web/shop"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "manage.py").touch()
+    return found
 
 
 def test_a_release_that_is_set_aside(shop: Releases) -> None:

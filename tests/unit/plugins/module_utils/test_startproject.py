@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import site_overrides
-from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import NEW_KEY
+from ansible_collections.pitcrew.django.plugins.module_utils.settings_judgement import NEW_KEY
 
 RUNNER = "from ansible_collections.pitcrew.django.plugins.module_utils.django_runner import main; main()"
 

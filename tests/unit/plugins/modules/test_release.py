@@ -231,6 +231,7 @@ def test_a_finished_release(site: Site) -> None:
         "media": None,
         "migrated": True,
         "unmigrated": [],
+        "collected": "",
         "checks": "",
         "server": "gunicorn",
         "server_version": None,
@@ -694,7 +695,7 @@ def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
     assert kept.startswith(
         f"It is kept in {site.release.with_name('r2')} until a deploy succeeds. To take back what it"
     )
-    assert kept.endswith("manage.py migrate depot 0001_initial")
+    assert kept.endswith("python -m django migrate depot 0001_initial")
     site.files["shop.py"] = SETTINGS.replace("DEBUG = False", "DEBUG = True")
     message = site.build("r3")["msg"]
     assert message.startswith("Release r3 is refused, and depot.0002_colour stays applied: until a release that knows ")
@@ -844,7 +845,9 @@ def test_packages_without_a_django_are_made_anew(site: Site) -> None:
 )
 def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
     """It comes from the site's own code, and becomes configuration of nginx: only what was checked is used."""
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {{**{params!r}, 'collects': False}}\n")
+    site.settings(
+        f"import sys\nsys.modules[{RUNNER!r}].judge_settings = lambda *_: {{**{params!r}, 'collects': False}}\n"
+    )
     description = site.build(migrate=False)["description"]
     assert (description["static"], description["media"]) == (None, None)
 
@@ -852,7 +855,7 @@ def test_a_description_that_lies(site: Site, params: dict[str, Any]) -> None:
 def test_directories_that_are_not_the_site_s(site: Site) -> None:
     """Root checks again what a description wants to be served."""
     params = {"public": {"x": "/etc"}, "static": "x", "media": None, "collects": False}
-    site.settings(f"import sys\nsys.modules[{RUNNER!r}].describe = lambda *_: {params!r}\n")
+    site.settings(f"import sys\nsys.modules[{RUNNER!r}].judge_settings = lambda *_: {params!r}\n")
     assert "'/etc' cannot be served as /x/, since it is not the site's" in site.build()["msg"]
 
 
@@ -1002,3 +1005,171 @@ def test_check_mode(site: Site, there: bool) -> None:
     assert site.build(check=True)["changed"] is True
     assert site.release.exists() is there
     assert site.commands() == []
+
+
+# Commands of the release
+
+
+class Answers:
+    """A Django that gives prepared reports, and notes its jobs."""
+
+    def __init__(self, *reports: dict[str, Any]) -> None:
+        self.reports, self.jobs = list(reports), []
+
+    def __call__(self, *_place: Any) -> Answers:
+        """Take the place of the class."""
+        return self
+
+    def run(self, job: dict[str, Any], _variables: dict[str, str]) -> tuple[dict[str, Any], str]:
+        """Give the next report."""
+        self.jobs.append(job)
+        return self.reports.pop(0), "migrating\n"
+
+
+def reported(stage: str = "done", **other: Any) -> dict[str, Any]:
+    """Give a report of a release."""
+    return {
+        "stage": stage,
+        "error": None,
+        "checks": "",
+        "warnings": [],
+        "migrations": [],
+        "backup": None,
+        "database": "",
+        "description": {"public": {}, "static": None, "media": None, "migrated": stage == "done", "collected": ""},
+        "migrated": stage == "done",
+        "ran": [],
+        "command": None,
+        "written": "",
+        **other,
+    }
+
+
+def run_of(why: str, command: str) -> dict[str, Any]:
+    """Give a command that has run."""
+    return {"why": why, "command": command, "seconds": 0.1}
+
+
+COMMANDS = {"commands": ["rebuild", {"command": "createcachetable", "once": True}], "first_commands": ["loaddata a"]}
+
+
+def recorded(site: Site) -> dict[str, Any]:
+    """What the host remembers of commands."""
+    found: dict[str, Any] = json.loads((site.tmp / "commands").read_text())
+    return found
+
+
+def test_first_commands_are_noted_before_the_database_is_migrated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the same release goes on, with its static files as they are, and what it ran is returned."""
+    django = Answers(
+        reported("empty", warnings=["a", "b"], description={**reported()["description"], "collected": "c1"}),
+        reported(ran=[run_of("first", "loaddata a"), run_of("once", "createcachetable")], warnings=["b", "c"]),
+    )
+    monkeypatch.setattr(module, "Django", django)
+    run = django.run
+
+    def noting(job: dict[str, Any], variables: dict[str, str]) -> tuple[dict[str, Any], str]:
+        if django.jobs:
+            assert recorded(site)["first_due"] is True
+        return run(job, variables)
+
+    monkeypatch.setattr(django, "run", noting)
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+    result = site.build(**COMMANDS)
+    assert [one["command"] for one in result["commands"]] == ["loaddata a", "createcachetable"]
+    assert (result["description"]["migrated"], result["description"]["collected"]) == (True, "c1")
+    assert warnings == ["a", "b", "c"]
+    first, second = django.jobs
+    assert (first["first_due"], first["first_commands"]) == (False, [{"words": ["loaddata", "a"], "once": False}])
+    assert (second["first_due"], second["first_noted"], second["collectstatic"]) == (True, True, False)
+    assert recorded(site) == {"first_due": False, "first_done": [], "once_done": ["createcachetable"]}
+
+
+def test_a_command_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was, what it wrote, and what has happened to the database; the next deploy runs it again."""
+    failed = reported(
+        "command",
+        error="CommandError: no spokes",
+        command={"text": "loaddata b", "variable": "site_first_commands"},
+        ran=[run_of("first", "loaddata a")],
+        migrations=["depot.0001_initial", "depot.0002_colour"],
+        migrated=True,
+        written="reading b",
+        backup="/var/lib/shop/backups/before",
+    )
+    given = {"first_commands": ["loaddata a", "loaddata b"]}
+    django = Answers(reported("empty"), failed, reported(ran=[run_of("first", "loaddata b")]))
+    monkeypatch.setattr(module, "Django", django)
+    assert site.build(**given)["msg"] == (
+        "Release r1 is refused: site_first_commands: manage.py loaddata b failed: CommandError: no spokes.\n"
+        "The site keeps running as before; depot.0001_initial, depot.0002_colour are applied; loaddata a has run; what "
+        "the command has changed stays, and it will run again.\n"
+        "The database from before is /var/lib/shop/backups/before.\n\n"
+        "reading b"
+    )
+    assert recorded(site)["first_done"] == ["loaddata a"]
+    assert site.build(**given)["changed"] is True
+    job = django.jobs[-1]
+    assert (job["first_due"], job["first_commands"]) == (True, [{"words": ["loaddata", "b"], "once": False}])
+    assert recorded(site)["first_due"] is False
+
+
+def test_a_process_that_is_killed_in_a_command(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known which."""
+    killed = reported(
+        "command",
+        error="Python was killed by SIGKILL",
+        command={"text": "rebuild", "variable": "site_release_commands"},
+        migrated=False,
+    )
+    monkeypatch.setattr(module, "Django", Answers(killed))
+    assert site.build(**COMMANDS)["msg"].startswith(
+        "Release r1 is refused: site_release_commands: manage.py rebuild failed: Python was killed by SIGKILL.\n"
+        "The site keeps running as before; what the command has changed stays, and it will run again."
+    )
+
+
+def test_a_check_that_fails_after_the_migrations(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message does not claim that nothing has changed."""
+    complaint = "manage.py check --deploy: ?: (x.E001) One"
+    refused = reported("refused", complaints=[complaint], migrations=["depot.0001_initial"], migrated=True)
+    monkeypatch.setattr(module, "Django", Answers(refused))
+    assert site.build()["msg"] == (
+        "Release r1 is refused: the project is not ready for production.\n"
+        "The site keeps running as before; depot.0001_initial is applied.\n" + complaint
+    )
+
+
+def test_a_script_that_does_not_start_django_may_be_the_cause(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is part of the failure; other warnings are not."""
+    warning = "manage.py does not start Django: it ended with ModuleNotFoundError: No module named 'dotenv' (line 3)."
+    failed = reported("settings", error="KeyError: 'TOKEN'", warnings=[warning, "another"])
+    monkeypatch.setattr(module, "Django", Answers(failed))
+    message = site.build()["msg"]
+    assert f"the settings cannot be loaded: KeyError: 'TOKEN'.\n{warning}" in message
+    assert "another" not in message
+
+
+def test_static_files_of_other_releases(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are offered by what they were collected from; none that lie elsewhere, and none of an unfinished release."""
+    django = Answers(reported())
+    monkeypatch.setattr(module, "Django", django)
+    for name, description in {
+        "a": {"collected": "c1", "static": "s", "public": {"s": str(site.release.with_name("a") / "app/s")}},
+        "b": {"collected": "c2", "static": "s", "public": {"s": "/etc"}},
+        "c": {"static": None, "public": {}},
+        "d": {"collected": "", "static": "s", "public": {"s": str(site.release.with_name("d") / "app/s")}},
+        "e": None,
+    }.items():
+        directory = site.release.with_name(name)
+        (directory / "app").mkdir(parents=True)
+        if description:
+            (directory / "release.json").write_text(json.dumps(description))
+    site.build()
+    assert django.jobs[0]["collected"] == {"c1": str(site.release.with_name("a") / "app/s")}
+
+
+def test_commands_that_are_none(site: Site) -> None:
+    """Refused with the reason, should the control node not have seen it."""
+    assert "'' has no command" in site.build(commands=[""])["msg"]

@@ -182,7 +182,7 @@ def test_a_refused_release_that_has_changed_the_database(site: Site) -> None:
     assert cause == "The cause: GET https://shop.example.com/healthz/ returned 500 instead of 200."
     assert more == ["The database from before is /b/1."]
     assert kept.startswith(f"It is kept in {site.root}/releases/r2 until a deploy succeeds. To take back what it did")
-    assert kept.endswith("manage.py migrate depot 0001_initial")
+    assert kept.endswith("python -m django migrate depot 0001_initial")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ SITE: dict[str, Any] = {
     "site_settings_module": "shop.settings",
     "site_git_url": "https://git.example.com/shop.git",
 }
+NO_COMMAND = (
+    "is not a command of manage.py; write it as in loaddata shop/rates.json, or as in "
+    "{command: createcachetable, once: true}"
+)
 NO_MIDDLEWARE = (
     "is not a module and a name in it; write it as in whitenoise.WhiteNoise, or as in "
     "{path: whitenoise.WhiteNoise, arguments: {max_age: 60}}"
@@ -282,6 +286,56 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'site_wsgi_middleware[7].arguments: "class" is not the name of an argument; write it as in max_age\n'
         "site_wsgi_middleware[7].arguments: 3 is not the name of an argument; write it as in max_age\n"
         'site_wsgi_middleware[7].arguments: since: "2026-01-01" has no form in JSON; write it as text, in quotes',
+    ),
+    (
+        {
+            "site_release_commands": [
+                "loaddata 'a file.json'",
+                {"command": "createcachetable", "once": True},
+                "",
+                "loaddata 'a",
+                "python manage.py rebuild",
+                "./manage.py rebuild",
+                "--help",
+                "runserver",
+                7,
+                {"once": True},
+                {"command": "rebuild", "twice": True},
+                {"command": "rebuild", "once": "yes please"},
+            ]
+        },
+        f'site_release_commands[2]: "" {NO_COMMAND}\n'
+        'site_release_commands[3]: "loaddata \'a" has an error in its quotes (No closing quotation); close each quote '
+        "that is opened\n"
+        'site_release_commands[4]: "python manage.py rebuild" begins with python, which is added; write it as in '
+        "loaddata shop/rates.json, or as in {command: createcachetable, once: true}\n"
+        'site_release_commands[5]: "./manage.py rebuild" begins with ./manage.py, which is added; write it as in '
+        "loaddata shop/rates.json, or as in {command: createcachetable, once: true}\n"
+        'site_release_commands[6]: "--help" is not the name of a command; write it as in loaddata shop/rates.json, or '
+        "as in {command: createcachetable, once: true}\n"
+        "site_release_commands[7]: runserver does not end by itself; leave it out\n"
+        f"site_release_commands[8]: 7 {NO_COMMAND}\n"
+        "site_release_commands[9].command: null is not a command of manage.py; write it as in loaddata "
+        "shop/rates.json\n"
+        'site_release_commands[10]: "twice" is unknown here; it has command and once\n'
+        'site_release_commands[11].once: "yes please" is neither true nor false; write one of the two',
+    ),
+    (
+        {"site_first_commands": ["loaddata shop/initial.json", "createsuperuser", " "]},
+        'site_first_commands[1]: "createsuperuser" would ask questions, and nobody answers; add --no-input, with its '
+        "password in site_secrets\n"
+        'site_first_commands[2]: " " is not a command of manage.py; write it as in loaddata shop/initial.json',
+    ),
+    (
+        {
+            "site_silenced_checks": ["security.W004", "all of them"],
+            "site_settings": {"SILENCED_SYSTEM_CHECKS": []},
+            "site_secrets": {"PYTHONPATH": "/opt"},
+        },
+        "site_secrets: PYTHONPATH would hide site_settings and site_secret_settings from the process; set it in "
+        "site_environment\n"
+        "site_settings: SILENCED_SYSTEM_CHECKS is set here and in site_silenced_checks; set one of them\n"
+        'site_silenced_checks: "all of them" is not the name of a check; write it as in security.W004',
     ),
     (
         {"site_environment": {"PROMETHEUS_MULTIPROC_DIR": "/tmp/x"}, "site_secrets": {"prometheus_multiproc_dir": "x"}},
