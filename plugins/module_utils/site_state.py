@@ -7,7 +7,7 @@ from __future__ import annotations
 import grp
 import pwd
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils.capacity import rea
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import checksum, read_nginx
+from ansible_collections.pitcrew.django.plugins.module_utils.services import read_services
 
-__all__ = ["read_site"]
+__all__ = ["packages_installed", "read_site"]
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 JOURNALD = Path("/etc/systemd/journald.conf.d")
@@ -26,6 +27,11 @@ def installed(status: str) -> dict[str, str]:
     """The packages that dpkg has installed, and their versions, from the text of its status file."""
     pattern = r"^Package: (\S+)\nStatus: \S+ ok installed\n(?:(?!Version: ).+\n)*Version: (\S+)$"
     return dict(re.findall(pattern, status, re.MULTILINE))
+
+
+def packages_installed() -> list[str]:
+    """The names of the distribution's packages that are installed."""
+    return sorted(installed(read_text(DPKG_STATUS) or ""))
 
 
 def home(name: str) -> str | None:
@@ -44,8 +50,10 @@ def members(name: str) -> list[str] | None:
         return None
 
 
-def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
+def read_site(name: str, root: str, files: Iterable[str], services: Collection[str] = ()) -> dict[str, Any]:
     """Return the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
+
+    For a site with services on its host, there is C(pitcrew_services), too.
 
     Raises CapacityError if the capacity of the host cannot be read.
     """
@@ -73,4 +81,5 @@ def read_site(name: str, root: str, files: Iterable[str]) -> dict[str, Any]:
         "journal": checksum(journal) if journal.is_file() else None,
         "nginx": read_nginx(name, members(name), packages, dpkg_status, paths),
     }
-    return {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
+    facts = {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
+    return {**facts, "pitcrew_services": read_services(name, services, packages)} if services else facts

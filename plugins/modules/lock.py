@@ -45,6 +45,12 @@ options:
     type: list
     elements: path
     default: []
+  services:
+    description: The services that the site has on this host.
+    type: list
+    elements: str
+    choices: [postgresql, redis]
+    default: []
   state:
     description: Whether to take the lock or to release it.
     type: str
@@ -116,6 +122,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 
 
@@ -125,6 +132,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
+            "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
             "succeeded": {"type": "bool", "default": False},
@@ -154,7 +162,7 @@ def main() -> None:
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
         try:
-            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"])
+            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"], params["services"])
         except BaseException:
             if "token" in result:
                 lock.free(result["token"], succeeded=False)
