@@ -155,7 +155,8 @@ def services_have_one_host(site: SiteOnHost) -> Iterator[Complaint]:
         yield Complaint(
             "site_services",
             f"{shown(services)} would give each of the site's {site.hosts} hosts data of its own",
-            "leave them out, have them on one host, and set DATABASE_URL and REDIS_URL in site_secrets",
+            "leave them out, have them on one host, and set DATABASE_URL and REDIS_URL in site_secrets; if each host "
+            "is a site of its own, set site_hosts to one of them at a time, with -e",
         )
 
 

@@ -245,7 +245,8 @@ def test_a_redis_of_somebody_else() -> None:
 def test_services_of_a_site_with_several_hosts() -> None:
     assert checked(services={"postgresql": None}, hosts=2, site_services=["postgresql"]) == [
         'site_services: ["postgresql"] would give each of the site\'s 2 hosts data of its own; leave them out, have '
-        "them on one host, and set DATABASE_URL and REDIS_URL in site_secrets"
+        "them on one host, and set DATABASE_URL and REDIS_URL in site_secrets; if each host is a site of its own, set "
+        "site_hosts to one of them at a time, with -e"
     ]
 
 
