@@ -149,9 +149,9 @@ def ipv4_is_free(site: SiteOnHost) -> Iterator[Complaint]:
 
 
 def services_have_one_host(site: SiteOnHost) -> Iterator[Complaint]:
-    """Each host of a site would have a database of its own."""
+    """Each host of a site would have a database of its own; a host that only balances has none."""
     services = site.values.get("site_services") or []
-    if services and site.hosts > 1:
+    if services and site.hosts > 1 and not site.values.get("site_backends"):
         yield Complaint(
             "site_services",
             f"{shown(services)} would give each of the site's {site.hosts} hosts data of its own",

@@ -31,8 +31,9 @@ pidfile /run/redis-shop/redis-server.pid
 # To the journal.
 logfile ""
 dir {data}/shop
-# What is written to disk at once survives a reboot, and a power cut but for its last second.
+# Every change is written at once: it survives a reboot, and a power cut but for its last second.
 appendonly yes
+save ""
 # When it is full, entries that expire by themselves give way, such as those of a cache, and never a queue.
 maxmemory-policy volatile-lru
 maxmemory 64mb

@@ -250,6 +250,10 @@ def test_services_of_a_site_with_several_hosts() -> None:
     ]
 
 
+def test_a_host_that_only_balances_has_no_services() -> None:
+    assert checked(hosts=2, site_services=["postgresql"], site_backends=["10.0.0.11:80", "10.0.0.12:80"]) == []
+
+
 def test_connections_of_a_server_with_many_databases() -> None:
     """What the plan refuses has the user's variable, and the server's own number."""
     (sentence,) = checked(services={"postgresql": {**POSTGRESQL, "others": 99}}, site_services=["postgresql"])
