@@ -155,6 +155,8 @@ class Redis:
             self._order("daemon-reload")
         self._order("enable", "--quiet", one.unit)
         if not self._systemd.show(one.unit).running:
+            # systemd may have given it up.
+            self._systemd.order("reset-failed", one.unit)
             self._order("start", one.unit, of=one)
         elif changed == [one.file] and _without_size(before) == _without_size(texts[one.file]):
             self._set(one, "maxmemory", f"{maxmemory_mb}mb")

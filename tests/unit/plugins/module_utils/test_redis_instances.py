@@ -104,7 +104,7 @@ def test_the_instance_for_what_is_kept(host: Host) -> None:
         "# pitcrew.django: shop\n# The socket is for the site's group only.\n"
         "[Service]\nGroup=shop\nRuntimeDirectoryMode=2750\n"
     )
-    assert host.orders == ["daemon-reload", f"enable --quiet {UNIT}", f"start {UNIT}"]
+    assert host.orders == ["daemon-reload", f"enable --quiet {UNIT}", f"reset-failed {UNIT}", f"start {UNIT}"]
     assert host.redis.is_up(kept)
     assert host.redis.outdated(kept, 64) == []
 
