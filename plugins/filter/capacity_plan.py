@@ -136,6 +136,26 @@ options:
     description: Longest listen queue that the kernel allows. By default that of the facts, or
       V(4096).
     type: int
+  postgresql_connections:
+    description:
+      - C(max_connections) of a PostgreSQL on the same host. Its memory is then subtracted, and unless
+        O(db_connections) is set, the site gets its part of these connections.
+    type: int
+  postgresql_reserved:
+    description: How many of O(postgresql_connections) it reserves. Not set means 3, its default.
+    type: int
+  postgresql_databases:
+    description: How many databases share O(postgresql_connections). Not set means 1.
+    type: int
+  postgresql_buffers_mb:
+    description: C(shared_buffers) of that PostgreSQL, in MB. Not set means 128, its default.
+    type: float
+  redis_mb:
+    description: How much the site's Redis on the same host may fill (C(maxmemory)), in MB.
+    type: float
+  redis_cache_mb:
+    description: The same for a Redis that is a cache only, so that it is never written to disk.
+    type: float
   target_utilisation:
     description: Part of the greatest possible rate at which the response times are predicted.
     type: float

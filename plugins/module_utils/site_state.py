@@ -11,7 +11,7 @@ import pwd
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils.capacity import rea
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import checksum, read_nginx
+from ansible_collections.pitcrew.django.plugins.module_utils.services import read_services
 
-__all__ = ["read_site"]
+__all__ = ["packages_installed", "read_site"]
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 JOURNALD = Path("/etc/systemd/journald.conf.d")
@@ -37,6 +38,11 @@ def provided(status: str) -> set[str]:
     paragraphs = [text for text in status.split("\n\n") if " ok installed\n" in text]
     lines = [match[1] for text in paragraphs for match in re.finditer(r"^Provides: (.+)$", text, re.MULTILINE)]
     return {name.partition(" ")[0] for line in lines for name in line.split(", ")}
+
+
+def packages_installed() -> list[str]:
+    """The names of the distribution's packages that are installed."""
+    return sorted(installed(read_text(DPKG_STATUS) or ""))
 
 
 def home(name: str) -> str | None:
@@ -67,8 +73,12 @@ def python_version(python: str | None) -> str | None:
     return found.stdout.strip()
 
 
-def read_site(name: str, root: str, files: Iterable[str], python: str | None = None) -> dict[str, Any]:
+def read_site(
+    name: str, root: str, files: Iterable[str], python: str | None = None, services: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
+
+    For a site with services on its host, there is C(pitcrew_services), too.
 
     Raises CapacityError if the capacity of the host cannot be read.
     """
@@ -97,4 +107,5 @@ def read_site(name: str, root: str, files: Iterable[str], python: str | None = N
         "journal": checksum(journal) if journal.is_file() else None,
         "nginx": read_nginx(name, members(name), packages, dpkg_status, paths),
     }
-    return {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
+    facts = {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
+    return {**facts, "pitcrew_services": read_services(name, services, packages)} if services else facts

@@ -48,6 +48,12 @@ options:
   python:
     description: A Python on the host whose version is a fact.
     type: path
+  services:
+    description: The services that the site has on this host.
+    type: list
+    elements: str
+    choices: [postgresql, redis]
+    default: []
   state:
     description: Whether to take the lock or to release it.
     type: str
@@ -119,6 +125,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, Holder
+from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 
 
@@ -129,6 +136,7 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "python": {"type": "path"},
+            "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
             "succeeded": {"type": "bool", "default": False},
@@ -158,7 +166,8 @@ def main() -> None:
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
         try:
-            result["ansible_facts"] = read_site(params["name"], params["root"], params["files"], params["python"])
+            found = (params["name"], params["root"], params["files"], params["python"], params["services"])
+            result["ansible_facts"] = read_site(*found)
         except BaseException:
             if "token" in result:
                 lock.free(result["token"], succeeded=False)

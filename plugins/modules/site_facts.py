@@ -22,7 +22,9 @@ attributes:
     description: There is nothing to show.
     support: none
   facts:
-    description: Sets C(ansible_facts.pitcrew_site) and C(ansible_facts.pitcrew_capacity).
+    description: >-
+      Sets C(ansible_facts.pitcrew_site) and C(ansible_facts.pitcrew_capacity), and with O(services)
+      C(ansible_facts.pitcrew_services).
     support: full
 options:
   name:
@@ -41,6 +43,12 @@ options:
   python:
     description: A Python on the host whose version is a fact.
     type: path
+  services:
+    description: The services that the site has on this host.
+    type: list
+    elements: str
+    choices: [postgresql, redis]
+    default: []
 """
 
 EXAMPLES = r"""
@@ -138,10 +146,23 @@ ansible_facts:
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
+    pitcrew_services:
+      description:
+        - What the host has of O(services).
+        - PostgreSQL, null if it is not installed, with its cluster, unit, port, socket and version; how many
+          connections it allows and reserves; its shared_buffers; how many databases it has besides the site's;
+          the site's role and database, null if there is none; and the problem and its cure if the site cannot use it.
+        - Of Redis, whether it is installed, and which configurations with the names of the site's instances were not
+          written for the site.
+      type: dict
+      sample:
+        postgresql: {cluster: 15/main, port: 5432, max_connections: 100, reserved: 3, shared_buffers_mb: 128.0}
+        redis: {foreign: [], installed: true}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
+from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import read_site
 
 
@@ -152,6 +173,7 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "python": {"type": "path"},
+            "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
         },
         supports_check_mode=True,
     )

@@ -63,6 +63,12 @@ options:
     type: list
     elements: str
     default: []
+  services:
+    description: The services that the site has on this host.
+    type: list
+    elements: str
+    choices: [postgresql, redis]
+    default: []
   monitored:
     description: Whether the inventory has hosts that monitor the site, so that its metrics have to be read.
     type: bool
@@ -168,6 +174,11 @@ status:
     lock:
       description: The run that holds the lock, if any.
       type: str
+    services:
+      description: The services of the site on this host, each with its C(service), C(state) and C(use).
+      type: list
+      elements: dict
+      sample: [{service: PostgreSQL 15, state: running, use: "database shop: 8 MB, 5 connections"}]
 """
 
 import calendar
@@ -188,6 +199,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployL
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
+from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES, examine, read_services
+from ansible_collections.pitcrew.django.plugins.module_utils.site_state import packages_installed
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 
@@ -259,14 +272,26 @@ class Examination:
                 "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
             )
         found = self.of(live) if live else self.of_nothing()
+        services = self.services()
         return {
             "site": self.site.name,
             "healthy": not self.complaints,
             "complaints": self.complaints,
             "notes": self.notes,
             "lock": str(holder) if holder else None,
+            "services": services,
             **found,
         }
+
+    def services(self) -> list[dict[str, str]]:
+        """Return how the services of the site on this host are."""
+        wanted = self.params["services"]
+        if not wanted:
+            return []
+        found = read_services(self.site.name, wanted, packages_installed())
+        rows, complaints = examine(self.site.name, found)
+        self.complaints += complaints
+        return rows
 
     def see_last_run(self) -> None:
         last = LastRun.read(self.site.root)
@@ -464,6 +489,7 @@ def main() -> None:
             "pending": lists,
             "unknown": lists,
             "problems": lists,
+            "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
             "monitored": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

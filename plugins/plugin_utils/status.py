@@ -13,18 +13,22 @@ __all__ = ["report"]
 
 RUNNING: Final = ("host", "state", "workers", "memory", "answers in")
 LIVE: Final = ("host", "slot", "release", "since (UTC)", "by")
+SERVICES: Final = ("host", "service", "state", "use")
 UNREACHABLE: Final = "unreachable"
 
 
 def report(statuses: Mapping[str, Mapping[str, Any]]) -> str:
     """Lay out the results of the module status by host; a host that was not reached has an empty one.
 
-    Two tables, how the site runs and what is live, since one does not fit 80 columns; then what is wrong.
+    Two tables, how the site runs and what is live, since one does not fit 80 columns; one of the services that it has
+    on its hosts, if any; then what is wrong.
     """
+    services = [row for host, status in statuses.items() for row in _services(host, status)]
     live = [_live(host, status) for host, status in statuses.items() if status and status["slot"]]
     sections = [
         table([RUNNING, *(_running(host, status) for host, status in statuses.items())]),
         table([LIVE, *live]) if live else [],
+        table([SERVICES, *services]) if services else [],
         [line for host, status in statuses.items() for line in _sentences(host, status)],
         [_verdict(statuses)],
     ]
@@ -49,6 +53,11 @@ def _running(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
 def _live(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
     since = (status["since"] or "-")[: len("2026-11-27T08:12")].replace("T", " ")
     return (host, status["slot"], status["release"] or "-", since, status["by"] or "-")
+
+
+def _services(host: str, status: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for found in status.get("services", ()):
+        yield (host, found["service"], found["state"], found["use"] or "-")
 
 
 def _sentences(host: str, status: Mapping[str, Any]) -> Iterator[str]:

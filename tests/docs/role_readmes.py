@@ -54,17 +54,20 @@ def readme(role: Path) -> str:
         "",
         f"The playbook [{playbook}.yml](../../playbooks/{playbook}.yml) runs "
         + ("all roles in their order." if playbook == "deploy" else "all of it in its order."),
-        "",
-        "| variable | description | type | default |",
-        "| --- | --- | --- | --- |",
     ]
+    if any(point["options"] for point in points.values()):
+        lines += ["", "| variable | description | type | default |", "| --- | --- | --- | --- |"]
     for point in points.values():
         for name, option in point["options"].items():
             kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
             choices = option.get("choices")
             text = prose(option["description"])
             if choices:
-                text += " One of " + ", ".join(f"`{choice}`" for choice in choices if choice) + "."
+                text += (
+                    (" Any of " if option["type"] == "list" else " One of ")
+                    + ", ".join(f"`{choice}`" for choice in choices if choice)
+                    + "."
+                )
             lines.append(f"| `{name}` | {text} | {kind} | {shown_default(option)} |")
     return "\n".join(lines) + "\n"
 

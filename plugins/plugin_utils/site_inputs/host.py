@@ -3,14 +3,15 @@
 """What depends on the host: each rule compares the site's variables with what is known about the host.
 
 Another rule is another function in RULES. It is given a SiteOnHost: the variables, as usable values; the fact
-C(pitcrew_site) of the host; the server that will run; and the plan, None if there is none.
+C(pitcrew_site) of the host; the server that will run; the plan, None if there is none; the fact C(pitcrew_services);
+and how many hosts the site has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..sizing.planning import Plan
@@ -29,6 +30,8 @@ class SiteOnHost:
     server: str
     home: str
     plan: Plan | None
+    services: Mapping[str, Any] = field(default_factory=dict)
+    hosts: int = 1
 
     @property
     def nginx(self) -> Mapping[str, Any]:
@@ -145,6 +148,51 @@ def ipv4_is_free(site: SiteOnHost) -> Iterator[Complaint]:
             )
 
 
+def services_have_one_host(site: SiteOnHost) -> Iterator[Complaint]:
+    """Each host of a site would have a database of its own; a host that only balances has none."""
+    services = site.values.get("site_services") or []
+    if services and site.hosts > 1 and not site.values.get("site_backends"):
+        yield Complaint(
+            "site_services",
+            f"{shown(services)} would give each of the site's {site.hosts} hosts data of its own",
+            "leave them out, have them on one host, and set DATABASE_URL and REDIS_URL in site_secrets; if each host "
+            "is a site of its own, set site_hosts to one of them at a time, with -e",
+        )
+
+
+def postgresql_is_usable(site: SiteOnHost) -> Iterator[Complaint]:
+    """Use a server that is there as it is, and take nothing that belongs to somebody else."""
+    found, name = site.services.get("postgresql") or {}, site.values.get("site_name")
+    if "problem" in found:
+        yield Complaint("site_services", f"postgresql: {found['problem']}", found["cure"])
+        return
+    role, database = found.get("role"), found.get("database")
+    otherwise = "choose another site_name, or leave postgresql out and set DATABASE_URL in site_secrets"
+    if role is not None and not role["is_ours"]:
+        yield Complaint(
+            "site_services",
+            f"postgresql: the role {shown(name)} was there before the site, in {found['cluster']}",
+            f"if it is the site's, mark it: sudo -u postgres psql -c 'COMMENT ON ROLE \"{name}\" IS "
+            f"$${found['mark']}$$'; if not, {otherwise}",
+        )
+    elif database is not None and database["owner"] != name:
+        yield Complaint(
+            "site_services",
+            f"postgresql: the database {shown(name)} belongs to {shown(database['owner'])}, in {found['cluster']}",
+            otherwise,
+        )
+
+
+def redis_is_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """Leave the instances of others alone."""
+    for file in (site.services.get("redis") or {}).get("foreign", ()):
+        yield Complaint(
+            "site_services",
+            f"redis: {file} was not written for the site",
+            "rename that instance, choose another site_name, or leave redis out and set REDIS_URL in site_environment",
+        )
+
+
 RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
@@ -153,4 +201,7 @@ RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     names_are_free,
     uwsgi_can_listen,
     distribution_has_its_python,
+    services_have_one_host,
+    postgresql_is_usable,
+    redis_is_free,
 )

@@ -34,6 +34,7 @@ COMPUTED: Final[Mapping[str, tuple[str, str]]] = {
     "site_visitor_scheme": ("it follows from the certificate", "set site_scheme"),
     "site_candidate": ("it follows from the source", "to run a release that is kept, set site_release"),
     "site_process_environment": ("it combines several variables", "set site_environment"),
+    "site_services_environment": ("it follows from site_services", "set site_environment"),
     "site_process_secrets": ("it combines several variables", "set site_secrets"),
     "site_given_secrets": ("it combines several variables", "set site_secrets"),
     "site_places": ("they follow from the release", "leave it out"),
@@ -69,6 +70,7 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "site_ssl_certificate": "site_tls_certificate",
     "site_ssl_key": "site_tls_key",
     "site_allowed_hosts": "site_domains",
+    "site_service": "site_services",
 }
 """Other names that the field has for some of the variables; none that a user would have for something else."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..sizing.facts import host_of
 from ..sizing.inputs import Inputs, SizingError
 from ..sizing.planning import Plan, make_plan
+from ..sizing.services import service_inputs
 from .complaints import Complaint
 
 __all__ = ["PLAN_INPUTS", "check_plan_inputs", "plan_site"]
@@ -39,8 +40,11 @@ def plan_site(values: Mapping[str, Any], facts: Mapping[str, Any], server: str, 
     """Plan the site on a host, under the server of its release, for that many hosts; or return why there is no plan."""
     inputs = {name: values.get(variable) for variable, name in PLAN_INPUTS.items()}
     more = values.get("site_plan_inputs") or {}
+    services, found = values.get("site_services") or (), facts.get("pitcrew_services") or {}
     try:
-        return make_plan(host_of(facts), Inputs.of({**inputs, "db_hosts": hosts, "server": server, **more}))
+        host, share = host_of(facts), Inputs.of({"capacity_share": inputs["capacity_share"]}).capacity_share
+        of_services = service_inputs(services, found, host, share)
+        return make_plan(host, Inputs.of({**inputs, "db_hosts": hosts, "server": server, **of_services, **more}))
     except SizingError as error:
         return _complaint(error)
 

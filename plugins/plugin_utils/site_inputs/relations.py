@@ -67,6 +67,11 @@ OPTIONS_OF_PIP: Final[Mapping[tuple[str, ...], str]] = {
 }
 """What is meant by an option among the packages."""
 TAKEN_NAMES: Final = ("default", "pitcrew", "root", "www-data")
+TAKEN_BY_SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "postgresql": ("none", "postgres", "prometheus", "public", "template0", "template1"),
+    "redis": ("redis", "server"),
+}
+"""Names that a service, or its exporter, has for something of its own."""
 OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
     "DJANGO_SETTINGS_MODULE": "set site_settings_module",
     "SITE_RELEASE": "it is the name of the release; leave it out",
@@ -148,6 +153,13 @@ def rule(function: Rule) -> Rule:
 def _name_is_free(site_name: str) -> Iterator[Complaint]:
     if site_name in TAKEN_NAMES:
         yield Complaint("site_name", f"{shown(site_name)} is a name that hosts already use", "choose another")
+
+
+@rule
+def _name_is_free_in_services(site_name: str, site_services: list[str]) -> Iterator[Complaint]:
+    for service in dict.fromkeys(site_services):
+        if site_name in TAKEN_BY_SERVICES[service] or (service == "postgresql" and site_name.startswith("pg_")):
+            yield Complaint("site_name", f"{shown(site_name)} is a name that {service} uses itself", "choose another")
 
 
 @rule

@@ -71,7 +71,8 @@ def validate_on_host(
     values, complaints = _usable(roles, play)
     planned = plan_site(values, facts, server, hosts)
     plan = None if isinstance(planned, Complaint) else planned
-    complaints += check_host(SiteOnHost(values, facts.get("pitcrew_site") or {}, server, home, plan))
+    services = facts.get("pitcrew_services") or {}
+    complaints += check_host(SiteOnHost(values, facts.get("pitcrew_site") or {}, server, home, plan, services, hosts))
     if isinstance(planned, Complaint):
         complaints.append(planned)
     return list(_in_order(complaints, roles)), plan

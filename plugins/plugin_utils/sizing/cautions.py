@@ -80,7 +80,12 @@ def _of_server(choice: Choice) -> Iterator[str]:
 def _of_surroundings(choice: Choice, settings: Settings) -> Iterator[str]:
     site, inputs = choice.site, choice.site.inputs
     connections = settings.database.connections_during_deploy
-    if inputs.db_connections is None and connections > USUAL_DB_CONNECTIONS:
+    if site.postgresql and inputs.db_connections is not None and inputs.db_connections > site.postgresql.offered:
+        yield (
+            f"db_connections={inputs.db_connections} is more than PostgreSQL on this host has for all: max_connections "
+            f"{site.postgresql.max_connections} - {site.postgresql.reserved} reserved. Raise that, or lower this."
+        )
+    if site.db_connections is None and connections > USUAL_DB_CONNECTIONS:
         yield (
             f"A deploy opens {connections} database connections from this host; PostgreSQL offers "
             f"{USUAL_DB_CONNECTIONS} unless configured. Set db_connections, or put a pooler in between."

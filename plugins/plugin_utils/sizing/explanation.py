@@ -11,7 +11,7 @@ from .choice import Choice
 from .layouts import CLOSE_ENOUGH, best_layout
 from .queueing import Layout
 from .site import Limits, Site
-from .wording import count, db_sum, mb, ms, per_second, pins, rate, size
+from .wording import beside_services, count, db_sum, mb, ms, per_second, pins, rate, size
 
 __all__ = ["explain", "limiting_factor"]
 
@@ -59,7 +59,7 @@ def explain(choice: Choice, factor: str, unpinned: Choice | None) -> str:
         generations = (
             f"{overlap:g} x ({generation}) during a deploy" if overlap > 1 else f"one generation ({generation})"
         )
-        return f"Memory is the limit: {mb(site.available_mb)} hold {generations}, {useful}."
+        return f"Memory is the limit: {mb(site.available_mb)}{beside_services(site)} hold {generations}, {useful}."
     if factor == "db_connections":
         return f"Database connections are the limit: {db_sum(site, overlap)} for one generation, {useful}."
     if factor == "thread_safety":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from .policies import RULES
@@ -20,6 +20,7 @@ __all__ = [
     "POLICIES",
     "PROFILES",
     "SERVER_OVERHEAD_MS",
+    "SERVICE_INPUTS",
     "Host",
     "Inputs",
     "Profile",
@@ -69,6 +70,16 @@ DEFAULT_SOMAXCONN: Final = 4096
 
 POLICIES: Final = ("model", *RULES)
 """Who chooses workers and threads: the model, or a rule of thumb."""
+
+SERVICE_INPUTS: Final = (
+    "postgresql_connections",
+    "postgresql_reserved",
+    "postgresql_databases",
+    "postgresql_buffers_mb",
+    "redis_mb",
+    "redis_cache_mb",
+)
+"""Inputs of services that share the site's host. A plan without such services does not contain them."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +229,13 @@ class Inputs:
     db_aliases: int = _whole(1, 1, 100)
     somaxconn: int | None = _whole(None, 1, 2**31)
 
+    postgresql_connections: int | None = _whole(None, 1, 262_143)
+    postgresql_reserved: int | None = _whole(None, 0, 262_143)
+    postgresql_databases: int | None = _whole(None, 1, 100_000)
+    postgresql_buffers_mb: float | None = _number(None, 0, 1e9)
+    redis_mb: float | None = _number(None, 1, 1e9)
+    redis_cache_mb: float | None = _number(None, 1, 1e9)
+
     target_utilisation: float = _number(0.70, 0.05, 0.95)
     slo_p99_ms: float | None = _number(None, 0, 86_400_000, over=True)
     max_queue_s: float = _number(5.0, 0, 3_600, over=True)
@@ -266,6 +284,20 @@ class Inputs:
         if (self.running_workers is None) != (self.running_threads is None):
             missing = "running_threads" if self.running_threads is None else "running_workers"
             raise SizingError(missing, "missing; give running_workers and running_threads, or neither")
+
+        if self.postgresql_connections is None:
+            for name in SERVICE_INPUTS:
+                if name.startswith("postgresql_") and getattr(self, name) is not None:
+                    raise SizingError(
+                        name,
+                        f"{getattr(self, name)!r} has no effect without postgresql_connections; set that to the "
+                        "max_connections of the PostgreSQL on this host, or leave it out",
+                    )
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """All inputs by their names, without those of services that the host does not have."""
+        return {name: value for name, value in asdict(self).items() if name not in SERVICE_INPUTS or value is not None}
 
     @property
     def source(self) -> str:

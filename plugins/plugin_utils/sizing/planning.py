@@ -129,7 +129,7 @@ def make_plan(host: Host, inputs: Inputs) -> Plan:
         uwsgi=settings.uwsgi or {},
         host=_planned_host(site),
         unpinned=_alternative(capacity, unpinned) if unpinned else None,
-        inputs=asdict(inputs),
+        inputs=inputs.known,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from .inputs import SizingError
 from .queueing import Layout
 from .site import Site
-from .wording import count, db_sum, mb, pins
+from .wording import count, db_sum, grant, mb, pins
 
 __all__ = ["refusal"]
 
@@ -19,9 +19,10 @@ def refusal(site: Site, overlap: float) -> SizingError:
     pinned = pins(site)
     if least.slots > site.db_slots(overlap):
         needs = f", and {pinned} take {least.slots}; lower them," if pinned else " and not one;"
+        more = "raise max_connections of PostgreSQL" if grant(site) else "give more connections"
         return SizingError(
             "db_connections",
-            f"{db_sum(site, overlap)} for one generation{needs} give more connections, "
+            f"{db_sum(site, overlap)} for one generation{needs} {more}, "
             "or set reload_overlap=1 if a deploy may stop the old slot first",
         )
     share = f" x share {inputs.capacity_share:g}" if inputs.capacity_share < 1 else ""
@@ -35,10 +36,23 @@ def refusal(site: Site, overlap: float) -> SizingError:
     threads = f" + {least.threads - 1} x {inputs.thread_mb:g} for threads" if least.threads > 1 else ""
     return SizingError(
         "workers" if inputs.workers else "threads" if inputs.threads else "memory_mb",
-        f"({mb(site.host.memory_mb)} - {mb(site.reserve_mb)} reserve){share} = {mb(site.available_mb)} "
+        f"({mb(site.host.memory_mb)} - {mb(site.reserve_mb)} reserve{_shared(site)}){share}{_own(site)} "
+        f"= {mb(site.available_mb)} "
         f"cannot hold {base} + {count(least.processes, 'worker')} "
         f"x {footprint.worker_with_mb(least.threads):g} MB "
         f"({inputs.worker_unique_mb:g} unique{copied} + {inputs.growth_mb:g} growth{threads}) "
         f"= {mb(footprint.of(least))}; {f'lower {pinned}, ' if pinned else ''}give the site more memory, "
         "or set what its workers really take (worker_unique_mb, growth_mb)",
     )
+
+
+def _shared(site: Site) -> str:
+    """What a service takes that all sites of the host share."""
+    return f" - {mb(site.shared_services_mb)} PostgreSQL" if site.postgresql else ""
+
+
+def _own(site: Site) -> str:
+    """What services take for this site alone."""
+    connections = count(site.postgresql_connections, "connection")
+    postgresql = f" - {mb(site.connections_mb)} for its {connections}" if site.postgresql else ""
+    return postgresql + (f" - {mb(site.redis.own_mb)} Redis" if site.redis else "")

@@ -12,7 +12,8 @@ from ..text import wrapped
 from .inputs import Host, Inputs, SizingError
 from .planning import Plan, make_plan
 from .policies import RULES
-from .wording import count, mb, ms, per_second, rate
+from .site import Site
+from .wording import count, grant, mb, ms, per_second, rate, service_sums
 
 __all__ = ["report", "summary"]
 
@@ -30,14 +31,19 @@ def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     Raises SizingError for anything else than a plan.
     """
     case = _case_of(planned)
-    sections = (_facts(case.plan), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
+    sections = (_facts(case), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
 def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     """Write what is planned, what limits it, and the notes. Raises SizingError for anything else than a plan."""
-    plan = _case_of(planned).plan
-    facts = [_fact("why", plan.explanation), *(_fact("note", note) for note in (*plan.warnings, *notes))]
+    case = _case_of(planned)
+    plan = case.plan
+    facts = [
+        _fact("why", plan.explanation),
+        *_services(case),
+        *(_fact("note", note) for note in (*plan.warnings, *notes)),
+    ]
     return "\n".join([_layout(plan), *facts]) + "\n"
 
 
@@ -86,7 +92,18 @@ def _layout(plan: Plan) -> str:
     return f"{plan.server} {plan.worker_class}: {workers}{threads}, {count(plan.concurrency, 'request')} at a time"
 
 
-def _facts(plan: Plan) -> Iterator[str]:
+def _services(case: _Case) -> Iterator[str]:
+    """Yield what the site's services on this host take; nothing if it has none."""
+    site = Site(case.host, case.inputs)
+    sums = [f"{service} {terms}" for service, terms in service_sums(site).items()]
+    if grant(site):
+        sums.append(f"{count(site.db_connections or 0, 'connection')} to PostgreSQL: {grant(site)}")
+    if sums:
+        yield _fact("services", *sums)
+
+
+def _facts(case: _Case) -> Iterator[str]:
+    plan = case.plan
     host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
     yield _layout(plan)
     yield _fact("why", plan.explanation)
@@ -112,6 +129,7 @@ def _facts(plan: Plan) -> Iterator[str]:
     )
     connections = count(database.connections_max, "connection")
     yield _fact("database", f"{connections}, {database.connections_during_deploy} during a deploy")
+    yield from _services(case)
     yield _fact("times", _origin(plan))
 
 
@@ -162,10 +180,11 @@ def _changed(case: _Case) -> Iterator[tuple[str, Plan]]:
     yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", make_plan(replace(host, cpus=2 * host.cpus), inputs)
     more = replace(host, memory_mb=2 * host.memory_mb)
     yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", make_plan(more, inputs)
-    if inputs.db_connections:
-        doubled = 2 * inputs.db_connections
+    connections = Site(host, inputs).db_connections
+    if connections:
+        doubled = 2 * connections
         yield (
-            f"db_connections={doubled} instead of {inputs.db_connections}",
+            f"db_connections={doubled} instead of {connections}",
             make_plan(host, replace(inputs, db_connections=doubled)),
         )
     if not inputs.thread_safe:

@@ -12,6 +12,7 @@ from typing import Final
 from .inputs import DEFAULT_SOMAXCONN, Host, Inputs
 from .policies import RULES
 from .queueing import ROUNDING, Layout, System, Work
+from .services import Postgresql, Redis, postgresql_of, redis_of
 
 __all__ = ["Footprint", "Limits", "Site"]
 
@@ -112,8 +113,50 @@ class Site:
         return self.memory_beyond(self.reserve_mb)
 
     def memory_beyond(self, reserve_mb: float) -> float:
-        """Memory that the site may use when so much stays with the system."""
-        return max(0.0, self.host.memory_mb - reserve_mb) * self.inputs.capacity_share
+        """Memory that the site's processes may use when so much stays with the system."""
+        of_the_host = max(0.0, self.host.memory_mb - reserve_mb - self.shared_services_mb)
+        return max(0.0, of_the_host * self.inputs.capacity_share - self.own_services_mb)
+
+    @cached_property
+    def postgresql(self) -> Postgresql | None:
+        """PostgreSQL on this host, if the inputs have it."""
+        return postgresql_of(self.inputs)
+
+    @cached_property
+    def redis(self) -> Redis | None:
+        """The site's Redis on this host, if the inputs have it."""
+        return redis_of(self.inputs)
+
+    @cached_property
+    def shared_services_mb(self) -> float:
+        """Memory of services that all sites of the host share."""
+        return self.postgresql.shared_mb if self.postgresql else 0.0
+
+    @cached_property
+    def postgresql_connections(self) -> int:
+        """Connections that PostgreSQL on this host needs memory for: those of a deploy, as far as it grants them."""
+        inputs = self.inputs
+        slots = max(self.wanted_slots, (inputs.workers or 0) * (inputs.threads or 1))
+        slots = max(slots, self.required.slots if self.required else 0)
+        most = math.ceil(slots * inputs.reload_overlap) * inputs.db_aliases
+        return most if self.db_connections is None else min(most, self.db_connections)
+
+    @cached_property
+    def connections_mb(self) -> float:
+        """Memory of the site's connections to PostgreSQL on this host."""
+        return self.postgresql.connections_mb(self.postgresql_connections) if self.postgresql else 0.0
+
+    @cached_property
+    def own_services_mb(self) -> float:
+        """Memory that services take for this site alone."""
+        return self.connections_mb + (self.redis.own_mb if self.redis else 0.0)
+
+    @cached_property
+    def db_connections(self) -> int | None:
+        """Connections that the database grants: as set, or what PostgreSQL on this host has for the site."""
+        if self.inputs.db_connections is not None or self.postgresql is None:
+            return self.inputs.db_connections
+        return self.postgresql.granted
 
     @property
     def somaxconn(self) -> int:
@@ -169,11 +212,11 @@ class Site:
         return limits if self.required is None else self._as_required(self.required, limits)
 
     def db_slots(self, overlap: float) -> float:
-        """Slots of one generation that the database has connections for; infinite without db_connections."""
+        """Slots of one generation that the database has connections for; infinite if nothing bounds them."""
         inputs = self.inputs
-        if inputs.db_connections is None:
+        if self.db_connections is None:
             return math.inf
-        return inputs.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
+        return self.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
 
     def _as_required(self, required: Layout, limits: Limits) -> Limits:
         """Pin what the rule requires, as far as memory and database allow."""

@@ -5,9 +5,22 @@
 from __future__ import annotations
 
 from .queueing import Layout
+from .services import KEPT, PROCESSES_MB
 from .site import Site
 
-__all__ = ["count", "db_sum", "mb", "ms", "per_second", "pins", "rate", "size"]
+__all__ = [
+    "beside_services",
+    "count",
+    "db_sum",
+    "grant",
+    "mb",
+    "ms",
+    "per_second",
+    "pins",
+    "rate",
+    "service_sums",
+    "size",
+]
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -51,7 +64,46 @@ def db_sum(site: Site, overlap: float) -> str:
     """Write how many slots of one of so many generations the database has connections for, with all terms."""
     inputs = site.inputs
     hosts, aliases = count(inputs.db_hosts, "host"), count(inputs.db_aliases, "alias", "aliases")
-    return (
-        f"{count(inputs.db_connections or 0, 'connection')} / {hosts} / overlap {overlap:g} / {aliases} "
-        f"leave {site.db_slots(overlap):.0f}"
-    )
+    return f"{_connections(site)} / {hosts} / overlap {overlap:g} / {aliases} leave {site.db_slots(overlap):.0f}"
+
+
+def _connections(site: Site) -> str:
+    """Write how many connections there are, and where they come from if they are not set."""
+    connections = count(site.db_connections or 0, "connection")
+    return f"{connections} of PostgreSQL ({grant(site)})" if grant(site) else connections
+
+
+def grant(site: Site) -> str:
+    """Write how the site's connections follow from PostgreSQL's; empty where they are set, or do not."""
+    postgresql = site.postgresql
+    if postgresql is None or site.inputs.db_connections is not None:
+        return ""
+    free = f"{postgresql.max_connections} max_connections - {postgresql.reserved} reserved - {KEPT} kept"
+    return f"({free}) / {postgresql.databases} databases" if postgresql.databases > 1 else free
+
+
+def service_sums(site: Site) -> dict[str, str]:
+    """Write for each service of the site on its host how much memory it takes, and why."""
+    sums = {}
+    if site.postgresql:
+        connections = count(site.postgresql_connections, "connection")
+        sums["PostgreSQL"] = (
+            f"{mb(site.shared_services_mb + site.connections_mb)}: shared_buffers {site.postgresql.buffers_mb:g}, "
+            f"{PROCESSES_MB} for its processes, {site.connections_mb:g} for {connections}"
+        )
+    if site.redis:
+        sums["Redis"] = (
+            f"{mb(site.redis.own_mb)}: maxmemory {site.redis.kept_mb:g} and, for the cache, {site.redis.cache_mb:g}, "
+            "the rest for its processes and for writing to disk"
+        )
+    return sums
+
+
+def beside_services(site: Site) -> str:
+    """Write what else the memory holds, as an insertion after the memory that is left; empty if it is nothing."""
+    taken = []
+    if site.postgresql:
+        taken.append(f"PostgreSQL ({mb(site.shared_services_mb + site.connections_mb)})")
+    if site.redis:
+        taken.append(f"Redis ({mb(site.redis.own_mb)})")
+    return f" beside {' and '.join(taken)}" if taken else ""

@@ -56,6 +56,11 @@ SITES: dict[str, dict[str, Any]] = {
         "site_secret_settings": {"SECRET_KEY": "correct horse"},
         "site_environment": {"PYTHONPATH": "/opt/lib:/opt/more", "LANG": "de_DE.UTF-8"},
     },
+    "served": {
+        "site_services": ["postgresql", "redis"],
+        "site_environment": {"CACHE_URL": "locmem://"},
+        "site_secrets": {"CELERY_BROKER_URL": "amqp://broker.example.com"},
+    },
     "own": {
         "site_upload_limit": "1g",
         "site_request_timeout": 90,
@@ -998,3 +1003,37 @@ def test_other_programs_are_told_no_secret(rendered: dict[str, dict[str, Any]]) 
     """Nor a setting or a variable of the project."""
     told = json.dumps(rendered["overridden"]["record"])
     assert not any(word in told for word in ("correct horse", "SECRET_KEY", "/opt/lib", "DEBUG"))
+
+
+# Services beside the site
+
+
+def test_a_slot_starts_after_its_services(render: Render) -> None:
+    """At boot, too; a unit of a site without services names those that it may have from elsewhere, as ever."""
+    usual = "After=network-online.target postgresql.service mariadb.service redis-server.service"
+    assert usual in render("plain", "unit").splitlines()
+    own = f"{usual} redis-server@shop.service redis-server@shop.cache.service"
+    assert own in render("served", "unit").splitlines()
+
+
+def test_what_projects_read_of_their_services(rendered: dict[str, dict[str, Any]]) -> None:
+    """The common names, unless the user has set them."""
+    found = rendered["served"]["environment"]
+    assert {name: found[name] for name in found if name.endswith("URL") or name.startswith("PG")} == {
+        "CACHE_URL": "locmem://",
+        "DATABASE_URL": "postgresql:///shop",
+        "PGDATABASE": "shop",
+        "PGHOST": "/var/run/postgresql",
+        "PGPORT": "5432",
+        "PGUSER": "shop",
+        "REDIS_URL": "unix:///run/redis-shop/redis-server.sock",
+    }
+    assert rendered["served"]["secrets"]["CELERY_BROKER_URL"] == "amqp://broker.example.com"
+    assert "DATABASE_URL" not in rendered["plain"]["environment"]
+
+
+def test_a_plan_has_its_services(rendered: dict[str, dict[str, Any]]) -> None:
+    """4096 MB: 128 for each Redis, and the defaults of a PostgreSQL that will be installed."""
+    inputs = rendered["served"]["plan"]["inputs"]
+    assert (inputs["redis_mb"], inputs["redis_cache_mb"], inputs["postgresql_connections"]) == (128, 128, 100)
+    assert "redis_mb" not in rendered["plain"]["plan"]["inputs"]

@@ -103,3 +103,20 @@ def test_no_line_is_wider_than_a_terminal(host: str, status: dict[str, Any]) -> 
 def test_what_is_no_status_is_refused(value: Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"status_report: expected the status of each host"):
         FilterModule().filters()["status_report"](value)
+
+
+def test_services_beside_the_site_have_a_table_of_their_own() -> None:
+    """Only if there are any."""
+    rows = [
+        {"service": "PostgreSQL 15", "state": "running", "use": "database shop: 8 MB, 3 connections"},
+        {"service": "Redis, cache", "state": "failed", "use": ""},
+    ]
+    lines = report({"web1": {**WELL, "services": rows}, "web2": {**WELL, "services": []}}).splitlines()
+    place = next(number for number, line in enumerate(lines) if "service" in line)
+    assert [line.split() for line in lines[place : place + 4]] == [
+        ["host", "service", "state", "use"],
+        ["web1", "PostgreSQL", "15", "running", "database", "shop:", "8", "MB,", "3", "connections"],
+        ["web1", "Redis,", "cache", "failed", "-"],
+        [],
+    ]
+    assert "service" not in report({"web2": WELL})

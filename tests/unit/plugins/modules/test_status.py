@@ -138,6 +138,7 @@ def test_a_site_that_is_well(site: Site) -> None:
         "complaints": [],
         "notes": [],
         "lock": None,
+        "services": [],
         "slot": "blue",
         "release": "r2",
         "since": "2026-11-27T08:12:31Z",

@@ -22,9 +22,12 @@ def checked(
     capacity: dict[str, Any] | None = None,
     server: str = "gunicorn",
     hosts: int = 1,
+    services: dict[str, Any] | None = None,
     **variables: Any,
 ) -> list[str]:
     facts = {"pitcrew_site": {**HOST, **(host or {})}, "pitcrew_capacity": {**CAPACITY, **(capacity or {})}}
+    if services is not None:
+        facts["pitcrew_services"] = services
     found, plan = validate_on_host(ROLES, PlayVariables({**SITE, **variables}), facts, server, "/var/lib/shop", hosts)
     assert plan is not None or found
     return [str(complaint) for complaint in found]
@@ -176,3 +179,95 @@ def test_a_name_that_another_file_has() -> None:
         'site_domains: "Shop.test" is served by /etc/nginx/conf.d/app.conf:3, which nginx reads before the site\'s own '
         "file; remove it there, or from site_domains"
     ]
+
+
+# Services on the site's own host
+
+POSTGRESQL = {
+    "cluster": "15/main",
+    "max_connections": 100,
+    "reserved": 3,
+    "others": 0,
+    "shared_buffers_mb": 128.0,
+    "role": None,
+    "database": None,
+    "mark": "pitcrew.django: site shop",
+}
+OTHERWISE = "choose another site_name, or leave postgresql out and set DATABASE_URL in site_secrets"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        POSTGRESQL,
+        {**POSTGRESQL, "role": {"is_ours": True}},
+        {**POSTGRESQL, "role": {"is_ours": True}, "database": {"owner": "shop"}},
+    ],
+)
+def test_a_postgresql_that_will_do(found: dict[str, Any] | None) -> None:
+    """None at all, one without anything of the site, and one that has what an earlier deploy created."""
+    assert checked(services={"postgresql": found}, site_services=["postgresql"]) == []
+
+
+def test_a_role_of_somebody_else() -> None:
+    found = {**POSTGRESQL, "role": {"is_ours": False}, "database": {"owner": "shop"}}
+    assert checked(services={"postgresql": found}, site_services=["postgresql"]) == [
+        'site_services: postgresql: the role "shop" was there before the site, in 15/main; if it is the site\'s, mark '
+        "it: sudo -u postgres psql -c 'COMMENT ON ROLE \"shop\" IS $$pitcrew.django: site shop$$'; if not, " + OTHERWISE
+    ]
+
+
+@pytest.mark.parametrize("role", [None, {"is_ours": True}])
+def test_a_database_of_somebody_else(role: dict[str, Any] | None) -> None:
+    found = {**POSTGRESQL, "role": role, "database": {"owner": "legacy"}}
+    assert checked(services={"postgresql": found}, site_services=["postgresql"]) == [
+        'site_services: postgresql: the database "shop" belongs to "legacy", in 15/main; ' + OTHERWISE
+    ]
+
+
+def test_a_server_that_cannot_be_used() -> None:
+    """The host found out why, and what to do."""
+    found = {"cluster": "15/main", "problem": "its cluster 15/main is down", "cure": "start it"}
+    assert checked(services={"postgresql": found}, site_services=["postgresql"]) == [
+        "site_services: postgresql: its cluster 15/main is down; start it"
+    ]
+
+
+def test_a_redis_of_somebody_else() -> None:
+    found = {"installed": True, "foreign": ["/etc/redis/redis-shop.conf"]}
+    assert checked(services={"redis": found}, site_services=["redis"]) == [
+        "site_services: redis: /etc/redis/redis-shop.conf was not written for the site; rename that instance, choose "
+        "another site_name, or leave redis out and set REDIS_URL in site_environment"
+    ]
+
+
+def test_services_of_a_site_with_several_hosts() -> None:
+    assert checked(services={"postgresql": None}, hosts=2, site_services=["postgresql"]) == [
+        'site_services: ["postgresql"] would give each of the site\'s 2 hosts data of its own; leave them out, have '
+        "them on one host, and set DATABASE_URL and REDIS_URL in site_secrets; if each host is a site of its own, set "
+        "site_hosts to one of them at a time, with -e"
+    ]
+
+
+def test_a_host_that_only_balances_has_no_services() -> None:
+    assert checked(hosts=2, site_services=["postgresql"], site_backends=["10.0.0.11:80", "10.0.0.12:80"]) == []
+
+
+def test_connections_of_a_server_with_many_databases() -> None:
+    """What the plan refuses has the user's variable, and the server's own number."""
+    (sentence,) = checked(services={"postgresql": {**POSTGRESQL, "others": 99}}, site_services=["postgresql"])
+    assert sentence.startswith(
+        "site_database_connections: 0 connections of PostgreSQL ((100 max_connections - 3 reserved - 5 kept) / "
+        "100 databases)"
+    )
+
+
+def test_sizes_that_the_user_sets_are_those_of_the_plan() -> None:
+    """They replace what follows from the host."""
+    values = {**SITE, "site_services": ["postgresql", "redis"], "site_plan_inputs": {"redis_mb": 300}}
+    facts = {"pitcrew_capacity": CAPACITY, "pitcrew_services": {"postgresql": POSTGRESQL}}
+    plan = plan_site(values, facts, "gunicorn", 1)
+    assert not isinstance(plan, Complaint)
+    assert (plan.inputs["redis_mb"], plan.inputs["redis_cache_mb"]) == (300.0, 128)
+    assert plan.inputs["postgresql_connections"] == 100

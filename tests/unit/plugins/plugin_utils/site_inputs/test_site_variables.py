@@ -59,6 +59,28 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"site_name": "root"}, 'site_name: "root" is a name that hosts already use; choose another'),
     (
+        {"site_services": ["postgres"]},
+        'site_services[0]: "postgres" is not one of postgresql, redis; set one of them',
+    ),
+    (
+        {"site_services": ["redis", "rabbitmq"]},
+        'site_services[1]: "rabbitmq" is not one of postgresql, redis; set one of them',
+    ),
+    ({"site_services": "redis"}, 'site_services: "redis" is not a list; write one, as in [redis]'),
+    ({"site_services": [["redis"]]}, 'site_services[0]: ["redis"] is not text; write it as text, in quotes'),
+    (
+        {"site_services": None},
+        "site_services: null is not allowed; leave it out for its default, []",
+    ),
+    (
+        {"site_services": ["postgresql"], "site_name": "pg_shop"},
+        'site_name: "pg_shop" is a name that postgresql uses itself; choose another',
+    ),
+    (
+        {"site_services": ["redis", "postgresql", "redis"], "site_name": "postgres"},
+        'site_name: "postgres" is a name that postgresql uses itself; choose another',
+    ),
+    (
         {"site_settings_module": None},
         "site_settings_module: is not set, and has no default; set it, as in site_settings_module: shop.settings",
     ),
