@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import codecs
 import gzip
 import hashlib
@@ -20,6 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+from .project.modules import settings_modules, wsgi_applications
+from .project.tree import Tree, joined
 from .server_version import (
     INCLUDE,
     Listed,
@@ -31,7 +32,7 @@ from .server_version import (
     listed_in_inventory,
 )
 
-__all__ = ["Source", "SourceError", "pack"]
+__all__ = ["Source", "SourceError", "pack", "pack_source"]
 
 # Never part of a release, where git does not list the files.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
@@ -269,7 +270,8 @@ def examine(tar: tarfile.TarFile, wanted: Wanted) -> tuple[str, dict[str, Server
         path = _below(project, module.partition(":")[0].replace(".", "/"))
         if not _module_files(path) & names:
             find = wsgi_applications if ":" in module or "wsgi" in variable else settings_modules
-            guess, candidates = variable in wanted.guessed, find(tar, names, project)
+            tree = Tree.of_tar(tar, read_member)
+            guess, candidates = variable in wanted.guessed, find(tree, joined(str(project)))
             # It follows from the settings module, and from the right one it would be right.
             packages = {f"{settings.partition('.')[0]}/" if "." in settings else "" for settings in meant}
             if guess and any(_module_files(_below(project, f"{package}wsgi")) & names for package in packages):
@@ -335,50 +337,6 @@ def _no_module(variable: str, module: str, path: str, candidates: Sequence[str],
     if len(candidates) == 1:
         return f"{where}. Set {variable}: {candidates[0]}"
     return f"{where}. Set {variable} to one of {', '.join(candidates[:CANDIDATES_SHOWN])}"
-
-
-def _modules(names: Iterable[str], project: PurePosixPath) -> Iterator[tuple[str, str]]:
-    """Name the modules below the project as Python does, with their files in the archive."""
-    for name in sorted(names):
-        if name.endswith(".py") and PurePosixPath(name).is_relative_to(project):
-            parts = PurePosixPath(name).relative_to(project).with_suffix("").parts
-            parts = parts[:-1] if parts[-1] == "__init__" else parts
-            if parts and all(part.isidentifier() for part in parts):
-                yield ".".join(parts), name
-
-
-def settings_modules(_tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
-    """Find modules that may be Django's settings, by their names."""
-    return [module for module, _name in _modules(names, project) if re.search(r"(^|\.)settings\w*(\.\w+)?$", module)]
-
-
-def wsgi_applications(tar: tarfile.TarFile, names: Iterable[str], project: PurePosixPath) -> list[str]:
-    """Find WSGI applications: names that are assigned or imported in a module whose own name has `wsgi` in it."""
-    found = []
-    for module, name in _modules(names, project):
-        if "wsgi" not in module.rpartition(".")[2]:
-            continue
-        try:
-            tree = ast.parse(read_member(tar, PurePosixPath(name)) or "")
-        except (SyntaxError, ValueError):
-            continue
-        defined = _top_level_names(tree)
-        found += [f"{module}:{one}" for one in ("application", "app") if one in defined][:1]
-    return found
-
-
-def _top_level_names(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.add(statement.target.id)
-        elif isinstance(statement, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, ast.FunctionDef):
-            names.add(statement.name)
-    return names
 
 
 def find_requirements(names: Iterable[str], project: PurePosixPath, wanted: Wanted) -> str:
@@ -488,6 +446,22 @@ def tidy(cache: Path) -> None:
         archive.unlink(missing_ok=True)
 
 
+def pack_source(git_url: str, git_ref: str, directory: str, cache: str) -> tuple[str, Path]:
+    """Pack a repository or a directory; return the id of the source, and its archive.
+
+    Raises SourceError if it cannot be fetched.
+    """
+    store = Path(cache).expanduser()
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if git_url:
+        source_id, archive = pack_commit(*fetch(git_url, git_ref, store), store)
+    else:
+        source_id, archive = pack_directory(Path(directory).expanduser(), store)
+    os.utime(archive)
+    tidy(store)
+    return source_id, archive
+
+
 def pack(
     *,
     git_url: str | None,
@@ -502,14 +476,7 @@ def pack(
     Raises SourceError if it cannot be fetched or lacks something.
     """
     needs = Wanted(servers={name: Server(**server) for name, server in servers.items()}, **wanted)
-    store = Path(cache).expanduser()
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if git_url:
-        source_id, archive = pack_commit(*fetch(git_url, git_ref, store), store)
-    else:
-        source_id, archive = pack_directory(Path(directory or "").expanduser(), store)
-    os.utime(archive)
-    tidy(store)
+    source_id, archive = pack_source(git_url or "", git_ref, directory or "", cache)
     with tarfile.open(archive) as tar:
         found, versions = examine(tar, needs)
         digest = requirements_digest(tar, PurePosixPath(needs.project), found, needs.installer)
