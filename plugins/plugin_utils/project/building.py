@@ -107,7 +107,8 @@ def _messages(tree: Tree, project: str, scope: Scope) -> Iterator[Finding]:
     ]  # fmt: skip
     missing = [name for name in sources if f"{name[:-2]}mo" not in tree.names]
     if missing and scope.get("USE_I18N") is not False:
-        reason = f"{len(missing)} translations (*.po) have no compiled *.mo beside them"
+        several = f"{len(missing)} translations (*.po) have no compiled *.mo beside them"
+        reason = "a translation (*.po) has no compiled *.mo beside it" if len(missing) == 1 else several
         yield Finding("site_build", ["compilemessages"], reason, Place(missing[0]))
 
 

@@ -701,9 +701,8 @@ class Evaluation:
         path = in_source(base)
         if path is not None and name in ("exists", "is_file", "is_dir"):
             return self.tree.has(path)
-        if path is not None and name == "read_text":
-            text = self.tree.read(path)
-            return UNKNOWN if text is None else text
+        if path is not None and name == "read_text" and (text := self.tree.read(path)) is not None:
+            return text
         if name in ("open", "read_text", "read_bytes"):
             self._open(base, node, scope)
             return UNKNOWN

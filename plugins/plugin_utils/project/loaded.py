@@ -36,13 +36,24 @@ def with_loaded(inspection: Inspection, loaded: Settings) -> Inspection:
 
 def differing(inspection: Inspection, loaded: Settings) -> list[str]:
     """Name the settings that were read wrongly."""
-    before = inspection.read_values
-    return [
-        name
-        for name in COMPARED
-        if name in loaded.settings and known(before.get(name)) and before.get(name) != loaded.settings[name]
-        and not (before.get(name) is None and not loaded.settings[name])
-    ]  # fmt: skip
+    found = []
+    for name in COMPARED:
+        before, after = inspection.read_values.get(name), loaded.settings.get(name)
+        if (
+            name in loaded.settings
+            and known(before)
+            and (before or after)
+            and _usual(name, before) != _usual(name, after)
+        ):
+            found.append(name)
+    return found
+
+
+def _usual(name: str, value: Any) -> Any:
+    """Return a value as Django has it, which begins the path of a URL with a slash."""
+    if name.endswith("_URL") and isinstance(value, str) and value and not value.startswith(("/", "http")):
+        return f"/{value}"
+    return value
 
 
 def explained(loaded: Settings, inspection: Inspection) -> str:

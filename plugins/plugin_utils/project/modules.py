@@ -150,8 +150,11 @@ def _modules(tree: Tree, roots: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Name the modules below the roots as Python does, with their files."""
     seen = set()
     for root in roots:
+        layout = f"{root}/src/" if root else "src/"
+        is_layout = f"{layout}__init__.py" not in tree.names
         for name in tree.below(root):
-            if not name.endswith(".py"):
+            # What is in src is imported without it.
+            if not name.endswith(".py") or (is_layout and name.startswith(layout)):
                 continue
             parts = (name[len(root) + 1 :] if root else name).removesuffix(".py").split("/")
             parts = parts[:-1] if parts[-1] == "__init__" else parts

@@ -85,7 +85,7 @@ class Proposal:
         if notes:
             yield "What a deploy would warn of, or what visitors would notice:", _once(notes)
         if processes := self.inspection.of(PROCESS):
-            yield "Background processes, which a deploy does not run yet; write units of your own:", _once(processes)
+            yield "Background processes, which a deploy does not run; write units of your own:", _once(processes)
         if optional := self.inspection.of(OPTIONAL):
             yield "Also read from the environment, with a default:", optional
 

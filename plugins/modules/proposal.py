@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# This is the documentation of an action plugin: plugins/action/inspect.py.
+# This is the documentation of an action plugin: plugins/action/proposal.py.
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: inspect
+module: proposal
 short_description: Propose an inventory for a source
 version_added: 0.1.0
 description:
@@ -63,7 +63,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Inspect a source
-  pitcrew.django.inspect:
+  pitcrew.django.proposal:
     directory: ../shop
     cache: ~/.cache/pitcrew.django
   register: inspected
