@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .findings import CERTAIN, NOTE, QUESTION, Finding
+from .findings import GUESS, NOTE, QUESTION, Finding
 from .inspection import Inspection
 from .lists import allows
 
@@ -31,6 +31,11 @@ def wanted_packages(inspection: Inspection) -> list[str]:
 def host_findings(inspection: Inspection, hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Compare with the facts of each host; without hosts, with the distributions that the collection supports."""
     wanted = inspection.python
+    if not hosts and inspection.python_certainty == GUESS:
+        lacking = [name for name, python in DISTRIBUTIONS.items() if not _allows(wanted, python)]
+        if lacking:
+            yield Finding("", None, f"{_seems(inspection)}: {', '.join(lacking)} have another one", None, NOTE)
+        return
     if not hosts:
         lacking = [f"{name} ({python})" for name, python in DISTRIBUTIONS.items() if not _allows(wanted, python)]
         if lacking and len(lacking) == len(DISTRIBUTIONS):
@@ -65,15 +70,21 @@ def _python(inspection: Inspection, host: str, facts: Mapping[str, Any]) -> Iter
         return
     if allows(inspection.python, str(found)):
         return
-    others = {
-        version: name for name, version in (facts.get("pythons") or {}).items() if allows(inspection.python, version)
-    }
+    pythons = facts.get("pythons") or {}
+    others = {version: name for name, version in pythons.items() if allows(inspection.python, version)}
     if others:
         newest = max(others, key=lambda version: tuple(int(part) for part in version.split(".") if part.isdigit()))
         reason = f"the project needs Python {inspection.python}, and {path} of {host} is {found}"
-        yield Finding("site_python", others[newest], reason, inspection.python_place, CERTAIN)
+        yield Finding("site_python", others[newest], reason, inspection.python_place, inspection.python_certainty)
+    elif inspection.python_certainty == GUESS:
+        text = f"{_seems(inspection)}, and {path} of {host} is {found}: if that is too old, set site_python"
+        yield Finding("", None, text, None, NOTE)
     else:
         yield _no_python(inspection, f"{path} of {host} is {found}, and it has no other")
+
+
+def _seems(inspection: Inspection) -> str:
+    return f"The project seems to run with Python {inspection.python} ({inspection.python_place})"
 
 
 def _no_python(inspection: Inspection, why: str) -> Finding:

@@ -46,6 +46,7 @@ class Inspection:
     roots: tuple[str, ...] = ()
     python: str = ""
     python_place: Place | None = None
+    python_certainty: str = CERTAIN
     settings: Settings | None = None
     usual_findings: tuple[Finding, ...] = ()
     read_values: Mapping[str, Any] = field(default_factory=dict)
@@ -140,6 +141,7 @@ def inspect_source(tree: Tree, label: str, given: Mapping[str, Any] | None = Non
         roots=tuple(roots),
         python=required[0] if required else "",
         python_place=required[1] if required else None,
+        python_certainty=required[2] if required else CERTAIN,
         settings=settings,
         usual_findings=tuple(first),
         read_values=scope.values,

@@ -364,6 +364,13 @@ def python_requirement(tree: Tree, project: str) -> tuple[str, Place, str] | Non
             match = re.search(r"(?:python-)?(3\.\d+)", tree.read(path) or "")
             if match:
                 return f"=={match[1]}.*", Place(path, 1), GUESS
+    for path in tree.named(r"(?i:readme|install(ing|ation)?)(\.\w+)?"):
+        for number, line in tree.lines(path):
+            # As in: Python 3.12+, Python 3.12 or later, Python >= 3.12.
+            if match := re.search(
+                r"\bPython(?: version)?\s*(?:>=\s*(3\.\d+)|(3\.\d+)(?:\+|\s+(?:or|and)\s+\w+er))", line
+            ):
+                return f">={match[1] or match[2]}", Place(path, number), GUESS
     for path in tree.named(r"(Dockerfile|Containerfile).*"):
         for number, line in tree.lines(path):
             if match := re.match(r"FROM\s+(?:\S+/)?python:(3\.\d+)", line):

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from .findings import CERTAIN
 from .inspection import Inspection
 from .lists import allows
 from .values import APP
@@ -51,7 +52,7 @@ def load_settings(inspection: Inspection, archive: str, cache: Path) -> Loaded:
     lists = inspection.lists
     if not inspection.module or lists is None:
         return Loaded(error="without a settings module and a list of packages there is nothing to load")
-    python = _python(inspection.python)
+    python = _python(inspection.python if inspection.python_certainty == CERTAIN else "")
     if python is None:
         own = ".".join(map(str, sys.version_info[:2]))
         return Loaded(error=f"the project needs Python {inspection.python}, and the control node runs {own}")

@@ -147,6 +147,8 @@ def test_groups_and_extras() -> None:
         ({"setup.py": "setup(python_requires='>=3.9')\n"}, ">=3.9", "certain"),
         ({"runtime.txt": "python-3.11.4\n"}, "==3.11.*", "guess"),
         ({".python-version": "3.12\n"}, "==3.12.*", "guess"),
+        ({"README.md": "# Shop\n* Python 3.12+\n", "Dockerfile": "FROM python:3.14\n"}, ">=3.12", "guess"),
+        ({"README.rst": "It needs Python 3.11 or later.\n"}, ">=3.11", "guess"),
         ({"Dockerfile": "FROM docker.io/library/python:3.13-slim\n"}, "==3.13.*", "guess"),
     ],
 )

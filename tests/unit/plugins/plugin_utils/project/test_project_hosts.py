@@ -37,8 +37,27 @@ def test_without_hosts() -> None:
             "question",
         ),
     ]
-    ((_variable, _value, text, _certainty),) = found({".python-version": "3.14"}, {})
+    files = {"pyproject.toml": NEEDS_312["pyproject.toml"].replace("3.12", "3.14")}
+    ((_variable, _value, text, _certainty),) = found(files, {})
     assert "no supported distribution has that" in text
+
+
+def test_a_python_that_is_only_guessed() -> None:
+    files = {"Dockerfile": "FROM python:3.12-slim\n"}
+    seems = "The project seems to run with Python ==3.12.* (Dockerfile, line 1)"
+    assert found(files, {}) == [
+        ("", None, f"{seems}: Debian 12, Debian 13, Ubuntu 22.04 have another one", "note"),
+    ]
+    assert found(files, {"web1": facts()}) == [
+        (
+            "",
+            None,
+            f"{seems}, and /usr/bin/python3 of web1 is 3.11.2: if that is too old, set site_python",
+            "note",
+        )
+    ]
+    ((variable, value, _text, certainty),) = found(files, {"web1": facts(pythons={"/usr/bin/python3.12": "3.12.4"})})
+    assert (variable, value, certainty) == ("site_python", "/usr/bin/python3.12", "guess")
 
 
 def test_a_python_that_fits() -> None:

@@ -132,6 +132,7 @@ def test_packages_that_cannot_be_installed(cache: Path) -> None:
 
 
 def test_a_python_that_the_control_node_lacks(cache: Path) -> None:
-    _inspection, loaded = load(cache, "", **{".python-version": "3.99\n"})
+    text = '[project]\nname = "shop"\nrequires-python = ">=3.99"\n'
+    _inspection, loaded = load(cache, "", **{"pyproject.toml": text})
     own = ".".join(map(str, sys.version_info[:2]))
-    assert loaded.error == f"the project needs Python ==3.99.*, and the control node runs {own}"
+    assert loaded.error == f"the project needs Python >=3.99, and the control node runs {own}"
