@@ -17,7 +17,7 @@ from .evaluation import Evaluation
 from .findings import CERTAIN, GUESS, OPTIONAL, QUESTION, Finding, Place, fill_in, key_command
 from .lists import Lists
 from .tree import Tree
-from .values import UNKNOWN, Read, Scope, inside_release, known
+from .values import UNKNOWN, Read, Scope, in_source, inside_release, known
 
 __all__ = ["Proposed", "Site", "Trial", "looks_secret", "propose_environment"]
 
@@ -49,6 +49,12 @@ DOMAIN: Final = re.compile(
 ADDRESS: Final = re.compile(
     r"(^|_)(SITE|BASE|PUBLIC|ROOT|FRONTEND|BACKEND|APP|SERVER|WEB|HOST|EXTERNAL|PROJECT)_?(URL|ROOT|URI|ADDRESS)$"
 )
+
+WRITTEN: Final = re.compile(
+    r"^(\w+_)?(DATA|UPLOADS?|STORAGE|CACHE|INDEX|LOGS?|LOGGING|TMP|TEMP|TRASH|EXPORTS?|BACKUPS?|SCRATCH|CONSUMPTION|"
+    r"REPOS(ITORIES)?)_?(DIR|DIRECTORY|ROOT|PATH|FOLDER)$"
+)
+"""Settings that name a directory to write to."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ def propose_environment(trial: Trial, site: Site, lists: Lists | None, given: Ma
     _secret_key(trial, reads, proposed)
     _hosts(trial, reads, proposed, site)
     _database(trial, reads, proposed, site, lists, hints)
+    _directories(trial, reads, proposed, site)
     # A variable may decide which others are read.
     for _round in range(3):
         reads = _by_name(trial.run(proposed.values)[0].reads)
@@ -323,6 +330,41 @@ def _default_database(scope: Scope) -> dict[str, Any]:
     databases = scope.get("DATABASES")
     default = databases.get("default") if isinstance(databases, dict) else None
     return default if isinstance(default, dict) else {}
+
+
+# Directories
+
+
+def written_directories(tree: Tree, scope: Scope, path: Callable[[Any], Any]) -> Iterator[tuple[str, str]]:
+    """Name the settings that are directories inside the release, which the project seems to write to, and these."""
+    for name, value in scope.values.items():
+        if not WRITTEN.search(name) or not isinstance(value, str) or name in ("MEDIA_ROOT", "STATIC_ROOT"):
+            continue
+        place = path(value)
+        source = in_source(place)
+        if inside_release(place) and not (source is not None and tree.has(source)):
+            yield name, place
+
+
+def _directories(trial: Trial, reads: Mapping[str, Read], proposed: Proposed, site: Site) -> None:
+    """Move directories that are read from the environment to where the site can write."""
+    _evaluation, scope = trial.run(proposed.values)
+    for setting, path in list(written_directories(trial.tree, scope, lambda value: value)):
+        for name in scope.reads.get(setting, ()):
+            if name in proposed.values or name not in reads:
+                continue
+            target = f"{site.state}/{posixpath.basename(path)}"
+            _evaluation, tried = trial.run({**proposed.values, name: target})
+            if str(tried.get(setting)).endswith(target):
+                reason = f"{setting} is inside the release by default, where the site cannot write"
+                proposed.add(name, target, reason, reads[name].place, GUESS)
+                proposed.findings.append(_made(target, name, reads[name].place))
+
+
+def _made(directory: str, by: str, place: Place) -> Finding:
+    return Finding(
+        "site_directories", [directory], f"{by} names it, and the project may expect it to exist", place, GUESS
+    )
 
 
 # All others

@@ -110,7 +110,7 @@ def inspect_source(tree: Tree, label: str, given: Mapping[str, Any] | None = Non
     if settings_choice is None:
         question = "no module of the source sets INSTALLED_APPS or ROOT_URLCONF: which one has the settings?"
         first.append(Finding("site_settings_module", "", question, None, QUESTION))
-        found = (*first, *process_findings(tree, Scope(""), lists))
+        found = (*first, *process_findings(tree, project.value, Scope(""), lists))
         return Inspection(found, site, project.value, lists=lists, roots=tuple(roots))
     first.append(settings_choice.finding("site_settings_module"))
     configuration = _configuration(tree, roots, settings_choice.value)
@@ -229,7 +229,7 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
     yield from build_findings(settings.tree, settings.project, settings.scope)
     yield from judge_settings(settings)
     yield from health_findings(settings)
-    yield from process_findings(settings.tree, settings.scope, settings.lists)
+    yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists)
 
 
 def placeholders(findings: Sequence[Finding]) -> int:

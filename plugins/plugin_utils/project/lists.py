@@ -212,8 +212,9 @@ def _packages(tree: Tree, path: str, seen: set[str]) -> Iterator[Package]:
     seen.add(path)
     text, base = tree.read(path) or "", posixpath.basename(path)
     if base in ("uv.lock", "poetry.lock"):
+        wanted = _locked(_toml(text))
         for number, line in tree.lines(path):
-            if match := re.match(r'name = "([^"]+)"', line):
+            if (match := re.match(r'name = "([^"]+)"', line)) and (wanted is None or _name(match[1]) in wanted):
                 yield Package(_name(match[1]), Place(path, number))
     elif base == "Pipfile.lock":
         for name in _json(text).get("default") or {}:
@@ -242,6 +243,31 @@ def _packages(tree: Tree, path: str, seen: set[str]) -> Iterator[Package]:
                 yield from _packages(tree, joined(posixpath.dirname(path), included[1]), seen)
             else:
                 yield from _requirement(line, Place(path, number))
+
+
+def _locked(lock: dict[str, Any]) -> set[str] | None:
+    """Return the packages of a lock that are installed without extras and groups; None if it does not tell."""
+    packages = [one for one in lock.get("package") or [] if isinstance(one, dict)]
+    if any("groups" in one for one in packages):
+        main = [one for one in packages if "main" in one.get("groups", []) and not one.get("optional")]
+        return {_name(str(one.get("name"))) for one in main}
+    roots = [one for one in packages if {"virtual", "editable"} & set(_table(one, "source"))]
+    if not roots:
+        return None
+    by_name = {str(one.get("name")): one for one in packages}
+    found: set[str] = set()
+    waiting = [part for one in roots for part in one.get("dependencies") or []]
+    while waiting:
+        part = waiting.pop()
+        name = str(part.get("name"))
+        package = by_name.get(name, {})
+        if name not in found:
+            found.add(name)
+            waiting += package.get("dependencies") or []
+        for extra in part.get("extra") or []:
+            more = _table(package, "optional-dependencies").get(extra) or []
+            waiting += [one for one in more if one.get("name") not in found]
+    return {_name(name) for name in found}
 
 
 def _requirement(text: str, place: Place) -> Iterator[Package]:

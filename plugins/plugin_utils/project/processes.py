@@ -40,10 +40,10 @@ ONCE: Final = re.compile(
 )
 
 
-def process_findings(tree: Tree, scope: Scope, lists: Lists | None) -> Iterator[Finding]:
+def process_findings(tree: Tree, project: str, scope: Scope, lists: Lists | None) -> Iterator[Finding]:
     """Name what the source wants to run beside its web processes, each once."""
     seen: set[str] = set()
-    for what, command, place in _all(tree, scope, lists):
+    for what, command, place in _all(tree, project, scope, lists):
         key = _same(command)
         if key not in seen:
             seen.add(key)
@@ -58,7 +58,7 @@ def _same(command: str) -> str:
     return match[1] if match else command
 
 
-def _all(tree: Tree, scope: Scope, lists: Lists | None) -> Iterator[tuple[str, str, Place | None]]:
+def _all(tree: Tree, project: str, scope: Scope, lists: Lists | None) -> Iterator[tuple[str, str, Place | None]]:
     installed = scope.get("INSTALLED_APPS")
     for app, name, command in APPS:
         if isinstance(installed, list) and any(str(one) == app or str(one).startswith(f"{app}.") for one in installed):
@@ -70,7 +70,8 @@ def _all(tree: Tree, scope: Scope, lists: Lists | None) -> Iterator[tuple[str, s
         if base.endswith(".py") and re.search(r"\bCelery\(", tree.read(name) or "") and "celery" in base:
             begun = tree.line_of(name, r"=\s*\w*\.?Celery\(")
             if begun:
-                module = name.removesuffix(".py").replace("/", ".")
+                inside = name[len(project) + 1 :] if project and name.startswith(f"{project}/") else name
+                module = inside.removesuffix(".py").replace("/", ".")
                 package = module.rpartition(".")[0] or module
                 yield "Celery", f"celery -A {package} worker", Place(name, begun)
         elif base == "Procfile":

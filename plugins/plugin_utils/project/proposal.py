@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import yaml
@@ -29,6 +29,7 @@ WORDS: Final = (
     "none", "one", "only", "the", "their", "there", "this", "what", "with", "without",
 )  # fmt: skip
 """First words of reasons that are not names of files, packages or settings."""
+MOST_NAMES: Final = 60
 PREFIX: Final[Mapping[str, str]] = {CERTAIN: "", GUESS: "Guess: ", QUESTION: "Not found out: "}
 
 
@@ -87,7 +88,7 @@ class Proposal:
         if processes := self.inspection.of(PROCESS):
             yield "Background processes, which a deploy does not run; write units of your own:", _once(processes)
         if optional := self.inspection.of(OPTIONAL):
-            yield "Also read from the environment, with a default:", optional
+            yield "Also read from the environment, with a default:", [_shortened(one) for one in optional]
 
     def summary(self) -> str:
         """Return two or three sentences: what it is, how much there is to do, and what was done to find that out."""
@@ -127,6 +128,13 @@ class Proposal:
         if isinstance(findings[0].value, list) and name not in ("site_domains",):
             return [f"{indent}{name}:", *_list(findings, f"{indent}  ")]
         return [*_comment(_reason(findings[0]), indent), *_entry(name, findings[0].value, indent)]
+
+
+def _shortened(finding: Finding) -> Finding:
+    names = finding.reason.split(", ")
+    if len(names) <= MOST_NAMES:
+        return finding
+    return replace(finding, reason=f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more")
 
 
 def _number(count: int, singular: str, plural: str = "") -> str:

@@ -14,7 +14,7 @@ from .settings import Settings
 
 __all__ = ["health_findings"]
 
-HEALTH: Final = re.compile(r"(^|/)(healthz?|health-?check|livez?|readyz|ping|up|status|_health|ht|alive)/?$")
+HEALTH: Final = re.compile(r"(^|/)(healthz?|health[_-]?check|livez?|readyz|heartbeat|ping|up|_health|ht|alive)/?$")
 
 
 def health_findings(settings: Settings) -> Iterator[Finding]:

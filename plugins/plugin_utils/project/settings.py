@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .environment import POSTGRES, Proposed, Site
+from .environment import POSTGRES, Proposed, Site, written_directories
 from .evaluation import Evaluation
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, fill_in, key_command
 from .lists import Lists
@@ -61,6 +61,8 @@ class Settings:
 
     def path(self, value: Any) -> Any:
         """Return a path as it will be: a relative one is in the working directory, which is the project's."""
+        if isinstance(value, str) and "@state@" in value:
+            return value[value.index("@state@") :]
         if isinstance(value, str) and value and not value.startswith("/"):
             return f"{APP}/{joined(self.project, value)}"
         return value
@@ -351,6 +353,21 @@ def _written(settings: Settings) -> Iterator[Finding]:
 
 
 @rule
+def _directories(settings: Settings) -> Iterator[Finding]:
+    """Find directories of the project's own that it would write to inside the release."""
+    for name, path in written_directories(settings.tree, settings.scope, settings.path):
+        inside = settings.inside_project(path)
+        reason = f"{name} is {inside or posixpath.basename(path)} inside the release, where the site cannot write"
+        if inside:
+            yield settings.finding("site_shared_paths", [f"{inside}/"], reason, name, GUESS)
+        else:
+            value = {name: f"{settings.site.state}/{posixpath.basename(path)}"}
+            yield settings.finding("site_settings", value, reason, name, GUESS)
+            reason = f"{name} names it, and the project may expect it to exist"
+            yield settings.finding("site_directories", [value[name]], reason, name, GUESS)
+
+
+@rule
 def _caches(settings: Settings) -> Iterator[Finding]:
     caches = settings.get("CACHES", {})
     default = caches.get("default") if isinstance(caches, dict) else None
@@ -409,7 +426,9 @@ def _missing(settings: Settings) -> Iterator[Finding]:
             continue
         inside = path[len(settings.project) + 1 :] if settings.project else path
         reason = f"the settings import {missing.module}, which is not in the source{like}"
-        content = {"content": fill_in(f"as in {example}" if example else "its text"), "secret": True}
+        names = _names(settings.tree, example)
+        what = f"as in {example}" + (f", which sets {', '.join(names)}" if names else "")
+        content = {"content": fill_in(what if example else "its text"), "secret": True}
         yield Finding("site_files", {inside: content}, reason, missing.place, GUESS)
     for file in settings.evaluation.missing_files:
         if not file.optional and not file.path.startswith("/"):
@@ -422,6 +441,12 @@ def _missing(settings: Settings) -> Iterator[Finding]:
         elif not file.optional:
             where = file.path.replace(APP, "@release@/app").replace(RELEASE, "@release@")
             yield Finding("", None, f"The settings open {where}: what is in it?", file.place, QUESTION)
+
+
+def _names(tree: Tree, example: str) -> list[str]:
+    """Return the first settings that an example in Python gives values."""
+    names = [match[1] for _number, line in tree.lines(example) if (match := re.match(r"([A-Z][A-Z0-9_]+)\s*=", line))]
+    return names[:8]
 
 
 def _example(tree: Tree, path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from inspected import inspect, of, proposed, with_settings
+from inspected import PROJECT, inspect, of, proposed, with_settings
 
 BUILD = '{"private": true, "scripts": {"build": "vite build"}}'
 
@@ -120,6 +120,12 @@ def test_processes_in_files(files: dict[str, Any], processes: list[str]) -> None
 def test_processes_of_installed_apps(app: str, command: str) -> None:
     (found,) = of(with_settings(f"INSTALLED_APPS += ['{app}']\n"), "process")
     assert found.startswith(f"{command} (")
+
+
+def test_a_celery_below_a_directory() -> None:
+    moved = {name: None for name in PROJECT if name.startswith(("shop/", "manage"))}
+    files = {**moved, **{f"web/{name}": PROJECT[name] for name in moved}, "web/shop/celery.py": "app = Celery()\n"}
+    assert of(inspect(files), "process") == ["celery -A shop worker (Celery) (web/shop/celery.py, line 1)"]
 
 
 def test_the_same_process_is_named_once() -> None:

@@ -385,6 +385,26 @@ def test_log_files(handler: str, path: str, more: str, variable: str) -> None:
         assert found[variable]["LOGGING"]["handlers"] == {"stderr": {"class": "logging.StreamHandler"}}
 
 
+# Directories that a project writes to
+
+
+def test_directories_inside_the_release() -> None:
+    assert proposed(with_settings("DATA_DIR = BASE_DIR / 'data'\n"))["site_shared_paths"] == ["data/"]
+    found = proposed(with_settings("DATA_DIR = BASE_DIR.parent / 'data'\n"))
+    assert found["site_settings"] == {"DATA_DIR": "@state@/data"}
+    assert found["site_directories"] == ["@state@/data"]
+    assert "site_shared_paths" not in proposed(with_settings("DATA_DIR = BASE_DIR / 'shop'\n"))
+    text = "DATA_DIR = os.getenv('SHOP_DATA', BASE_DIR / 'data')\n" + FILE % (
+        "FileHandler",
+        "os.path.join(DATA_DIR, 'l')",
+        "",
+    )
+    found = proposed(with_settings(text))
+    assert found["site_environment"] == {"SHOP_DATA": "@state@/data"}
+    assert found["site_directories"] == ["@state@/data"]
+    assert not {"site_shared_paths", "site_settings"} & set(found)
+
+
 # Notes
 
 
@@ -407,7 +427,7 @@ def test_a_module_that_is_missing() -> None:
     inspection = with_settings("from shop.local_settings import *\n", **example)
     assert proposed(inspection)["site_files"] == {
         "shop/local_settings.py": {
-            "content": "<fill in: as in shop/local_settings.py.example>",
+            "content": "<fill in: as in shop/local_settings.py.example, which sets KEY>",
             "secret": True,
         }
     }
@@ -446,6 +466,7 @@ def test_a_file_that_is_missing() -> None:
         ("urlpatterns = [path('admin/', admin.site.urls), path('<slug:page>/', page)]", "/admin/login/"),
         ("urlpatterns = [path('api/', include('shop.api')), path('admin/', admin.site.urls)]", "/admin/login/"),
         ("urlpatterns = [re_path(r'', include(wagtail))]", None),
+        ("urlpatterns = [path('', home), path('api/status/', private)]", None),
         ("urlpatterns = compute()", None),
     ],
 )

@@ -42,6 +42,42 @@ def test_which_list(files: dict[str, str], project: str, paths: tuple[str, ...],
     assert (lists.paths, lists.found) == (paths, found)
 
 
+LOCK = """\
+[[package]]
+name = "shop"
+source = { editable = "." }
+dependencies = [{ name = "django" }, { name = "psycopg", extra = ["c"] }]
+[package.optional-dependencies]
+mariadb = [{ name = "mysqlclient" }]
+[package.dev-dependencies]
+dev = [{ name = "black" }]
+[[package]]
+name = "django"
+[[package]]
+name = "psycopg"
+[package.optional-dependencies]
+c = [{ name = "psycopg-c" }]
+[[package]]
+name = "psycopg-c"
+[[package]]
+name = "mysqlclient"
+[[package]]
+name = "black"
+"""
+
+
+def test_a_lock_has_more_than_is_installed() -> None:
+    lists = find_lists(Tree.of({"uv.lock": LOCK, "pyproject.toml": PYPROJECT}), "")
+    assert lists is not None
+    assert set(lists.packages) == {"django", "psycopg", "psycopg-c"}
+    lock = "".join(
+        f'[[package]]\nname = "{name}"\ngroups = ["{group}"]\n' for name, group in (("a", "main"), ("b", "dev"))
+    )
+    lists = find_lists(Tree.of({"poetry.lock": lock, "pyproject.toml": PYPROJECT}), "")
+    assert lists is not None
+    assert set(lists.packages) == {"a"}
+
+
 def test_no_list() -> None:
     assert find_lists(Tree.of({"README.md": "", "docs/requirements.txt": "sphinx"}), "") is None
     assert inspect({"requirements.txt": None}).questions[0].variable == "site_requirements"
