@@ -6,10 +6,12 @@
     Finding         a variable, its value and the reason                findings
     manage.py       which one, and what it puts on sys.path             modules
     modules         settings and applications, and the likeliest        modules
-    values          what a settings module computes, as far as it can   values, evaluation, calls
-                    be told without its environment
+    values          what a settings module computes, as far as it can   values, calls, readers,
+                    be told without its environment                     expressions, evaluation
     lists           the dependencies, and what has to be there for them lists
-    rules           settings, environment, build steps, processes       settings, environment, building, processes
+    rules           settings, environment, URLs, build steps and        settings, environment, routes, building,
+                    processes                                           processes
+    hosts           what the source needs, compared with hosts          hosts
     loaded          what Django says about the same settings            loaded, trial, loader
     inspection      all of it, in order                                 inspection
     proposal        the findings as text and as YAML                    proposal

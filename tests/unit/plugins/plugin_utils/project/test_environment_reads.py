@@ -162,6 +162,8 @@ def test_endless_code_ends() -> None:
     assert read("def f(n):\n    return f(n + 1)\nX = f(1)\n").run("settings.py").get("X") is UNKNOWN
     read("import settings\nfrom settings import *\n")
     read("X = [y for y in range(10 ** 9)]\nY = 'a' * 10 ** 12\nZ = 2 ** 99999\n")
+    assert read("X = 'a' * 3000000000\n").run("settings.py").get("X") is UNKNOWN
+    assert read("X = 'ab'\nfor y in 'a' * 90:\n    pass\n" + "X += X\n" * 60).run("settings.py").get("X") is UNKNOWN
 
 
 # What is proposed
