@@ -14,6 +14,15 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.project.lists impor
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.tree import Tree
 from inspected import inspect, of, proposed
 
+POETRY = """\
+[tool.poetry.dependencies]
+python = "^3.11"
+django = "^5"
+x = {extras = ["y"]}
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+"""
 PYPROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.12"\ndependencies = ["django>=5", "psycopg[c]"]\n'
 
 
@@ -104,7 +113,7 @@ def test_a_list_that_a_deploy_would_not_find() -> None:
         ),
         ({"pyproject.toml": PYPROJECT}, {"django", "psycopg"}),
         (
-            {"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.11"\ndjango = "^5"\nx = {extras = ["y"]}\n'},
+            {"pyproject.toml": POETRY},
             {"python", "django", "x"},
         ),
         ({"pyproject.toml": PYPROJECT, "uv.lock": '[[package]]\nname = "django"\nversion = "5"\n'}, {"django"}),
@@ -145,7 +154,7 @@ def test_packages(files: dict[str, str], names: set[str]) -> None:
 )
 def test_system_packages(requirement: str, packages: list[str]) -> None:
     lists = find_lists(Tree.of({"requirements.txt": f"{requirement}\n"}), "")
-    assert [name for one in system_packages(lists) for name in one.value] == packages
+    assert sorted(name for one in system_packages(lists) for name in one.value) == sorted(packages)
 
 
 def test_geodjango() -> None:
