@@ -299,6 +299,16 @@ def test_what_the_user_has_set_is_not_proposed() -> None:
     assert proposed(inspection) == {"site_settings_module": "shop.settings"}
 
 
+def test_code_of_the_project_gets_no_secrets() -> None:
+    secrets = {"SECRET_KEY": "the real one", "DATABASE_URL": "postgres://shop:the-real-one@db.example.com/shop"}
+    inspection = inspect({}, site_secrets=secrets, site_environment={"COLOUR": "red"})
+    assert inspection.environment == {
+        "SECRET_KEY": "x" * 50,
+        "DATABASE_URL": "postgres://db.example.com/shop",
+        "COLOUR": "red",
+    }
+
+
 @pytest.mark.parametrize(
     "name", ["SECRET_KEY", "DB_PASSWORD", "API_KEY", "S3_SECRET_ACCESS_KEY", "SENTRY_DSN", "MAIL_PASS"]
 )
