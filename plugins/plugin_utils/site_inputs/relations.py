@@ -484,6 +484,16 @@ def _first_commands(site_first_commands: list[str]) -> Iterator[Complaint]:
         yield from _command(f"site_first_commands[{number}]", one, "loaddata shop/initial.json")
 
 
+@rule
+def _first_commands_follow_migrations(site_first_commands: list[str], site_migrate: bool) -> Iterator[Complaint]:
+    if site_first_commands and not site_migrate:
+        yield Complaint(
+            "site_first_commands",
+            "they run once a deploy has migrated an empty database, and site_migrate is false",
+            "leave them out, or set site_migrate: true",
+        )
+
+
 def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
     cure = f"write it as in {example}"
     try:

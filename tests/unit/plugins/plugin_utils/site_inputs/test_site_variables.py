@@ -358,6 +358,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'site_first_commands[2]: " " is not a command of manage.py; write it as in loaddata shop/initial.json',
     ),
     (
+        {"site_first_commands": ["loaddata shop/initial.json"], "site_migrate": False},
+        "site_first_commands: they run once a deploy has migrated an empty database, and site_migrate is false; leave "
+        "them out, or set site_migrate: true",
+    ),
+    (
         {
             "site_silenced_checks": ["security.W004", "all of them"],
             "site_settings": {"SILENCED_SYSTEM_CHECKS": []},
