@@ -159,6 +159,7 @@ class Sandbox:
         command = [
             *(SETPRIV, "--pdeathsig=KILL", "--"),
             *(SYSTEMD_RUN, "--wait", "--pipe", "--collect", "--service-type=exec", f"--unit={self.unit}"),
+            f"--description={self.user}: a step of site_build",
             *(f"--property={one}" for one in properties),
             *("--", self.python, "-ISc", BEGIN),
         ]

@@ -269,10 +269,7 @@ KINDS = [
         "a_build_that_tries_too_much",
         Refused(shows=("site_build[0]", "network: true")),
         variables={
-            "site_build": [
-                "touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; "
-                "python -c 'import urllib.request as r; r.urlopen(\"https://pypi.org/simple/\", timeout=5)'"
-            ]
+            "site_build": ["touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; curl -sS pypi.org"]
         },
         host="web12",
     ),
