@@ -65,6 +65,11 @@ STEPS: tuple[tuple[str, str], ...] = (
         "write a command: site_python_packages: [libsass], and in site_build pysassc scss/main.scss static/main.css",
     ),
     (
+        r"compilescss.py\", line \d+(?:.*\n){1,4}ModuleNotFoundError: No module named 'compressor'",
+        "The preset sass runs compilescss of django-sass-processor, which needs django-compressor. Add it to the "
+        "project's list, or set site_python_packages: [django-compressor]",
+    ),
+    (
         r"Offline compression is disabled",
         "django-compressor compresses in advance only if the settings say so. Set site_settings: "
         "{COMPRESS_OFFLINE: true}",

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 __all__ = ["PRESETS", "Outcome", "Preset", "Sandbox", "unit_properties"]
 
@@ -159,6 +159,7 @@ class Sandbox:
         command = [
             *(SETPRIV, "--pdeathsig=KILL", "--"),
             *(SYSTEMD_RUN, "--wait", "--pipe", "--collect", "--service-type=exec", f"--unit={self.unit}"),
+            f"--description={self.user}: a step of site_build",
             *(f"--property={one}" for one in properties),
             *("--", self.python, "-ISc", BEGIN),
         ]
@@ -166,7 +167,7 @@ class Sandbox:
         subprocess.run([SYSTEMCTL, "stop", f"{self.unit}.service"], capture_output=True, check=False)
         with tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as reported:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=reported)
-            job_input = cast("IO[bytes]", process.stdin)
+            job_input: Any = process.stdin
             with suppress(BrokenPipeError):  # If systemd-run fails, it says why.
                 job_input.write(f"{json.dumps(job)}\n".encode())
                 job_input.flush()

@@ -442,6 +442,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -590,9 +591,9 @@ def shortened(checks: str) -> str:
 
 
 def shortened_line(command: str) -> str:
-    """Return the first line of a command, or its beginning."""
-    line = command.strip().splitlines()[0]
-    return line if len(line) <= LONGEST_COMMAND else f"{line[:LONGEST_COMMAND]}..."
+    """Return the first part of a command of the shell, or its beginning."""
+    first = re.split(r"[;&|\n]", command.strip())[0].strip()[:LONGEST_COMMAND]
+    return first if first == command.strip() else f"{first}..."
 
 
 def without_logging(variables: Mapping[str, str], overrides: Path) -> dict[str, str]:
@@ -609,14 +610,20 @@ def without_logging(variables: Mapping[str, str], overrides: Path) -> dict[str, 
     }
 
 
+def ran_out_of_memory(outcome: Outcome) -> bool:
+    """Whether the step was killed for lack of memory: systemd says so with version 2 of control groups."""
+    killed = outcome.status in (-signal.SIGKILL, 128 + signal.SIGKILL) or "signal SIGKILL" in outcome.output
+    return outcome.result == "oom-kill" or (killed and not outcome.succeeded)
+
+
 def reason_of(outcome: Outcome, step: Mapping[str, Any]) -> str:
     """Tell why a step failed."""
     if outcome.error:
         return outcome.error
     if outcome.result == "timeout":
         return f"it did not end within {step['timeout']} seconds (timeout)"
-    if outcome.result == "oom-kill":
-        return f"it needs more memory than {step['memory']} (memory)"
+    if ran_out_of_memory(outcome):
+        return f"it was killed, since it needs more memory than {step['memory']} (memory)"
     what = outcome.runs if step["preset"] and outcome.runs else "it"
     return f"{what} {'was cut off' if outcome.status is None else ending(outcome.status)}"
 
@@ -798,7 +805,7 @@ class Build:
             return [f"{outcome.cure[0].upper()}{outcome.cure[1:]}"]
         if outcome.result == "timeout":
             return ["Set its timeout, in seconds, if it needs longer"]
-        if outcome.result == "oom-kill":
+        if ran_out_of_memory(outcome):
             return ["Set its memory, such as 75%, if the host has that to spare beside the live release"]
         return step_cures(outcome.output, step["network"], self.params["user"])
 

@@ -13,6 +13,8 @@ from .placeholders import texts
 __all__ = ["KEYS", "find_template", "holds_secret", "template_directories"]
 
 KEYS: Final = ("content", "template", "secret")
+OURS: Final = ("pitcrew", "django", "playbooks")
+"""The end of the directory of this collection's own playbooks, which has nobody's templates."""
 SHORTEST: Final = 4
 """Fewer characters of a secret occur in a file by chance."""
 
@@ -20,7 +22,8 @@ SHORTEST: Final = 4
 def template_directories(variables: Mapping[str, Any], working_directory: str) -> list[Path]:
     """Return where a template may be: beside the playbook, beside the inventory, or where Ansible was started."""
     bases = [variables.get("playbook_dir"), variables.get("inventory_dir"), working_directory]
-    found = [Path(str(base)) / place for base in bases if base for place in ("templates", ".")]
+    places = [Path(str(base)) for base in bases if base]
+    found = [place / name for place in places if place.parts[-3:] != OURS for name in ("templates", ".")]
     return list(dict.fromkeys(found))
 
 

@@ -37,7 +37,7 @@ MASKS = (
     (r"/tmp/release-\w+\.pyz", "/tmp/release.pyz"),
     (r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?( ?[+-]\d{4}|Z)?", "TIME"),
     (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b", "TIME"),
-    (r"\[\d+\]|(?<=app\.sock )\(\d+\)", "[PID]"),
+    (r"(?<!site_build)\[\d+\]|(?<=app\.sock )\(\d+\)", "[PID]"),
     (r"\b(pid:? )\d+\b", r"\1PID"),
     (r"\bline \d+\b", "line N"),
     (r"(?<=[.]conf:)\d+\b", "N"),

@@ -121,7 +121,7 @@ urlpatterns += [path("day/", lambda request: HttpResponse(gettext("Thursday")))]
 TRANSLATED_VISIT = Visit("/day/", body="Donnerstagabend")
 SASS: dict[str, Any] = {
     "reshape": styles,
-    "requirements": "django-sass-processor==1.4.2\nlibsass==0.23.0\n",
+    "requirements": "django-sass-processor==1.4.2\nlibsass==0.23.0\ndjango-compressor==4.6.0\n",
     "settings": """
 INSTALLED_APPS += ["sass_processor", "mysite"]
 STATICFILES_FINDERS = [
@@ -205,7 +205,7 @@ KINDS = [
             never=("a greeting that is secret",),
         ),
         reshape=of(frontend, messages, styles, compressed),
-        requirements=SASS["requirements"] + COMPRESSED["requirements"],
+        requirements=SASS["requirements"],
         settings=COMPRESSED["settings"]
         + 'INSTALLED_APPS += ["sass_processor"]\n'
         + 'STATICFILES_FINDERS += ["django.contrib.staticfiles.finders.FileSystemFinder", '
@@ -269,10 +269,7 @@ KINDS = [
         "a_build_that_tries_too_much",
         Refused(shows=("site_build[0]", "network: true")),
         variables={
-            "site_build": [
-                "touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; "
-                "python -c 'import urllib.request as r; r.urlopen(\"https://pypi.org/simple/\", timeout=5)'"
-            ]
+            "site_build": ["touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; curl -sS pypi.org"]
         },
         host="web12",
     ),

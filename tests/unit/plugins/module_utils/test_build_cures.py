@@ -47,6 +47,12 @@ from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import 
         ("/usr/bin/env: 'node': No such file or directory", False, "site_node_version"),
         ("npm error enoent An unknown git error occurred\nnpm error syscall spawn git", True, "[git]"),
         ("Unknown command: 'compilescss'\nType 'manage.py help' for usage.", False, "django-sass-processor"),
+        (
+            '  File "/v/sass_processor/management/commands/compilescss.py", line 6, in <module>\n    from compressor.'
+            "exceptions import TemplateDoesNotExist\nModuleNotFoundError: No module named 'compressor'",
+            False,
+            "[django-compressor]",
+        ),
         ("CommandError: Offline compression is disabled. Set COMPRESS_OFFLINE or", False, "COMPRESS_OFFLINE: true"),
         (
             "ImproperlyConfigured: You're using the staticfiles app without having set the STATIC_ROOT setting to",

@@ -156,7 +156,7 @@ def test_a_step_that_fails(site: Site) -> None:
     """Its command, its status, its output, the cure; and nothing of the release stays."""
     result = site.build(steps=[step("true"), step("echo one; echo 'msgfmt: not found'; exit 3")])
     assert result["msg"] == (
-        "Release r1 is refused, the site is unchanged: site_build[1]: echo one; echo 'msgfmt: not found'; exit 3: it "
+        "Release r1 is refused, the site is unchanged: site_build[1]: echo one...: it "
         "exited with status 3.\nMessages are compiled by gettext. Set site_system_packages: [gettext]\n\n"
         "$ echo one; echo 'msgfmt: not found'; exit 3\none\nmsgfmt: not found"
     )
@@ -168,6 +168,8 @@ def test_a_long_command(site: Site) -> None:
     """The message has its beginning."""
     message = site.build(steps=[step(f"false {'x' * 100}\nsecond")])["msg"]
     assert f"site_build[0]: false {'x' * 54}...: it exited with status 1." in message
+    message = site.build(steps=[step("false && true")])["msg"]
+    assert "site_build[0]: false...: it exited with status 1." in message
 
 
 def test_a_preset_that_cannot_begin(site: Site) -> None:
@@ -181,7 +183,7 @@ def test_a_preset_that_cannot_begin(site: Site) -> None:
     ("result", "words"),
     [
         ("timeout", ["it did not end within 60 seconds (timeout)", "Set its timeout"]),
-        ("oom-kill", ["it needs more memory than 50% (memory)", "Set its memory"]),
+        ("oom-kill", ["it was killed, since it needs more memory than 50% (memory)", "Set its memory"]),
     ],
 )
 def test_limits(site: Site, result: str, words: list[str]) -> None:
@@ -189,6 +191,13 @@ def test_limits(site: Site, result: str, words: list[str]) -> None:
     message = site.build(steps=[step("true")])["msg"]
     assert all(word in message for word in words)
     assert not site.release.exists()
+
+
+def test_memory_of_an_old_host(site: Site) -> None:
+    """Its systemd does not tell why the kernel killed a process."""
+    message = site.build(steps=[step("sh -c 'kill -9 $$'", memory="1G")])["msg"]
+    assert "it was killed, since it needs more memory than 1G (memory)" in message
+    assert "Set its memory" in message
 
 
 def test_a_host_that_cannot_confine(site: Site, warnings: list[str]) -> None:

@@ -24,7 +24,8 @@ def test_where_templates_are(tmp_path: Path) -> None:
         "/here/templates",
         "/here",
     ]
-    assert template_directories({"playbook_dir": "/here", "inventory_dir": None}, "/here") == [
+    ours = "/home/you/.ansible/collections/ansible_collections/pitcrew/django/playbooks"
+    assert template_directories({"playbook_dir": ours, "inventory_dir": None}, "/here") == [
         Path("/here/templates"),
         Path("/here"),
     ]
