@@ -158,6 +158,12 @@ def test_split_settings() -> None:
     assert evaluation.run("settings.py").get("B") == 2
 
 
+def test_what_cannot_be_followed_is_left_out() -> None:
+    text = "import dj_database_url\nX = dj_database_url.parse('postgres://[\"x\"]/y')\nY = {}[1:2]\nZ = 1\n"
+    scope = read(text).run("settings.py")
+    assert (scope.get("X"), scope.get("Z")) == (UNKNOWN, 1)
+
+
 def test_endless_code_ends() -> None:
     assert read("def f(n):\n    return f(n + 1)\nX = f(1)\n").run("settings.py").get("X") is UNKNOWN
     read("import settings\nfrom settings import *\n")
@@ -243,6 +249,23 @@ def test_the_parts_of_a_database() -> None:
     )
     assert found["site_environment"] == {"PG_NAME": "shop", "PG_USER": "shop", "PG_HOST": "/run/postgresql"}
     assert found["site_secrets"] == {"SECRET_KEY": KEY, "PG_PASS": ""}
+
+
+def test_the_engine_of_a_database() -> None:
+    text = (
+        "DATABASES = {'default': {'ENGINE': os.environ['DB_ENGINE'], 'NAME': os.environ['DB_DATABASE'],\n"
+        "    'USER': os.getenv('DB_USER', '')}}\n"
+    )
+    found = proposed(with_settings(text))
+    assert found["site_environment"] == {"DB_ENGINE": "django.db.backends.sqlite3", "DB_DATABASE": "@state@/db.sqlite3"}
+    found = proposed(
+        inspect({"shop/settings.py": START + SAFE + text, "requirements.txt": "django\npsycopg2-binary\n"})
+    )
+    assert found["site_environment"] == {
+        "DB_ENGINE": "django.db.backends.postgresql",
+        "DB_DATABASE": "shop",
+        "DB_USER": "shop",
+    }
 
 
 def test_redis() -> None:
