@@ -34,7 +34,7 @@ PUBLIC: Final = re.compile(
 )
 POSTGRES: Final = ("psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "psycopg-c", "psycopg2cffi")
 MYSQL: Final = ("mysqlclient", "pymysql", "mysql-connector-python")
-OFF: Final = ("False", "false", "0", "off", "no", "NO", "n", "")
+OFF: Final = ("False", "false", "FALSE", "0", "off", "OFF", "no", "NO", "n", "")
 EXAMPLES: Final = (
     r"\.?env[._-]?(example|sample|dist|template|default|prod|production)\w*|(example|sample)\.env|env\.\w*example"
 )

@@ -186,6 +186,7 @@ def test_endless_code_ends() -> None:
         ("os.environ['DEBUG'].lower() in ('1', 'true')", "False"),
         ("config('DEBUG', default=True, cast=bool)", "False"),
         ("env.bool('DEBUG', True)", "False"),
+        ("os.environ.get('DEBUG') != 'FALSE'", "FALSE"),
         ("os.environ.get('DEBUG') == 'on'", None),
         ("os.environ.get('DJANGO_ENV', 'dev') != 'production'", "production"),
     ],
