@@ -130,6 +130,8 @@ def propose_environment(trial: Trial, site: Site, lists: Lists | None, given: Ma
     reads = _by_name(evaluation.reads)
     hints = _hints(trial.tree)
     _debug(trial, reads, proposed)
+    # Without DEBUG, others may be read.
+    reads = {**reads, **_by_name(trial.run(proposed.values)[0].reads)}
     _secret_key(trial, reads, proposed)
     _hosts(trial, reads, proposed, site)
     _database(trial, reads, proposed, site, lists, hints)

@@ -223,6 +223,15 @@ def test_a_key_under_any_name() -> None:
     assert proposed(inspect({"shop/settings.py": text}))["site_secrets"] == {"SHOP_KEY": KEY}
 
 
+def test_what_is_read_without_debug() -> None:
+    text = START + SAFE.replace("DEBUG = False", "DEBUG = os.getenv('DEBUG') != 'FALSE'")
+    text = text.replace('os.environ["SECRET_KEY"]', '"hello!" if DEBUG else os.getenv("SHOP_KEY")')
+    found = proposed(inspect({"shop/settings.py": text}))
+    assert found["site_environment"] == {"DEBUG": "FALSE"}
+    assert found["site_secrets"] == {"SHOP_KEY": KEY}
+    assert "site_secret_settings" not in found
+
+
 DATABASE = "import dj_database_url\nDATABASES = {'default': dj_database_url.config(default='sqlite:///db.sqlite3')}\n"
 
 
