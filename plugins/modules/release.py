@@ -114,10 +114,6 @@ options:
     type: list
     elements: str
     default: []
-  hints:
-    description: What to set if a module cannot be imported, by the name of the module.
-    type: dict
-    default: {}
   logins:
     description:
       - Logins at the hosts that packages come from. They are kept in a file in memory during the installation, and only
@@ -931,8 +927,7 @@ class Build:
             self.filled.remove()  # Whatever is wrong with it, the next attempt creates another.
         cures = []
         if stage in ("start", "settings", "apps", "check", "plan"):
-            written = f"{output}\n{report['error']}"
-            cures = self.hints(written) or start_cures(written, self.params["user"])
+            cures = start_cures(f"{output}\n{report['error']}", self.params["user"])
             # If manage.py does not start Django, that may be the cause.
             cures += [warning for warning in report.get("warnings", []) if "does not start Django" in warning]
         if stage in ("migrate", "command") or report.get("migrated"):
@@ -948,15 +943,6 @@ class Build:
         if stage == "refused" and "Traceback" not in output:
             output = ""
         raise BuildError(reason, output, [*cures, *complaints], report.get("inventory"))
-
-    def hints(self, written: str) -> list[str]:
-        """Return what to set for a module that could not be imported, if the source has another one."""
-        missing = {match[1] for match in re.finditer(r"No module named '([\w.]+)'", written)}
-        return [
-            hint
-            for module, hint in self.params["hints"].items()
-            if any(module == name or module.startswith(f"{name}.") for name in missing)
-        ]
 
     def what_is_done(self, report: dict[str, Any]) -> list[str]:
         """Say what a release that is refused has already done to the database, and that the site keeps running."""
@@ -1112,7 +1098,6 @@ def main() -> None:
             "requirements": {"type": "list", "elements": "dict", "default": [], "options": LIST},
             "package": {"type": "str"},
             "import_roots": {"type": "list", "elements": "str", "default": []},
-            "hints": {"type": "dict", "default": {}},
             "logins": {"type": "list", "elements": "dict", "default": [], "options": LOGIN},
             "ssh_key": {"type": "str", "no_log": True},
             "packages": {"type": "list", "elements": "str", "default": []},

@@ -157,11 +157,6 @@ import_roots:
   type: list
   elements: str
   sample: [src]
-hints:
-  description: What to set if a module cannot be imported, by the name of the module.
-  returned: success
-  type: dict
-  sample: {}
 servers:
   description: What to install, by the names in O(servers).
   returned: success

@@ -48,8 +48,8 @@ class Source:
     `requirements` are the lists of its dependencies, and `requirements_digest` is a checksum of everything that decides
     which packages are installed. `packages` tells in one line which lists were taken, and what was left out.
     `system_packages` are the distribution's that installing needs. `import_roots` are directories of the source, apart
-    from that of manage.py, from which the site's modules are imported. `hints` are candidates for modules that may not
-    exist, by the names of the modules. `servers` are what to install as application server, by the server's name.
+    from that of manage.py, from which the site's modules are imported. `servers` are what to install as application
+    server, by the server's name.
     """
 
     archive: str
@@ -59,7 +59,6 @@ class Source:
     packages: str
     system_packages: list[str]
     import_roots: list[str]
-    hints: dict[str, str]
     servers: dict[str, ServerVersion]
     warnings: list[str]
 
@@ -508,7 +507,6 @@ def pack(
         packages=f"Packages: {package}, set by site_package" if lists is None else lists.sentence,
         system_packages=list(found.system_packages),
         import_roots=list(found.import_roots),
-        hints=dict(found.hints),
         servers=found.servers,
         warnings=warnings,
     )

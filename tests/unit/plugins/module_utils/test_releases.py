@@ -129,6 +129,7 @@ def test_a_release_that_is_set_aside(shop: Releases) -> None:
 def test_an_application_that_is_a_package_is_set_aside(shop: Releases) -> None:
     """It has no manage.py; Django does the same."""
     found = runnable(shop)
+    (found.app / "manage.py").unlink()
     message = found.set_aside("shop", "", {}, False)
     assert "To run Django's commands there:" in message
     assert message.endswith(f"{found.path}/venv/bin/python -m django check")
