@@ -15,7 +15,7 @@ description:
   - Hosts that C(--limit) leaves out count as matched. Nothing is looked up for C(--syntax-check) and C(--list-tasks).
 options:
   _terms:
-    description: The name of the variable that has the pattern, and the pattern.
+    description: The name of the variable that has the pattern, the pattern, and a host to return instead of a failure.
     type: list
     elements: str
     required: true
@@ -48,10 +48,12 @@ DRY = ("syntax", "listhosts", "listtags", "listtasks")
 
 class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **_options: Any) -> list[Any]:
-        name, pattern = terms
+        name, pattern, *otherwise = terms
         known = variables or {}
         if any(context.CLIARGS.get(option) for option in DRY):
             return [pattern]
         if not Hostnames(loader=self._loader, templar=self._templar).run([pattern], variables=known):
+            if otherwise:
+                return otherwise
             raise AnsibleError(f"{no_hosts(name, pattern, known.get('groups', {}), known)}.")
         return [pattern]

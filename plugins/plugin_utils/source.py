@@ -23,7 +23,7 @@ from .dropped_files import dropped_results
 from .server_version import Server, ServerVersion
 from .source_contents import Contents, Wanted, examine
 
-__all__ = ["Source", "SourceError", "pack"]
+__all__ = ["Source", "SourceError", "pack", "pack_source"]
 
 # Never part of a release, where git does not list the files.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache"}
@@ -455,6 +455,30 @@ def tidy(cache: Path) -> None:
         archive.unlink(missing_ok=True)
 
 
+def pack_source(
+    git_url: str | None, git_ref: str, directory: str | None, package: str | None, cache: str
+) -> tuple[str, Path, list[str]]:
+    """Pack a repository, a directory, or nothing for a package; return its id, its archive and what to warn of.
+
+    Raises SourceError if it cannot be fetched.
+    """
+    store = Path(cache).expanduser()
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    warnings: list[str] = []
+    if package:
+        source_id, archive = pack_nothing(package, store)
+    elif git_url:
+        repository = Repository.at(git_url)
+        source_id, archive = pack_commit(repository, *fetch(repository, git_ref, store), store)
+    else:
+        path = Path(directory or "").expanduser()
+        source_id, archive = pack_directory(path, store)
+        warnings += warnings_about(path)
+    os.utime(archive)
+    tidy(store)
+    return source_id, archive, warnings
+
+
 def pack(
     *,
     git_url: str | None,
@@ -470,20 +494,7 @@ def pack(
     Raises SourceError if it cannot be fetched or lacks something.
     """
     needs = Wanted(package=package or "", servers={name: Server(**one) for name, one in servers.items()}, **wanted)
-    store = Path(cache).expanduser()
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    warnings: list[str] = []
-    if package:
-        source_id, archive = pack_nothing(package, store)
-    elif git_url:
-        repository = Repository.at(git_url)
-        source_id, archive = pack_commit(repository, *fetch(repository, git_ref, store), store)
-    else:
-        path = Path(directory or "").expanduser()
-        source_id, archive = pack_directory(path, store)
-        warnings += warnings_about(path)
-    os.utime(archive)
-    tidy(store)
+    source_id, archive, warnings = pack_source(git_url, git_ref, directory, package, cache)
     with tarfile.open(archive) as tar:
         found = examine(Contents(tar), needs)
     if found.complaints:

@@ -137,6 +137,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     ),
     "site_cache_directory": Pattern(LINE, "is not a directory", "write it as in ~/.cache/pitcrew.django"),
     "site_status_file": Pattern(LINE, "is not a file", "write it as in status.json"),
+    "site_inspect_file": Pattern(LINE, "is not a file", "write it as in hosts.yml"),
     "site_report_directory": Pattern(LINE, "is not a directory", "write it as in reports/shop"),
     "site_custom_variables": Pattern(
         "[A-Za-z_][A-Za-z0-9_]*", "is not the name of a variable", "write it as in site_motto"

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ..project.findings import is_placeholder
 from .complaints import Complaint, listed, shown, written
 from .hostnames import DomainError, hostname, is_address
 from .names import nearest
@@ -395,6 +396,26 @@ def _overrides(source: str, settings: Mapping[Any, Any]) -> Iterator[Complaint]:
             )
         elif str(name).endswith("+") and not isinstance(value, list):
             yield Complaint(source, f"{name} extends a list, but its value is not a list", "write it as in [value]")
+
+
+@rule
+def _placeholders_are_filled(
+    site_environment: dict[str, Any],
+    site_secrets: dict[str, Any],
+    site_settings: dict[str, Any],
+    site_secret_settings: dict[str, Any],
+) -> Iterator[Complaint]:
+    given = {
+        "site_environment": site_environment,
+        "site_secrets": site_secrets,
+        "site_settings": site_settings,
+        "site_secret_settings": site_secret_settings,
+    }
+    for source, values in given.items():
+        for name, value in values.items():
+            if is_placeholder(value):
+                what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
+                yield Complaint(source, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
 
 
 @rule

@@ -36,7 +36,7 @@ def defaults(role: str) -> dict[str, Any]:
 
 
 # Ansible does not ask an action whether it supports check mode: it always runs.
-ON_CONTROL_NODE = {"refuse": True, "report": True, "report_page": True, "source": True, "site_inputs": True}
+ON_CONTROL_NODE = dict.fromkeys(("proposal", "refuse", "report", "report_page", "source", "site_inputs"), True)
 OPTIONS = [(role, name) for role in ROLES for name in sorted(options(role))]
 DEFAULTS = [(role, name) for role in ROLES for name in sorted(defaults(role))]
 

@@ -39,6 +39,15 @@ def test_a_pattern_that_matches_nothing(pattern: str) -> None:
     )
 
 
+def test_a_host_instead() -> None:
+    """A playbook that can do without hosts of the inventory names another one."""
+    terms = ["site_hosts", "django", "localhost"]
+    variables = {"groups": GROUPS, "site_hosts": "django"}
+    assert LookupModule(loader=DataLoader()).run(terms, variables=variables) == ["localhost"]
+    terms[1] = "shop"
+    assert LookupModule(loader=DataLoader()).run(terms, variables=variables) == ["shop"]
+
+
 def test_a_playbook_that_is_only_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linters have no inventory."""
     monkeypatch.setattr(context, "CLIARGS", {"syntax": True})

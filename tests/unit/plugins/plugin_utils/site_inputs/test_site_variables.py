@@ -53,6 +53,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'site_name: "Shop" cannot name a user and a unit; begin with a lower-case letter and use at most 24 lower-case '
         "letters, digits, - and _",
     ),
+    (
+        {"site_secrets": {"SECRET_KEY": "<fill in: the output of openssl rand -hex 32>"}},
+        "site_secrets: SECRET_KEY is still what pitcrew.django.inspect left open; fill in the output of "
+        "openssl rand -hex 32",
+    ),
+    (
+        {"site_settings": {"DATABASES": {"default": {"NAME": "<fill in: its name>"}}}},
+        "site_settings: DATABASES is still what pitcrew.django.inspect left open; fill in its name",
+    ),
     ({"site_name": "root"}, 'site_name: "root" is a name that hosts already use; choose another'),
     (
         {"site_settings_module": None},
