@@ -9,8 +9,8 @@
     values          what a settings module computes, as far as it can   values, calls, readers,
                     be told without its environment                     expressions, evaluation
     lists           the dependencies, and what has to be there for them lists
-    rules           settings, environment, URLs, build steps and        settings, environment, routes, building,
-                    processes                                           processes
+    rules           settings, environment, URLs, build steps,           settings, environment, routes, building,
+                    commands and processes                              commands, processes
     hosts           what the source needs, compared with hosts          hosts
     loaded          what Django says about the same settings            loaded, trial, loader
     inspection      all of it, in order                                 inspection

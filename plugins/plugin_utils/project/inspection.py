@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from .building import build_findings
+from .commands import command_findings
 from .environment import Site, Trial, optional_findings, propose_environment
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place, is_placeholder
 from .lists import Lists, find_lists, list_findings, python_requirement, system_packages
@@ -227,6 +228,7 @@ def _with_domain(site: Site, trial: Trial, domains: Sequence[str]) -> tuple[Site
 
 def _of_settings(settings: Settings) -> Iterator[Finding]:
     yield from build_findings(settings.tree, settings.project, settings.scope)
+    yield from command_findings(settings.tree, settings.scope)
     yield from judge_settings(settings)
     yield from health_findings(settings)
     yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists)

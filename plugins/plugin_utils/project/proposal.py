@@ -20,9 +20,10 @@ __all__ = ["Proposal"]
 ORDER: Final = (
     "site_name", "site_domains", "site_git_url", "site_git_ref", "site_source_directory", "site_project_directory",
     "site_requirements", "site_requirements_groups", "site_requirements_extras", "site_settings_module",
-    "site_wsgi_application", "site_python", "site_environment", "site_secrets", "site_settings", "site_secret_settings",
-    "site_files", "site_shared_paths", "site_directories", "site_python_packages", "site_system_packages", "site_build",
-    "site_services", "site_health_path",
+    "site_wsgi_application", "site_python", "site_environment", "site_secrets", "site_settings",
+    "site_secret_settings", "site_files", "site_shared_paths", "site_directories", "site_python_packages",
+    "site_system_packages", "site_build", "site_release_commands", "site_first_commands", "site_services",
+    "site_health_path",
 )  # fmt: skip
 WORDS: Final = (
     "a", "by", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it", "its", "no", "names",

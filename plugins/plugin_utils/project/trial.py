@@ -32,6 +32,8 @@ __all__ = ["Loaded", "load_settings"]
 INSTALL_LIMIT: Final = 300
 LOAD_LIMIT: Final = 60
 """Seconds."""
+DRAWN: Final = "\N{MULTIPLICATION SIGN}\u2570\u2500\u25b6\u251c "
+"""What uv draws before the lines of an error."""
 KEPT: Final = ("PATH", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
                "PIP_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "SSL_CERT_FILE",
                "REQUESTS_CA_BUNDLE")  # fmt: skip
@@ -52,7 +54,9 @@ def load_settings(inspection: Inspection, archive: str, cache: Path) -> Loaded:
     lists = inspection.lists
     if not inspection.module or lists is None:
         return Loaded(error="without a settings module and a list of packages there is nothing to load")
-    python = _python(inspection.python if inspection.python_certainty == CERTAIN else "")
+    python = _python(inspection.python)
+    if python is None and inspection.python_certainty != CERTAIN:
+        python = _python("")
     if python is None:
         own = ".".join(map(str, sys.version_info[:2]))
         return Loaded(error=f"the project needs Python {inspection.python}, and the control node runs {own}")
@@ -74,9 +78,15 @@ def _python(wanted: str) -> tuple[str, str] | None:
         return sys.executable, own.rpartition(".")[0]
     for minor in range(15, 8, -1):
         found = shutil.which(f"python3.{minor}")
-        if found and allows(wanted, f"3.{minor}.20"):
+        # Some are only there to say that they are not installed.
+        if found and allows(wanted, f"3.{minor}.20") and _works(found):
             return found, f"3.{minor}"
     return None
+
+
+def _works(python: str) -> bool:
+    done = subprocess.run([python, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
 
 
 def _load(inspection: Inspection, archive: str, directory: Path, executable: str, python: str) -> Loaded:
@@ -188,14 +198,13 @@ def _run(
 
 
 def _last_line(output: str) -> str:
-    """Return the line of an output that tells most about a failure."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [
-        line
-        for line in lines
-        if line.lower().lstrip("\N{MULTIPLICATION SIGN}\u2570\u2500\u25b6 ").startswith(("error", "fatal", "failed"))
-    ]
-    return _one_line((errors or lines or ["it wrote nothing"])[-1])
+    """Return the lines of an output that tell most about a failure."""
+    lines = [shown for line in output.splitlines() if (shown := line.strip().lstrip(DRAWN))]
+    first = next((at for at, line in enumerate(lines) if line.lower().startswith(("error", "fatal", "failed"))), None)
+    if first is None:
+        return _one_line(lines[-1] if lines else "it wrote nothing")
+    # uv gives the cause below.
+    return _one_line(" ".join(lines[first : first + 3]))
 
 
 def _one_line(text: str) -> str:

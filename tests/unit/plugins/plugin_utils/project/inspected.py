@@ -36,7 +36,7 @@ STATIC_ROOT = BASE_DIR / "static-files"
 STATIC_URL = "static/"
 DATABASES = {}
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": "10.0.0.1:11211"}}
 """
 PROJECT = {
     "manage.py": MANAGE,

@@ -69,6 +69,37 @@ def test_a_manifest_that_nothing_makes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("files", "release", "first"),
+    [
+        (
+            {"Procfile": "release: python manage.py migrate && python manage.py sync_roles --all\n"},
+            ["sync_roles --all"],
+            None,
+        ),
+        ({"Procfile": "web: python manage.py sync_roles && gunicorn shop\n"}, None, None),
+        (
+            {"docker/entrypoint.sh": "./manage.py migrate\npython manage.py loaddata shop/start.json\n"},
+            None,
+            ["loaddata shop/start.json"],
+        ),
+        (
+            {"entrypoint.sh": "python manage.py update_index\n# ./manage.py loaddata x\n./manage.py odd_one\n"},
+            ["update_index"],
+            None,
+        ),
+    ],
+)
+def test_commands(files: dict[str, Any], release: list[str] | None, first: list[str] | None) -> None:
+    found = proposed(inspect(files))
+    assert (found.get("site_release_commands"), found.get("site_first_commands")) == (release, first)
+
+
+def test_a_cache_in_the_database() -> None:
+    text = "CACHES = {'default': {'BACKEND': 'django.core.cache.backends.db.DatabaseCache', 'LOCATION': 'cache'}}\n"
+    assert proposed(with_settings(text))["site_release_commands"] == ["createcachetable"]
+
+
+@pytest.mark.parametrize(
     ("files", "processes"),
     [
         (
