@@ -90,7 +90,10 @@ def database(url: Any) -> Any:
         # Three slashes and a relative path, or four and an absolute one.
         name = f"/{name}" if url.startswith(f"{scheme}:////") or name.startswith(APP.lstrip("/")) else name
         return {"ENGINE": f"django.db.backends.{engine}", "NAME": re.sub("^/+", "/", name)}
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return UNKNOWN
     module = "django.contrib.gis.db.backends" if engine == "postgis" else "django.db.backends"
     return {"ENGINE": f"{module}.{engine}", "NAME": unquote(parts.path.lstrip("/")), "HOST": parts.hostname or ""}
 

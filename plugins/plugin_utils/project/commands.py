@@ -56,7 +56,7 @@ def _lines(tree: Tree) -> Iterator[tuple[str, int, str, bool]]:
             continue
         if base == "Procfile":
             yield from ((name, number, line, True) for number, line in tree.lines(name) if line.startswith("release:"))
-        elif re.fullmatch(r".*entrypoint.*|(start|run|release|post_?compile|predeploy)[\w-]*(\.sh)?", base):
+        elif re.fullmatch(r".*entrypoint.*|(start|bootstrap|release|post_?compile|predeploy)[\w-]*(\.sh)?", base):
             for number, line in tree.lines(name):
                 if not line.lstrip().startswith("#"):
                     yield name, number, line, False

@@ -34,7 +34,7 @@ PUBLIC: Final = re.compile(
 )
 POSTGRES: Final = ("psycopg", "psycopg2", "psycopg2-binary", "psycopg-binary", "psycopg-c", "psycopg2cffi")
 MYSQL: Final = ("mysqlclient", "pymysql", "mysql-connector-python")
-OFF: Final = ("False", "false", "0", "off", "no", "NO", "n", "")
+OFF: Final = ("False", "false", "FALSE", "0", "off", "OFF", "no", "NO", "n", "")
 EXAMPLES: Final = (
     r"\.?env[._-]?(example|sample|dist|template|default|prod|production)\w*|(example|sample)\.env|env\.\w*example"
 )
@@ -130,6 +130,8 @@ def propose_environment(trial: Trial, site: Site, lists: Lists | None, given: Ma
     reads = _by_name(evaluation.reads)
     hints = _hints(trial.tree)
     _debug(trial, reads, proposed)
+    # Without DEBUG, others may be read.
+    reads = {**reads, **_by_name(trial.run(proposed.values)[0].reads)}
     _secret_key(trial, reads, proposed)
     _hosts(trial, reads, proposed, site)
     _database(trial, reads, proposed, site, lists, hints)
@@ -274,7 +276,25 @@ def _database(
         elif read.required or default.startswith("sqlite") or inside_release(default) or read.cast:
             reason = "the database; SQLite's file lies in the site's state directory"
             proposed.add(name, f"sqlite:///{site.state}/db.sqlite3", reason, read.place, GUESS)
+    _database_engine(trial, reads, proposed, bool(postgres))
     _database_parts(trial, reads, proposed, site, hints)
+
+
+def _database_engine(trial: Trial, reads: Mapping[str, Read], proposed: Proposed, postgres: bool) -> None:
+    """Choose the engine, where the settings have to be told."""
+    engine = "postgresql" if postgres else "sqlite3"
+    candidates = (f"django.db.backends.{engine}", engine, *(("postgres", "pgsql") if postgres else ("sqlite",)))
+
+    def accepts(scope: Scope) -> bool:
+        return bool(_default_database(scope).get("ENGINE") == f"django.db.backends.{engine}")
+
+    for name, read in reads.items():
+        if name in proposed.values or not read.required or not re.search(r"ENGINE|DB_?TYPE|DB_BACKEND|^DB$", name):
+            continue
+        value = _try(trial, proposed, name, candidates, accepts)
+        if value is not None:
+            which = "a driver of PostgreSQL" if postgres else "no driver of PostgreSQL"
+            proposed.add(name, value, f"the database's engine, and {which} is among the packages", read.place, GUESS)
 
 
 def _is_geographic(trial: Trial, proposed: Proposed) -> bool:
@@ -298,8 +318,10 @@ def _database_parts(
     """Propose variables for the parts of a database, found by what they change in DATABASES."""
     _evaluation, scope = trial.run(proposed.values)
     database = _default_database(scope)
-    if not database or str(database.get("ENGINE", "")).rpartition(".")[2] not in ("postgresql", "postgis", "psqlextra"):
+    engine = str(database.get("ENGINE", "")).rpartition(".")[2]
+    if engine not in ("postgresql", "postgis", "psqlextra", "sqlite3"):
         return
+    in_file = engine == "sqlite3"
     values = {
         "ENGINE": str(database["ENGINE"]), "NAME": site.name, "USER": site.name, "PASSWORD": "",
         "HOST": "/run/postgresql", "PORT": "",
@@ -314,9 +336,14 @@ def _database_parts(
         for key in ("NAME", "USER", "HOST", "PASSWORD", "PORT"):
             if str(_default_database(tried).get(key)) != marker or str(database.get(key)) == marker:
                 continue
-            found = True
-            if key in ("PASSWORD", "PORT") and not read.required:
+            if (in_file or key in ("PASSWORD", "PORT")) and not read.required:
                 break
+            if in_file:
+                value = f"{site.state}/db.sqlite3" if key == "NAME" else ""
+                reason = f"the database's {key.lower()}; SQLite's file lies in the site's state directory"
+                proposed.add(name, value, reason, read.place, GUESS, secret=key == "PASSWORD")
+                break
+            found = True
             what = {"NAME": "name", "USER": "user", "HOST": "host, here its socket", "PASSWORD": "password, which "
                     "its socket does not ask for", "PORT": "port"}[key]  # fmt: skip
             value = "5432" if key == "PORT" else values[key]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +39,8 @@ from .values import (
 __all__ = ["Evaluation"]
 
 DEEPEST: Final = 40
+UNFOLLOWED: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a value of an unexpected kind leads to here: the statement is left out."""
 
 
 class Evaluation(Expressions):
@@ -71,7 +74,7 @@ class Evaluation(Expressions):
         try:
             for statement in tree.body:
                 # What it needs to get past an exception, the inventory will set.
-                with suppress(Returned, Raised):
+                with suppress(Returned, Raised, *UNFOLLOWED):
                     self._statements([statement], scope)
         except (Exhausted, RecursionError):
             pass  # What was bound before that still counts.
@@ -83,7 +86,7 @@ class Evaluation(Expressions):
     def follow(self, statements: Iterable[ast.stmt], scope: Scope) -> None:
         """Read statements as far as they can be read."""
         for statement in statements:
-            with suppress(Returned, Raised, Exhausted, RecursionError):
+            with suppress(Returned, Raised, Exhausted, RecursionError, *UNFOLLOWED):
                 self._statements([statement], scope)
 
     def configured(self, scope: Scope, name: str) -> Scope:
@@ -352,6 +355,8 @@ class Evaluation(Expressions):
             name in self.tree.directories or f"{name}.py" in self.tree.names
             for name in (joined(root, first) for root in self.roots)
         )
+        if first in sys.stdlib_module_names:
+            return
         local = re.fullmatch(r"(local|private|secrets?|site|my|user)?_?(settings|config|configuration|secrets?|conf)_?"
                              r"(local|private|secrets?|site|production|prod)?", first)  # fmt: skip
         if own or local:

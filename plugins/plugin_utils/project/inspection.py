@@ -136,7 +136,7 @@ def inspect_source(tree: Tree, label: str, given: Mapping[str, Any] | None = Non
         site=site,
         project=project.value,
         module=settings_choice.value,
-        environment=proposed.values,
+        environment={**proposed.values, **_masked(known_values.get("site_secrets"))},
         configuration=configuration,
         lists=lists,
         roots=tuple(roots),
@@ -160,6 +160,15 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
         given = values.get(name)
         found |= {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
     return found
+
+
+def _masked(secrets: Any) -> dict[str, str]:
+    """Return values as long as the user's secrets, which no code of a project gets to see; URLs without the login."""
+    given = secrets if isinstance(secrets, Mapping) else {}
+    return {
+        str(name): re.sub(r"//[^/]*@", "//", str(value)) if "://" in str(value) else "x" * max(50, len(str(value)))
+        for name, value in given.items()
+    }
 
 
 def _project(tree: Tree, given: Mapping[str, Any]) -> Choice | None:

@@ -195,16 +195,18 @@ def namings(tree: Tree, project: str) -> list[Naming]:
             continue
         if re.search(rf"(^|[._-])({DEVELOPMENT}|{TEST})([._-]|$)", name.lower()):
             weight = weight if "example" in base else 5
-        for number, line in tree.lines(name):
-            if (match := NAMES_SETTINGS.search(line)) and not line.lstrip().startswith("#"):
-                found.append(Naming(match[1], Place(name, number), weight))
+        text = tree.read(name) or ""
+        for match in NAMES_SETTINGS.finditer(text):
+            begun = text.rfind("\n", 0, match.start()) + 1
+            if not text[begun : match.start()].lstrip().startswith("#"):
+                found.append(Naming(match[1], Place(name, text.count("\n", 0, match.start(1)) + 1), weight))
     return found
 
 
 def choose_settings(tree: Tree, project: str, roots: list[str]) -> Choice | None:
     """Choose the settings module for production; None if the source has none."""
-    named = namings(tree, project)
     finder = Evaluation(tree, roots)
+    named = [naming for naming in namings(tree, project) if finder.file_of(naming.module)]
     candidates = settings_modules(tree, project, roots[1:])
     candidates += [naming.module for naming in named if finder.file_of(naming.module)]
     scores: dict[str, int] = {}

@@ -162,6 +162,8 @@ def _static_root_has_sources(settings: Settings, name: str) -> Iterator[Finding]
     listed = sources if isinstance(sources, list) else []
     directories = [settings.path(one[1] if isinstance(one, list) else one) for one in listed]
     below = [one for one in settings.tree.below(name) if not posixpath.basename(one).startswith(".")]
+    if any(one.endswith(("/staticfiles.json", "/admin/css/base.css")) for one in below):
+        return  # What has been collected is in the source.
     if f"{APP}/{name}" in directories:
         reason = "STATIC_ROOT is also in STATICFILES_DIRS, which Django's checks refuse"
     elif below:
@@ -256,7 +258,10 @@ def _sqlite(settings: Settings, alias: str, database: Mapping[str, Any], count: 
     name, source = settings.inside_project(path), in_source(path)
     if name is not None and source is not None and not settings.tree.has(source):
         reason = f"the SQLite file of the database {alias!r} is inside the release, which the next deploy leaves behind"
-        yield settings.finding("site_shared_paths", [name], reason, "DATABASES")
+        directory = posixpath.dirname(name)
+        # A directory of its own may get more than this file.
+        whole = directory and not settings.tree.has(posixpath.dirname(source))
+        yield settings.finding("site_shared_paths", [f"{directory}/" if whole else name], reason, "DATABASES")
     elif count == 1:
         kept = {"ENGINE": database["ENGINE"], "NAME": f"{settings.site.state}/{posixpath.basename(path)}"}
         what = "the source contains the SQLite file, and" if source and settings.tree.has(source) else "the SQLite file"

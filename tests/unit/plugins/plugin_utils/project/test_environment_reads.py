@@ -158,6 +158,12 @@ def test_split_settings() -> None:
     assert evaluation.run("settings.py").get("B") == 2
 
 
+def test_what_cannot_be_followed_is_left_out() -> None:
+    text = "import dj_database_url\nX = dj_database_url.parse('postgres://[\"x\"]/y')\nY = {}[1:2]\nZ = 1\n"
+    scope = read(text).run("settings.py")
+    assert (scope.get("X"), scope.get("Z")) == (UNKNOWN, 1)
+
+
 def test_endless_code_ends() -> None:
     assert read("def f(n):\n    return f(n + 1)\nX = f(1)\n").run("settings.py").get("X") is UNKNOWN
     read("import settings\nfrom settings import *\n")
@@ -180,6 +186,7 @@ def test_endless_code_ends() -> None:
         ("os.environ['DEBUG'].lower() in ('1', 'true')", "False"),
         ("config('DEBUG', default=True, cast=bool)", "False"),
         ("env.bool('DEBUG', True)", "False"),
+        ("os.environ.get('DEBUG') != 'FALSE'", "FALSE"),
         ("os.environ.get('DEBUG') == 'on'", None),
         ("os.environ.get('DJANGO_ENV', 'dev') != 'production'", "production"),
     ],
@@ -216,6 +223,15 @@ def test_a_key_under_any_name() -> None:
     assert proposed(inspect({"shop/settings.py": text}))["site_secrets"] == {"SHOP_KEY": KEY}
 
 
+def test_what_is_read_without_debug() -> None:
+    text = START + SAFE.replace("DEBUG = False", "DEBUG = os.getenv('DEBUG') != 'FALSE'")
+    text = text.replace('os.environ["SECRET_KEY"]', '"hello!" if DEBUG else os.getenv("SHOP_KEY")')
+    found = proposed(inspect({"shop/settings.py": text}))
+    assert found["site_environment"] == {"DEBUG": "FALSE"}
+    assert found["site_secrets"] == {"SHOP_KEY": KEY}
+    assert "site_secret_settings" not in found
+
+
 DATABASE = "import dj_database_url\nDATABASES = {'default': dj_database_url.config(default='sqlite:///db.sqlite3')}\n"
 
 
@@ -243,6 +259,23 @@ def test_the_parts_of_a_database() -> None:
     )
     assert found["site_environment"] == {"PG_NAME": "shop", "PG_USER": "shop", "PG_HOST": "/run/postgresql"}
     assert found["site_secrets"] == {"SECRET_KEY": KEY, "PG_PASS": ""}
+
+
+def test_the_engine_of_a_database() -> None:
+    text = (
+        "DATABASES = {'default': {'ENGINE': os.environ['DB_ENGINE'], 'NAME': os.environ['DB_DATABASE'],\n"
+        "    'USER': os.getenv('DB_USER', '')}}\n"
+    )
+    found = proposed(with_settings(text))
+    assert found["site_environment"] == {"DB_ENGINE": "django.db.backends.sqlite3", "DB_DATABASE": "@state@/db.sqlite3"}
+    found = proposed(
+        inspect({"shop/settings.py": START + SAFE + text, "requirements.txt": "django\npsycopg2-binary\n"})
+    )
+    assert found["site_environment"] == {
+        "DB_ENGINE": "django.db.backends.postgresql",
+        "DB_DATABASE": "shop",
+        "DB_USER": "shop",
+    }
 
 
 def test_redis() -> None:
@@ -297,6 +330,16 @@ def test_what_has_a_default_is_named() -> None:
 def test_what_the_user_has_set_is_not_proposed() -> None:
     inspection = inspect({}, site_secrets={"SECRET_KEY": "?" * 50}, site_environment={"OTHER": "x"})
     assert proposed(inspection) == {"site_settings_module": "shop.settings"}
+
+
+def test_code_of_the_project_gets_no_secrets() -> None:
+    secrets = {"SECRET_KEY": "the real one", "DATABASE_URL": "postgres://shop:the-real-one@db.example.com/shop"}
+    inspection = inspect({}, site_secrets=secrets, site_environment={"COLOUR": "red"})
+    assert inspection.environment == {
+        "SECRET_KEY": "x" * 50,
+        "DATABASE_URL": "postgres://db.example.com/shop",
+        "COLOUR": "red",
+    }
 
 
 @pytest.mark.parametrize(

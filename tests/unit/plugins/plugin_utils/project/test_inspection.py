@@ -122,6 +122,7 @@ def test_production_settings_are_preferred() -> None:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
+        ("deploy/wsgi.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf.live_shop')"),
         ("Dockerfile", "ENV DJANGO_SETTINGS_MODULE=conf.live_shop"),
         ("Dockerfile", "ENV DJANGO_SETTINGS_MODULE conf.live_shop"),
         ("docker-compose.yml", "      DJANGO_SETTINGS_MODULE: conf.live_shop"),
@@ -314,6 +315,11 @@ def test_urls_on_other_hosts_are_asked_for() -> None:
     assert question.reason == "MEDIA_URL is on the host media.shop.org: add it to site_domains to have it served here"
 
 
+def test_what_has_been_collected_is_in_the_source() -> None:
+    inspection = inspect({"static-files/admin/css/base.css": "", "static-files/shop.css": ""})
+    assert "site_settings" not in proposed(inspection)
+
+
 # Databases
 
 SQLITE = "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': %s}}\n"
@@ -321,7 +327,7 @@ POSTGRES = "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 
 
 
 def test_sqlite_in_the_release() -> None:
-    assert proposed(with_settings(SQLITE % "BASE_DIR / 'data' / 'shop.db'"))["site_shared_paths"] == ["data/shop.db"]
+    assert proposed(with_settings(SQLITE % "BASE_DIR / 'data' / 'shop.db'"))["site_shared_paths"] == ["data/"]
     assert proposed(with_settings(SQLITE % "'db.sqlite3'"))["site_shared_paths"] == ["db.sqlite3"]
     assert "site_shared_paths" not in proposed(with_settings(SQLITE % "':memory:'"))
     assert "site_shared_paths" not in proposed(with_settings(SQLITE % "'/var/lib/shop/db.sqlite3'"))
@@ -439,6 +445,10 @@ def test_a_module_that_is_missing() -> None:
         "there is needed with site_settings and site_secrets (shop/settings.py, line 15)"
     ]
     assert of(with_settings(tried), "note") == []
+
+
+def test_modules_of_python_are_not_missing() -> None:
+    assert "site_files" not in proposed(with_settings("import secrets, configparser\n"))
 
 
 def test_an_import_that_is_tried_only_to_explain() -> None:
