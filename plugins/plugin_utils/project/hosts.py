@@ -46,6 +46,9 @@ def host_findings(inspection: Inspection, hosts: Mapping[str, Mapping[str, Any]]
             yield Finding("site_python", "", text, inspection.python_place, QUESTION)
         return
     for host, facts in hosts.items():
+        if not facts:
+            yield Finding("", None, f"{host} was not reached, so nothing was compared with it", None, NOTE)
+            continue
         yield from _python(inspection, host, facts)
         absent = [name for name in wanted_packages(inspection) if name in (facts.get("absent") or [])]
         if absent:

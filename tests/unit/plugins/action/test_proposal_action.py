@@ -91,6 +91,14 @@ def test_with_an_inventory_and_to_a_file(run: Run, tmp_path: Path) -> None:
     assert file.read_text() == text
 
 
+def test_a_host_that_does_not_answer(run: Run, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("django: {hosts: {web1: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
+    done = run("-i", str(hosts), "-e", "site_source_directory=.")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "web1 was not reached, so nothing was compared with it" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

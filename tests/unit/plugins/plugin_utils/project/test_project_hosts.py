@@ -85,6 +85,12 @@ def test_no_python_that_fits() -> None:
     assert "UV_PYTHON_INSTALL_DIR=/opt/python uv python install 3.14; then set site_python" in text
 
 
+def test_a_host_that_was_not_reached() -> None:
+    assert found({}, {"web1": {}}) == [
+        ("", None, "web1 was not reached, so nothing was compared with it", "note"),
+    ]
+
+
 def test_no_such_python() -> None:
     assert found({}, {"web1": facts(python=None, path="/opt/python3")}) == [
         ("site_python", "", "web1 has no /opt/python3; set site_python to a Python that it has", "question")
