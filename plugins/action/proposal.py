@@ -55,7 +55,7 @@ class ActionModule(RefusingAction):
         target = self._target(arguments["file"], task_vars)
         given = self._given(task_vars or {})
         try:
-            source_id, archive, left_out = pack_source(url, arguments["git_ref"], directory, arguments["cache"])
+            source_id, archive, warnings = pack_source(url, arguments["git_ref"], directory, None, arguments["cache"])
         except SourceError as error:
             raise self.refused(str(error), task_vars) from None
         label = url or os.path.abspath(os.path.expanduser(directory))
@@ -66,8 +66,8 @@ class ActionModule(RefusingAction):
             if arguments["settings"]:
                 loaded = load_settings(inspection, archive, Path(arguments["cache"]).expanduser())
                 inspection = with_loaded(inspection, loaded)
-            more = tuple(host_findings(inspection, arguments["hosts"]))
-            more += tuple(Finding("", None, warning.rstrip("."), None, NOTE) for warning in left_out)
+            dropped = [Finding("", None, warning, None, NOTE) for warning in warnings]
+            more = (*host_findings(inspection, arguments["hosts"]), *dropped)
         proposal = Proposal(
             inspection,
             tuple(self._source(arguments)),

@@ -455,9 +455,9 @@ def tidy(cache: Path) -> None:
 
 
 def pack_source(
-    git_url: str, git_ref: str, directory: str, cache: str, package: str = ""
+    git_url: str | None, git_ref: str, directory: str | None, package: str | None, cache: str
 ) -> tuple[str, Path, list[str]]:
-    """Pack a repository, a directory or nothing; return the id of the source, its archive, and what was left out.
+    """Pack a repository, a directory, or nothing for a package; return its id, its archive and what to warn of.
 
     Raises SourceError if it cannot be fetched.
     """
@@ -470,7 +470,7 @@ def pack_source(
         repository = Repository.at(git_url)
         source_id, archive = pack_commit(repository, *fetch(repository, git_ref, store), store)
     else:
-        path = Path(directory).expanduser()
+        path = Path(directory or "").expanduser()
         source_id, archive = pack_directory(path, store)
         warnings += warnings_about(path)
     os.utime(archive)
@@ -493,7 +493,7 @@ def pack(
     Raises SourceError if it cannot be fetched or lacks something.
     """
     needs = Wanted(package=package or "", servers={name: Server(**one) for name, one in servers.items()}, **wanted)
-    source_id, archive, warnings = pack_source(git_url or "", git_ref, directory or "", cache, package or "")
+    source_id, archive, warnings = pack_source(git_url, git_ref, directory, package, cache)
     with tarfile.open(archive) as tar:
         found = examine(Contents(tar), needs)
     if found.complaints:

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -30,6 +30,8 @@ from .dependencies import (
     python_complaints,
     system_packages_of,
 )
+from .project.modules import settings_modules, wsgi_applications
+from .project.tree import Tree
 from .server_version import (
     Listed,
     Server,
@@ -194,7 +196,8 @@ def _check_modules(contents: Contents, project: PurePosixPath, wanted: Wanted, f
             used[root] = None
             continue
         of_wsgi = ":" in value or "wsgi" in variable
-        candidates = _wsgi_applications(contents, roots) if of_wsgi else _settings_modules(names, roots)
+        find = wsgi_applications if of_wsgi else settings_modules
+        candidates = find(Tree(names, contents.read), roots[0].removeprefix("."), roots[1:])
         guess = variable in wanted.guessed
         # It follows from the settings module, and from the right one it would be right.
         packages = {f"{settings.partition('.')[0]}." if "." in settings else "" for settings in meant}
@@ -293,50 +296,3 @@ def _set(variable: str, candidates: Sequence[str]) -> str:
     if len(candidates) == 1:
         return f"Set {variable}: {candidates[0]}"
     return f"Set {variable} to one of {', '.join(candidates[:CANDIDATES_SHOWN])}"
-
-
-def _modules(names: Iterable[str], roots: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Name the modules below the directories as Python does, with their files in the archive."""
-    # The longest first, so that a module has the name that it has below the nearest of them.
-    nearest = sorted(roots, key=len, reverse=True)
-    for name in sorted(names):
-        root = next((root for root in nearest if PurePosixPath(name).is_relative_to(root)), None)
-        if name.endswith(".py") and root is not None:
-            parts = PurePosixPath(name).relative_to(root).with_suffix("").parts
-            parts = parts[:-1] if parts[-1] == "__init__" else parts
-            if parts and all(part.isidentifier() for part in parts):
-                yield ".".join(parts), name
-
-
-def _settings_modules(names: Iterable[str], roots: Sequence[str]) -> list[str]:
-    """Find modules that may be Django's settings, by their names."""
-    return [module for module, _name in _modules(names, roots) if re.search(r"(^|\.)settings\w*(\.\w+)?$", module)]
-
-
-def _wsgi_applications(contents: Contents, roots: Sequence[str]) -> list[str]:
-    """Find WSGI applications: names that are assigned or imported in a module whose own name has `wsgi` in it."""
-    found = []
-    for module, name in _modules(contents.names, roots):
-        if "wsgi" not in module.rpartition(".")[2]:
-            continue
-        try:
-            tree = ast.parse(contents.read(name) or "")
-        except (SyntaxError, ValueError):
-            continue
-        defined = _top_level_names(tree)
-        found += [f"{module}:{one}" for one in ("application", "app") if one in defined][:1]
-    return found
-
-
-def _top_level_names(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.add(statement.target.id)
-        elif isinstance(statement, ast.ImportFrom):
-            names |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, ast.FunctionDef):
-            names.add(statement.name)
-    return names

@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ...module_utils.system_packages import COMPILER, packages_for
+from ..dependencies import DependencyError, Request, find_dependencies
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
 from .tree import Tree, joined
 
@@ -26,42 +28,7 @@ with suppress(ImportError):
 
 __all__ = ["Lists", "allows", "find_lists", "list_findings", "python_requirement", "system_packages"]
 
-LISTS: Final = ("uv.lock", "poetry.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml", "setup.py")
-"""In the order of their precedence in one directory."""
 OTHER_NAMES: Final = r"(?:requirements[\w.-]*|(?:prod|production|base|common|live|deploy)[\w.-]*)\.txt"
-COMPILER: Final = ("build-essential", "python3-dev")
-BUILT: Final[Mapping[str, tuple[str, ...]]] = {
-    "django-auth-ldap": ("libldap-dev", "libsasl2-dev"),
-    "gdal": ("libgdal-dev",),
-    "mysqlclient": ("default-libmysqlclient-dev", "pkg-config"),
-    "psycopg-c": ("libpq-dev",),
-    "psycopg2": ("libpq-dev",),
-    "pycairo": ("libcairo2-dev", "pkg-config"),
-    "pygraphviz": ("libgraphviz-dev",),
-    "python-ldap": ("libldap-dev", "libsasl2-dev"),
-    "python3-saml": ("libxmlsec1-dev", "pkg-config"),
-    "rlpycairo": ("libcairo2-dev", "pkg-config"),
-    "uwsgi": (),
-    "xmlsec": ("libxmlsec1-dev", "pkg-config"),
-}
-"""What packages are compiled with that have no wheel for Linux, in addition to a compiler and the headers of Python."""
-LOADED: Final[Mapping[str, tuple[str, ...]]] = {
-    "cairocffi": ("libcairo2",),
-    "cairosvg": ("libcairo2",),
-    "djangosaml2": ("xmlsec1",),
-    "ocrmypdf": ("ghostscript", "tesseract-ocr"),
-    "pdf2image": ("poppler-utils",),
-    "psycopg": ("libpq5",),
-    "pysaml2": ("xmlsec1",),
-    "pytesseract": ("tesseract-ocr",),
-    "python-magic": ("libmagic1",),
-    "pyodbc": ("unixodbc",),
-    "pyzbar": ("libzbar0",),
-    "weasyprint": ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0"),
-    "zxing-cpp": ("libgl1",),
-}
-"""Libraries and programs that packages use when they run, and that no wheel brings."""
-NOT_COMPILED: Final[Mapping[str, str]] = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg-binary"}
 
 
 @dataclass(frozen=True)
@@ -97,20 +64,13 @@ class Lists:
 
 def find_lists(tree: Tree, project: str, wanted: list[str] | None = None) -> Lists | None:
     """Find the list that a deploy takes, or the likeliest of others; None if the source has none."""
-    if wanted:
-        return _lists(tree, [joined(project, name) for name in wanted], "set in the inventory", found=True)
+    with suppress(DependencyError):
+        taken = find_dependencies(tree.names, tree.read, Request(project, wanted or ()))
+        return _lists(tree, [joined(project, one.path) for one in taken.lists], taken.reason, found=True)
     for directory in _upwards(project):
-        for name in LISTS:
-            path = joined(directory, name)
-            if path not in tree.names or not _is_whole(tree, path):
-                continue
-            where = "beside manage.py" if directory == project else "above manage.py"
-            others = [
-                other for other in LISTS if other != name and joined(directory, other) in tree.names
-                and other != "pyproject.toml"
-            ]  # fmt: skip
-            over = f", before {' and '.join(others)}" if others else ""
-            return _lists(tree, [path], f"the first list {where}{over}", found=True)
+        path = joined(directory, "pyproject.toml")
+        if _main_groups(_toml(tree.read(path))):
+            return _lists(tree, [path], "its dependencies are groups", found=False)
     others = sorted(
         (name for name in tree.names if _is_other(name)), key=lambda name: (-_worth(name), name.count("/"), name)
     )
@@ -143,20 +103,6 @@ def _worth(name: str) -> int:
     if re.search(r"prod|deploy|live|heroku", base):
         return 3
     return 2 if base == "requirements.txt" else 1 if re.search("base|common|default|main", base) else 0
-
-
-def _is_whole(tree: Tree, path: str) -> bool:
-    """Whether a file names packages: a pyproject.toml may only configure tools, a lock needs its pyproject.toml."""
-    directory, name = posixpath.split(path)
-    if name in ("uv.lock", "poetry.lock"):
-        return joined(directory, "pyproject.toml") in tree.names
-    if name == "pyproject.toml":
-        declared = _toml(tree.read(path))
-        project = _table(declared, "project")
-        return bool(project.get("dependencies")) or bool(_table(declared, "tool", "poetry", "dependencies")) or (
-            "dependencies" in (project.get("dynamic") or []) or bool(_main_groups(declared))
-        )  # fmt: skip
-    return True
 
 
 def _main_groups(declared: dict[str, Any]) -> list[str]:
@@ -303,12 +249,11 @@ def _table(table: Any, *names: str) -> dict[str, Any]:
 def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Finding]:
     """Propose the lists, and name what of them is left out."""
     if lists is None:
-        yield Finding(
-            "site_requirements",
-            "",
-            "the source has no list of dependencies, such as requirements.txt or pyproject.toml; add one",
-            certainty=QUESTION,
-        )
+        try:
+            find_dependencies(tree.names, tree.read, Request(project))
+        except DependencyError as error:
+            text = str(error).partition("\n")[0].removeprefix("site_requirements: ")
+            yield Finding("site_requirements", "", text, certainty=QUESTION)
         return
     shown = [os.path.relpath(path, project or ".") for path in lists.paths]
     value: Any = shown[0] if len(shown) == 1 else shown
@@ -349,25 +294,14 @@ def system_packages(lists: Lists | None) -> Iterator[Finding]:
     """Propose the distribution's packages that the listed ones are built with, or that they load."""
     if lists is None:
         return
-    for name, package in lists.packages.items():
-        binary = NOT_COMPILED.get(name)
-        if binary and (binary in lists.packages or "binary" in package.extras):
-            continue
-        if name == "psycopg" and ("c" in package.extras or "psycopg-c" in lists.packages):
-            if "psycopg-c" not in lists.packages:
-                yield _built("psycopg-c", BUILT["psycopg-c"], package.place)
-            continue
-        if name in BUILT:
-            yield _built(name, BUILT[name], package.place)
-        if name in LOADED:
-            yield Finding("site_system_packages", list(LOADED[name]), f"{name} loads it when it runs", package.place)
+    wanted = packages_for(f"{name}[{','.join(package.extras)}]" for name, package in lists.packages.items())
+    for name, packages in wanted.items():
+        package = lists.packages.get(name) or lists.packages[name.partition("-")[0]]
+        built = set(COMPILER) <= set(packages)
+        reason = f"{name} is compiled on the host" if built else f"{name} loads it when it runs"
+        yield Finding("site_system_packages", list(packages), reason, package.place)
     if lists.from_git:
         yield Finding("site_system_packages", ["git"], "a requirement comes from a git repository", lists.from_git)
-
-
-def _built(name: str, packages: tuple[str, ...], place: Place) -> Finding:
-    wanted = sorted({*COMPILER, *packages})
-    return Finding("site_system_packages", wanted, f"{name} is compiled on the host", place)
 
 
 def python_requirement(tree: Tree, project: str) -> tuple[str, Place, str] | None:

@@ -38,7 +38,7 @@ PYPROJECT = '[project]\nname = "shop"\nrequires-python = ">=3.12"\ndependencies 
         ({"Pipfile.lock": "{}", "requirements.txt": ""}, "", ("Pipfile.lock",), True),
         ({"pyproject.toml": PYPROJECT}, "", ("pyproject.toml",), True),
         ({"pyproject.toml": "[tool.ruff]\n", "setup.py": "setup()"}, "", ("setup.py",), True),
-        ({"pyproject.toml": '[dependency-groups]\nmain = ["Django>=5"]\n'}, "", ("pyproject.toml",), True),
+        ({"pyproject.toml": '[dependency-groups]\nmain = ["Django>=5"]\n'}, "", ("pyproject.toml",), False),
         ({"requirements/base.txt": "", "requirements/dev.txt": ""}, "", ("requirements/base.txt",), False),
         ({"requirements/base.txt": "", "requirements/production.txt": ""}, "", ("requirements/production.txt",), False),
         ({"requirements/dev.txt": "", "requirements/prod.txt": ""}, "web", ("requirements/prod.txt",), False),
