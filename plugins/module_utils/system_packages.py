@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which packages of Debian and Ubuntu a project's Python packages need, to be built or to run.
 
-The host asks when a build has failed, and the control node before one: docs/projects.md shows the same table.
+The host asks when a build has failed, and the control node before one: docs/projects-lists.md shows the same table.
 """
 
 from __future__ import annotations

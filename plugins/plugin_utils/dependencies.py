@@ -513,7 +513,7 @@ def python_complaints(asked: Iterable[PythonRequirement], hosts: Mapping[str, Ma
                 cure = (
                     f"set site_python to a Python {other} of the host; if it has none, install it from the "
                     f"distribution (site_system_packages: [python{other}-venv]) or with uv python install {other} "
-                    "(docs/projects.md, Python)"
+                    "(docs/projects-lists.md, Python)"
                     if other
                     else f"no usual version is among these; correct {requirement.place}"
                 )

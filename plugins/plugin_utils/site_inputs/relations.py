@@ -425,8 +425,10 @@ def _placeholders_are_filled(
     site_secrets: dict[str, Any],
     site_settings: dict[str, Any],
     site_secret_settings: dict[str, Any],
+    site_files: dict[str, Any],
 ) -> Iterator[Complaint]:
     given = {
+        "site_files": site_files,
         "site_environment": site_environment,
         "site_secrets": site_secrets,
         "site_settings": site_settings,

@@ -24,7 +24,7 @@ ROOT_URLCONF = "atelier.urls"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.staticfiles"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/var/lib/atelier/db.sqlite3"}}
 STATIC_URL = "/static/"
-STATIC_ROOT = "/var/lib/atelier/static"
+STATIC_ROOT = "static"
 USE_TZ = True
 """,
     "atelier/urls.py": """

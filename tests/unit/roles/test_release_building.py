@@ -36,7 +36,6 @@ SITES: dict[str, dict[str, Any]] = {
         },
     },
     "other_file": {"site_secrets": {"TOKEN": "correct horse"}, "site_files": {"a.py": "HOME = '/'\n"}},
-    "settings_in_a_file": {
         "site_settings_module": "conf.local",
         "site_files": {"conf/local.py": "", "x/__init__.py": ""},
     },
@@ -70,7 +69,7 @@ PLAY = [
                     "msg": "{{ {'id': release_id, 'environment': site_process_environment, "
                     "'secrets': site_process_secrets, 'places': site_places, 'files': __release_files_by_secrecy, "
                     "'missing': __release_missing_packages, 'digest': __release_packages_digest, "
-                    "'needs_node': __release_needs_node, 'modules': __release_modules} | to_json | b64encode }}"
+                    "'needs_node': __release_needs_node} | to_json | b64encode }}"
                 },
             },
         ],
@@ -131,9 +130,3 @@ def test_files(told: dict[str, dict[str, Any]]) -> None:
     assert files["shown"] == {"a.py": "HOME = '/var/lib/shop'\n", "b.py": "NAME = 'shop'\nHOME = '/var/lib/shop'\n"}
     assert files["secret"] == {"c.py": "x", "d.py": "TOKEN = 'correct horse'\n"}
     assert told["plain"]["files"] == {"shown": {}, "secret": {}}
-
-
-def test_settings_in_a_file(told: dict[str, dict[str, Any]]) -> None:
-    """The source need not have a module that the inventory brings."""
-    assert told["settings_in_a_file"]["modules"] == {"site_wsgi_application": "conf.wsgi:application"}
-    assert told["files"]["modules"]["site_settings_module"] == "shop.settings"

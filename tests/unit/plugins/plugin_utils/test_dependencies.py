@@ -344,7 +344,7 @@ def test_a_host_with_another_python() -> None:
     assert complaint == (
         "site_python: '/p' on web2 is Python 3.11.2, and pyproject.toml requires >=3.12,<3.14; set site_python to a "
         "Python 3.12 of the host; if it has none, install it from the distribution (site_system_packages: "
-        "[python3.12-venv]) or with uv python install 3.12 (docs/projects.md, Python)"
+        "[python3.12-venv]) or with uv python install 3.12 (docs/projects-lists.md, Python)"
     )
     [complaint] = python_complaints([PythonRequirement(("<3.12",), "setup.py")], hosts)
     assert "set site_python to a Python 3.11 of the host" in complaint
