@@ -69,4 +69,6 @@ def test_a_new_size_needs_no_restart(deploy: Deploy, host: Host) -> None:
     before = host.check_output(pid)
     deploy("--tags=services", site_plan_inputs={"redis_mb": 48}).succeeded()
     assert redis(host, KEPT, "CONFIG GET maxmemory").split() == ["maxmemory", str(48 << 20)]
+    deploy("--tags=services").succeeded()
+    assert redis(host, KEPT, "CONFIG GET maxmemory").split() == ["maxmemory", str(32 << 20)]
     assert host.check_output(pid) == before

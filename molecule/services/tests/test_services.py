@@ -37,8 +37,6 @@ def test_the_site_has_its_redis(host: Host, answering: Callable[[], str]) -> Non
     for unit in UNITS:
         assert host.service(unit).is_running
         assert host.service(unit).is_enabled
-    # After the reboot it is still there.
-    redis(host, KEPT, "RPUSH celery job")
 
 
 @pytest.mark.parametrize("socket", [KEPT, CACHE])
