@@ -36,9 +36,6 @@ SITES: dict[str, dict[str, Any]] = {
         },
     },
     "other_file": {"site_secrets": {"TOKEN": "correct horse"}, "site_files": {"a.py": "HOME = '/'\n"}},
-        "site_settings_module": "conf.local",
-        "site_files": {"conf/local.py": "", "x/__init__.py": ""},
-    },
 }
 PLAY = [
     {
