@@ -9,7 +9,13 @@ import pytest
 from test_templates import COMMON, play_renders
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = {"id": "3f2a9c1d04ab", "requirements": "requirements.txt", "requirements_digest": "d", "servers": {}}
+SOURCE: dict[str, Any] = {
+    "id": "3f2a9c1d04ab",
+    "requirements": [{"path": "requirements.txt"}],
+    "requirements_digest": "d",
+    "system_packages": [],
+    "servers": {},
+}
 PLACED: dict[str, Any] = {
     "site_settings": {"MEDIA_ROOT": "@state@/media"},
     "site_secret_settings": {"KEY_FILE": "@release@/key"},
