@@ -57,6 +57,7 @@ class ReleasePackages:
             ca_bundle=self.params["ca_bundle"],
             proxies={name: value for name, value in os.environ.items() if name.lower() in PROXIES},
         )
+        self.access = PackageAccess(account, self.params["logins"], self.params["ssh_key"], self.installer.cache)
         self.toolbox = Toolbox(module.run_command, self.params["python"], self.installer.variables_of_root)
         self.lists = [PackageList(**one) for one in self.params["requirements"]]
         self.filled: SharedVenv | None = None
@@ -108,6 +109,7 @@ class ReleasePackages:
 
     def install(self) -> None:
         """Give the release a virtual environment with its packages."""
+        self.access.remove()
         shared = self.shared_venv()
         if shared is None:
             make_directory(self.release.venv, self.account.pw_uid, self.account.pw_gid)
@@ -129,8 +131,7 @@ class ReleasePackages:
         """Create a virtual environment with the packages of the list and the server."""
         tools = self.ensure_tools()
         project = self.release.app / self.params["project"]
-        access = PackageAccess(self.account, self.params["logins"], self.params["ssh_key"], self.installer.cache)
-        with access as variables:
+        with self.access as variables:
             package = [self.params["package"]] if self.params["package"] else []
             packages = [package, self.params["packages"]]
             installer = replace(self.installer, access=variables)

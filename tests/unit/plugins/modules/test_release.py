@@ -562,6 +562,16 @@ def test_logins_for_packages(site: Site, fails: bool) -> None:
     assert site.owners["../../pitcrew-packages-shop"][:2] == [USER, GROUP]
 
 
+def test_logins_that_a_run_left_behind(site: Site) -> None:
+    """A run that was cut off did not remove them; the next does, even if it installs nothing."""
+    site.build("r1")
+    left = site.tmp / "pitcrew-packages-shop/.netrc"
+    left.parent.mkdir()
+    left.write_text("machine git.example.com login deploy password s3cret")
+    site.build("r2")
+    assert not left.parent.exists()
+
+
 def test_releases_with_the_same_packages_share_them(site: Site) -> None:
     """The second installs nothing; both see the same files under their own path."""
     site.build("r1")
