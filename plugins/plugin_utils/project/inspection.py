@@ -12,7 +12,7 @@ from typing import Any, Final
 from .building import build_findings
 from .commands import command_findings
 from .environment import Site, Trial, optional_findings, propose_environment
-from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place, is_placeholder
+from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
 from .lists import Lists, find_lists, list_findings, python_requirement, system_packages
 from .modules import Choice, choose_application, choose_project, choose_settings, import_roots
 from .processes import process_findings
@@ -232,8 +232,3 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
     yield from judge_settings(settings)
     yield from health_findings(settings)
     yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists)
-
-
-def placeholders(findings: Sequence[Finding]) -> int:
-    """Count the values that the user has yet to fill in."""
-    return sum(is_placeholder(finding.value) for finding in findings)
