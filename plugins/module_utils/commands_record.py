@@ -55,11 +55,6 @@ class CommandsRecord:
         if dict(record) != self.read():
             write_file(self.file, json.dumps(record) + "\n", 0o644)
 
-    @property
-    def first_due(self) -> bool:
-        """Whether the first commands have not all succeeded since the database was empty."""
-        return bool(self.read()["first_due"])
-
     def owe_first(self) -> None:
         """Note that the database is empty, so that all first commands are due."""
         self._write({**self.read(), "first_due": True, "first_done": []})

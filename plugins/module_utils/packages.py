@@ -124,6 +124,11 @@ class Installer:
             found |= {"UV_DEFAULT_INDEX": self.index, "PIP_INDEX_URL": self.index}
         return {**self.proxies, **found, **self.access}
 
+    @property
+    def variables_of_root(self) -> dict[str, str]:
+        """The environment of what root installs, which uses neither a home nor settings that a site can write to."""
+        return {**self.variables, "HOME": "/root", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+
     def install(
         self,
         run: Run,

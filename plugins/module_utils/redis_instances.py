@@ -146,7 +146,8 @@ class Redis:
         changed = self.outdated(one, maxmemory_mb)
         if not one.directory.exists():
             one.directory.mkdir(mode=0o750)
-            os.chown(one.directory, *owner)
+            # Redis may put links into the directory above.
+            os.chown(one.directory, *owner, follow_symlinks=False)
         if one.file in changed:
             write_file(one.file, texts[one.file], 0o640, owner)
         if one.drop_in in changed:

@@ -89,6 +89,11 @@ def postgresql(name: str, found: dict[str, Any] | None, check_mode: bool) -> lis
         raise Refusal("PostgreSQL is not installed on this host: sudo apt-get install postgresql.")
     if "problem" in found:
         raise Refusal(f"{found['problem'][0].upper()}{found['problem'][1:]}; {found['cure']}.")
+    if found["role"] and not found["role"]["is_ours"]:
+        raise Refusal(f"The role {name} in PostgreSQL {found['cluster']} is not the site's; rename the site.")
+    if found["database"] and found["database"]["owner"] != name:
+        owner = found["database"]["owner"]
+        raise Refusal(f"The database {name} in PostgreSQL {found['cluster']} belongs to {owner}; rename the site.")
     lacking = [f"{part} {name}" for part in ("role", "database") if found[part] is None]
     if lacking and not check_mode:
         server = Postgresql(command)

@@ -32,13 +32,7 @@ CANDIDATES_SHOWN = 5
 # How Git LFS begins the small file that stands for a large one.
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 POINTER_SIZE = 1024
-# git gets the login from this helper alone: other helpers would store it.
-LOGIN_HELPER = (
-    "-c",
-    "credential.helper=",
-    "-c",
-    """credential.helper=!printf 'username=%s\\npassword=%s\\n' "$PITCREW_GIT_USER" "$PITCREW_GIT_PASSWORD" #""",
-)
+HELPER = """!printf 'username=%s\\npassword=%s\\n' "$PITCREW_GIT_USER" "$PITCREW_GIT_PASSWORD" #"""
 
 
 @dataclass(frozen=True)
@@ -90,20 +84,19 @@ class Repository:
         return cls(scheme + rest, unquote(user), unquote(password))
 
     def submodule(self, url: str) -> Repository:
-        """Return a repository that this one names, perhaps relative to itself; on the same host it gets the login.
+        """Return a repository that this one names, perhaps relative to itself; at the same origin it gets the login.
 
         A repository on this machine may be named by another one on this machine only.
         """
         other = Repository.at(_below_address(self.address, url) if url.startswith(("./", "../")) else url)
-        same = urlsplit(other.address).netloc == urlsplit(self.address).netloc
+        same = _origin(other.address) == _origin(self.address)
         login = (self.user, self.password) if same and not other.user else (other.user, other.password)
         return Repository(other.address, *login, local=self.local or _is_local(self.address))
 
     def lfs(self, pointer: bytes, directory: Path) -> subprocess.CompletedProcess[bytes]:
         """Have Git LFS fetch what a pointer stands for, with the login."""
-        login = {"PITCREW_GIT_USER": self.user, "PITCREW_GIT_PASSWORD": self.password} if self.user else {}
-        words = ["git", *(LOGIN_HELPER if login else ()), "lfs", "smudge"]
-        environment = {**_environment(), **login}
+        words = ["git", *self._helper, "lfs", "smudge"]
+        environment = {**_environment(), **self._login}
         return subprocess.run(words, cwd=directory, env=environment, input=pointer, capture_output=True, check=False)
 
     def git(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -111,10 +104,26 @@ class Repository:
         environment = {} if self.local is None else {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git"}
         if self.local:
             environment["GIT_ALLOW_PROTOCOL"] += ":file"
+        return git(*self._helper, *words, cwd=cwd, **environment, **self._login)
+
+    @property
+    def _helper(self) -> tuple[str, ...]:
+        """What gives git the login, at the origin that it is for: a source may name others, such as that of Git LFS.
+
+        Other helpers would store the login.
+        """
         if not self.user:
-            return git(*words, cwd=cwd, **environment)
-        login = {"PITCREW_GIT_USER": self.user, "PITCREW_GIT_PASSWORD": self.password}
-        return git(*LOGIN_HELPER, *words, cwd=cwd, **environment, **login)
+            return ()
+        return "-c", "credential.helper=", "-c", f"credential.{_origin(self.address)}.helper={HELPER}"
+
+    @property
+    def _login(self) -> dict[str, str]:
+        return {"PITCREW_GIT_USER": self.user, "PITCREW_GIT_PASSWORD": self.password} if self.user else {}
+
+
+def _origin(address: str) -> str:
+    """Return the beginning of a URL, with the protocol, the host and the port."""
+    return "://".join(urlsplit(address)[:2])
 
 
 def _is_local(address: str) -> bool:

@@ -9,18 +9,16 @@ that of another one. Of all other modules that are not in the source, the releas
 
 from __future__ import annotations
 
-import ast
 import codecs
 import difflib
 import hashlib
 import json
 import os
-import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from .dependencies import (
     Dependencies,
@@ -31,6 +29,7 @@ from .dependencies import (
     system_packages_of,
 )
 from .project.modules import settings_modules, wsgi_applications
+from .project.roots import module_roots
 from .project.tree import Tree
 from .server_version import (
     Listed,
@@ -40,8 +39,6 @@ from .server_version import (
     choose_version,
     listed_in,
     listed_in_inventory,
-    parsed_toml,
-    subtable,
 )
 
 __all__ = ["Contents", "Found", "Wanted", "examine"]
@@ -186,7 +183,10 @@ def _no_project(project: str, others: Sequence[PurePosixPath]) -> str:
 
 def _check_modules(contents: Contents, project: PurePosixPath, wanted: Wanted, found: Found) -> None:
     names = contents.names | {_below(str(project), name) for name in wanted.files}
-    roots = [str(project), *_import_roots(contents, project)]
+    tree = Tree(names, contents.read)
+    first = "" if str(project) == "." else str(project)
+    others = module_roots(tree, first)
+    roots = [first, *others]
     used: dict[str, None] = {}
     meant: list[str] = []
     for variable, value in wanted.modules.items():
@@ -197,7 +197,7 @@ def _check_modules(contents: Contents, project: PurePosixPath, wanted: Wanted, f
             continue
         of_wsgi = ":" in value or "wsgi" in variable
         find = wsgi_applications if of_wsgi else settings_modules
-        candidates = find(Tree(names, contents.read), roots[0].removeprefix("."), roots[1:])
+        candidates = find(tree, first, others)
         guess = variable in wanted.guessed
         # It follows from the settings module, and from the right one it would be right.
         packages = {f"{settings.partition('.')[0]}." if "." in settings else "" for settings in meant}
@@ -210,7 +210,7 @@ def _check_modules(contents: Contents, project: PurePosixPath, wanted: Wanted, f
         elif candidates:
             cure = _set(variable, candidates)
             found.hints[module] = f"{variable}: {value!r} is not in the source. If no package has it: {cure}"
-    found.import_roots = tuple(root for root in used if root != str(project))
+    found.import_roots = tuple(root or "." for root in used if root != first)
 
 
 def _names_tell(module: str, candidates: Sequence[str], names: set[str], roots: Sequence[str]) -> bool:
@@ -229,46 +229,6 @@ def _names_tell(module: str, candidates: Sequence[str], names: set[str], roots: 
     if any(name.startswith(packages) and name.endswith(".py") for name in names):
         return True
     return bool(difflib.get_close_matches(top, {one.partition(".")[0] for one in known}, 1, 0.75))
-
-
-def _import_roots(contents: Contents, project: PurePosixPath) -> list[str]:
-    """Name directories of the source that modules may be imported from, apart from that of manage.py.
-
-    They are those called src, here and above; those that the metadata of a package names; and those that manage.py
-    names where it adds to sys.path.
-    """
-    upwards = [project, *project.parents]
-    found = [_below(str(directory), "src") for directory in upwards]
-    for directory in upwards:
-        found += [_below(str(directory), name) for name in _declared_roots(contents, directory)]
-    manage = contents.read(project / "manage.py") or ""
-    if "sys.path" in manage:
-        found += [_below(str(project), name) for name in _texts_in(manage)]
-        found += [str(parent) for parent in project.parents]
-    directories = {str(parent) for name in contents.names for parent in PurePosixPath(name).parents}
-    packages = {name.rpartition("/")[0] or "." for name in contents.names if name.endswith("/__init__.py")}
-    return [name for name in dict.fromkeys(found) if name in directories - packages and name != str(project)]
-
-
-def _declared_roots(contents: Contents, directory: PurePosixPath) -> Iterator[str]:
-    declared = parsed_toml(contents.read(directory / "pyproject.toml") or "")
-    tools = subtable(declared, "tool")
-    roots: list[Any] = [subtable(tools, "setuptools", "package-dir").get("")]
-    where = subtable(tools, "setuptools", "packages", "find").get("where")
-    roots += where if isinstance(where, list) else []
-    packages = subtable(tools, "poetry").get("packages")
-    roots += [subtable(one).get("from") for one in packages] if isinstance(packages, list) else []
-    roots.append(subtable(tools, "uv", "build-backend").get("module-root"))
-    yield from (root for root in roots if isinstance(root, str) and root and not root.startswith(("/", "..")))
-
-
-def _texts_in(source: str) -> list[str]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return []
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return [text for text in texts if re.fullmatch(r"[\w.-]+(/[\w.-]+)*", text)]
 
 
 def _below(project: str, name: str) -> str:

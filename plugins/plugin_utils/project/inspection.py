@@ -12,10 +12,11 @@ from typing import Any, Final
 from .building import build_findings
 from .commands import command_findings
 from .environment import Site, Trial, optional_findings, propose_environment
-from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place, is_placeholder
+from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
 from .lists import Lists, find_lists, list_findings, python_requirement, system_packages
-from .modules import Choice, choose_application, choose_project, choose_settings, import_roots, source_layouts
+from .modules import Choice, choose_application, choose_project, choose_settings, import_roots
 from .processes import process_findings
+from .roots import module_roots
 from .routes import health_findings
 from .settings import LOCAL_HOSTS, Settings, judge_settings
 from .tree import Tree
@@ -106,8 +107,8 @@ def inspect_source(tree: Tree, label: str, given: Mapping[str, Any] | None = Non
         first.append(Finding("", None, project.reason, project.place, QUESTION))
     roots = import_roots(tree, project.value)
     lists = find_lists(tree, project.value, _as_list(known_values.get("site_requirements")))
-    settings_choice, roots, more = _settings_module(tree, project.value, roots, known_values)
-    first += [*list_findings(tree, project.value, lists), *system_packages(lists), *more]
+    settings_choice, roots = _settings_module(tree, project.value, roots, known_values)
+    first += [*list_findings(tree, project.value, lists), *system_packages(lists)]
     if settings_choice is None:
         question = "no module of the source sets INSTALLED_APPS or ROOT_URLCONF: which one has the settings?"
         first.append(Finding("site_settings_module", "", question, None, QUESTION))
@@ -186,23 +187,13 @@ def _without_project(tree: Tree, site: Site, first: list[Finding]) -> Inspection
 
 def _settings_module(
     tree: Tree, project: str, roots: list[str], given: Mapping[str, Any]
-) -> tuple[Choice | None, list[str], list[Finding]]:
-    """Choose the settings module; where only a directory named src has one, it has to be found by Python, too."""
+) -> tuple[Choice | None, list[str]]:
+    """Choose the settings module; what manage.py alone does not import comes last, as a deploy finds that, too."""
+    more = [*roots, *(root for root in module_roots(tree, project) if root not in roots)]
     if module := given.get("site_settings_module"):
-        return Choice(str(module), "set in the inventory", None, CERTAIN), [*roots, *source_layouts(tree, project)], []
+        return Choice(str(module), "set in the inventory", None, CERTAIN), more
     choice = choose_settings(tree, project, roots)
-    if choice is not None:
-        return choice, roots, []
-    layouts = source_layouts(tree, project)
-    choice = choose_settings(tree, project, [*roots, *layouts]) if layouts else None
-    if choice is None:
-        return None, roots, []
-    directory = layouts[0]
-    below = directory == (f"{project}/src" if project else "src")
-    path = "@project@/src" if below else f"@release@/app/{directory}"
-    reason = f"{choice.value} lies in {directory}, which neither manage.py nor a list of dependencies puts on sys.path"
-    finding = Finding("site_environment", {"PYTHONPATH": path}, reason, None, GUESS)
-    return choice, [*roots, *layouts], [finding]
+    return (choice, roots) if choice is not None else (choose_settings(tree, project, more), more)
 
 
 def _configuration(tree: Tree, roots: Sequence[str], module: str) -> str:
@@ -241,8 +232,3 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
     yield from judge_settings(settings)
     yield from health_findings(settings)
     yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists)
-
-
-def placeholders(findings: Sequence[Finding]) -> int:
-    """Count the values that the user has yet to fill in."""
-    return sum(is_placeholder(finding.value) for finding in findings)

@@ -11,7 +11,6 @@ import json
 import os
 import posixpath
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from typing import Any, Final
 
 from ...module_utils.system_packages import COMPILER, packages_for
 from ..dependencies import DependencyError, Request, find_dependencies
+from ..server_version import parsed_toml
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
-from .tree import Tree, joined
+from .tree import Tree, joined, upwards
 
 # A dependency of ansible-core, without which ansible-test imports plugins.
 with suppress(ImportError):
@@ -67,9 +67,9 @@ def find_lists(tree: Tree, project: str, wanted: list[str] | None = None) -> Lis
     with suppress(DependencyError):
         taken = find_dependencies(tree.names, tree.read, Request(project, wanted or ()))
         return _lists(tree, [joined(project, one.path) for one in taken.lists], taken.reason, found=True)
-    for directory in _upwards(project):
+    for directory in upwards(project):
         path = joined(directory, "pyproject.toml")
-        if _main_groups(_toml(tree.read(path))):
+        if _main_groups(parsed_toml(tree.read(path) or "")):
             return _lists(tree, [path], "its dependencies are groups", found=False)
     others = sorted(
         (name for name in tree.names if _is_other(name)), key=lambda name: (-_worth(name), name.count("/"), name)
@@ -81,13 +81,6 @@ def find_lists(tree: Tree, project: str, wanted: list[str] | None = None) -> Lis
         reason += f"; there are also {', '.join(others[1:4])}"
     certainty = CERTAIN if len(others) == 1 or _worth(others[0]) > 1 else GUESS
     return _lists(tree, others[:1], reason, found=False, certainty=certainty, others=others[1:])
-
-
-def _upwards(directory: str) -> Iterator[str]:
-    while directory:
-        yield directory
-        directory = posixpath.dirname(directory)
-    yield ""
 
 
 def _is_other(name: str) -> bool:
@@ -135,7 +128,7 @@ def _lists(
             packages.setdefault(package.name, package)
         line = tree.line_of(path, r"\bgit\+(ssh|https?|file)://|^git = |type = \"git\"|\bgit = \"")
         git = git or (Place(path, line) if line else None)
-        declared = _toml(tree.read(joined(posixpath.dirname(path), "pyproject.toml")))
+        declared = parsed_toml(tree.read(joined(posixpath.dirname(path), "pyproject.toml")) or "")
         if posixpath.basename(path) in ("uv.lock", "poetry.lock", "pyproject.toml"):
             groups += [*_table(declared, "dependency-groups"), *_table(declared, "tool", "poetry", "group")]
             extras += [
@@ -158,7 +151,7 @@ def _packages(tree: Tree, path: str, seen: set[str]) -> Iterator[Package]:
     seen.add(path)
     text, base = tree.read(path) or "", posixpath.basename(path)
     if base in ("uv.lock", "poetry.lock"):
-        wanted = _locked(_toml(text))
+        wanted = _locked(parsed_toml(text or ""))
         for number, line in tree.lines(path):
             if (match := re.match(r'name = "([^"]+)"', line)) and (wanted is None or _name(match[1]) in wanted):
                 yield Package(_name(match[1]), Place(path, number))
@@ -166,7 +159,7 @@ def _packages(tree: Tree, path: str, seen: set[str]) -> Iterator[Package]:
         for name in _json(text).get("default") or {}:
             yield Package(_name(name), Place(path, tree.line_of(path, f'"{re.escape(name)}"')))
     elif base == "pyproject.toml":
-        declared = _toml(text)
+        declared = parsed_toml(text or "")
         for requirement in _table(declared, "project").get("dependencies") or []:
             yield from _requirement(str(requirement), Place(path, tree.line_of(path, re.escape(str(requirement)))))
         for group in _main_groups(declared):
@@ -222,13 +215,6 @@ def _requirement(text: str, place: Place) -> Iterator[Package]:
         yield Package(_name(match[1]), place, extras)
 
 
-def _toml(text: str | None) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
 def _json(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
@@ -259,7 +245,7 @@ def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Fin
     value: Any = shown[0] if len(shown) == 1 else shown
     if not lists.found:
         yield Finding("site_requirements", value, lists.reason, Place(lists.paths[0]), lists.certainty)
-    declared = _toml(tree.read(joined(posixpath.dirname(lists.paths[0]), "pyproject.toml")))
+    declared = parsed_toml(tree.read(joined(posixpath.dirname(lists.paths[0]), "pyproject.toml")) or "")
     main = _main_groups(declared)
     if main:
         reason = "Django is in this group, and no other dependencies are declared"
@@ -306,7 +292,7 @@ def system_packages(lists: Lists | None) -> Iterator[Finding]:
 
 def python_requirement(tree: Tree, project: str) -> tuple[str, Place, str] | None:
     """Return which versions of Python the source asks for, as in >=3.12, where, and how sure that is."""
-    for directory in _upwards(project):
+    for directory in upwards(project):
         for name, pattern in (
             ("pyproject.toml", r"^requires-python\s*=\s*[\"']([^\"']+)"),
             ("pyproject.toml", r"^python\s*=\s*[\"']([^\"']+)"),

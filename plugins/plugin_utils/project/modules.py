@@ -114,23 +114,6 @@ def import_roots(tree: Tree, project: str) -> list[str]:
     return list(dict.fromkeys([project, *started.path_additions]))
 
 
-def source_layouts(tree: Tree, project: str) -> list[str]:
-    """Return the directories named src beside manage.py or above, from which an installed project is imported."""
-    found = []
-    for directory in _upwards(project):
-        source = joined(directory, "src")
-        if source in tree.directories and joined(source, "__init__.py") not in tree.names:
-            found.append(source)
-    return found
-
-
-def _upwards(directory: str) -> Iterator[str]:
-    while directory:
-        yield directory
-        directory = posixpath.dirname(directory)
-    yield ""
-
-
 def _started(tree: Tree, file: str) -> Evaluation:
     """Follow what a program does when it is started."""
     evaluation = Evaluation(tree, [posixpath.dirname(file)])

@@ -7,10 +7,10 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-__all__ = ["Tree", "joined"]
+__all__ = ["Tree", "joined", "upwards"]
 
 MOST_READ = 2_000_000
 """Bytes of a file that are read; a list of dependencies may have a megabyte."""
@@ -20,6 +20,14 @@ def joined(directory: str, *names: str) -> str:
     """Return a path relative to the source's top; the top itself is empty."""
     path = os.path.normpath("/".join(filter(None, (directory, *names))) or ".")
     return "" if path == "." else path
+
+
+def upwards(directory: str) -> Iterator[str]:
+    """Give a directory, and each one above it up to the source's top."""
+    while directory:
+        yield directory
+        directory = directory.rpartition("/")[0]
+    yield ""
 
 
 class Tree:

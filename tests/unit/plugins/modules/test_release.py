@@ -23,7 +23,12 @@ from unittest.mock import patch
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pitcrew.django.plugins.module_utils import django_process, package_access
+from ansible_collections.pitcrew.django.plugins.module_utils import (
+    django_process,
+    package_access,
+    release_stages,
+    tools,
+)
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 
 USER, GROUP = 12345, 54321
@@ -189,7 +194,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         chown(os.readlink(f"/proc/self/fd/{file}"), user, group, follow_symlinks=False)
 
     monkeypatch.setattr(django_process, "SETPRIV", str(tmp_path / "setpriv"))
-    monkeypatch.setattr(module, "TOOLS", tmp_path / "opt")
+    monkeypatch.setattr(tools, "TOOLS", tmp_path / "opt")
     monkeypatch.setattr(package_access, "RUN", tmp_path)
     monkeypatch.setattr(
         module.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_name="shop", pw_uid=USER, pw_gid=GROUP)
@@ -555,6 +560,16 @@ def test_logins_for_packages(site: Site, fails: bool) -> None:
     assert "s3cret" not in json.dumps(result)
     assert ("msg" in result) is fails
     assert site.owners["../../pitcrew-packages-shop"][:2] == [USER, GROUP]
+
+
+def test_logins_that_a_run_left_behind(site: Site) -> None:
+    """A run that was cut off did not remove them; the next does, even if it installs nothing."""
+    site.build("r1")
+    left = site.tmp / "pitcrew-packages-shop/.netrc"
+    left.parent.mkdir()
+    left.write_text("machine git.example.com login deploy password s3cret")
+    site.build("r2")
+    assert not left.parent.exists()
 
 
 def test_releases_with_the_same_packages_share_them(site: Site) -> None:
@@ -1058,7 +1073,7 @@ def test_first_commands_are_noted_before_the_database_is_migrated(site: Site, mo
         reported("empty", warnings=["a", "b"], description={**reported()["description"], "collected": "c1"}),
         reported(ran=[run_of("first", "loaddata a"), run_of("once", "createcachetable")], warnings=["b", "c"]),
     )
-    monkeypatch.setattr(module, "Django", django)
+    monkeypatch.setattr(release_stages, "Django", django)
     run = django.run
 
     def noting(job: dict[str, Any], variables: dict[str, str]) -> tuple[dict[str, Any], str]:
@@ -1093,7 +1108,7 @@ def test_a_command_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
     )
     given = {"first_commands": ["loaddata a", "loaddata b"]}
     django = Answers(reported("empty"), failed, reported(ran=[run_of("first", "loaddata b")]))
-    monkeypatch.setattr(module, "Django", django)
+    monkeypatch.setattr(release_stages, "Django", django)
     assert site.build(**given)["msg"] == (
         "Release r1 is refused: site_first_commands: manage.py loaddata b failed: CommandError: no spokes.\n"
         "The site keeps running as before; depot.0001_initial, depot.0002_colour are applied; loaddata a has run; what "
@@ -1116,7 +1131,7 @@ def test_a_process_that_is_killed_in_a_command(site: Site, monkeypatch: pytest.M
         command={"text": "rebuild", "variable": "site_release_commands"},
         migrated=False,
     )
-    monkeypatch.setattr(module, "Django", Answers(killed))
+    monkeypatch.setattr(release_stages, "Django", Answers(killed))
     assert site.build(**COMMANDS)["msg"].startswith(
         "Release r1 is refused: site_release_commands: manage.py rebuild failed: Python was killed by SIGKILL.\n"
         "The site keeps running as before; what the command has changed stays, and it will run again."
@@ -1127,7 +1142,7 @@ def test_a_check_that_fails_after_the_migrations(site: Site, monkeypatch: pytest
     """The message does not claim that nothing has changed."""
     complaint = "manage.py check --deploy: ?: (x.E001) One"
     refused = reported("refused", complaints=[complaint], migrations=["depot.0001_initial"], migrated=True)
-    monkeypatch.setattr(module, "Django", Answers(refused))
+    monkeypatch.setattr(release_stages, "Django", Answers(refused))
     assert site.build()["msg"] == (
         "Release r1 is refused: the project is not ready for production.\n"
         "The site keeps running as before; depot.0001_initial is applied.\n" + complaint
@@ -1138,7 +1153,7 @@ def test_a_script_that_does_not_start_django_may_be_the_cause(site: Site, monkey
     """It is part of the failure; other warnings are not."""
     warning = "manage.py does not start Django: it ended with ModuleNotFoundError: No module named 'dotenv' (line 3)."
     failed = reported("settings", error="KeyError: 'TOKEN'", warnings=[warning, "another"])
-    monkeypatch.setattr(module, "Django", Answers(failed))
+    monkeypatch.setattr(release_stages, "Django", Answers(failed))
     message = site.build()["msg"]
     assert f"the settings cannot be loaded: KeyError: 'TOKEN'.\n{warning}" in message
     assert "another" not in message
@@ -1147,7 +1162,7 @@ def test_a_script_that_does_not_start_django_may_be_the_cause(site: Site, monkey
 def test_static_files_of_other_releases(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are offered by what they were collected from; none that lie elsewhere, and none of an unfinished release."""
     django = Answers(reported())
-    monkeypatch.setattr(module, "Django", django)
+    monkeypatch.setattr(release_stages, "Django", django)
     for name, description in {
         "a": {"collected": "c1", "static": "s", "public": {"s": str(site.release.with_name("a") / "app/s")}},
         "b": {"collected": "c2", "static": "s", "public": {"s": "/etc"}},

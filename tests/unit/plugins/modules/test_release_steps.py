@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import build_steps
+from ansible_collections.pitcrew.django.plugins.module_utils import build_steps, release_steps
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 from test_release import GROUP, SETTINGS, USER, Site, site
 
@@ -233,7 +233,7 @@ def test_logs_are_left_alone(site: Site) -> None:
 def test_the_code_of_strangers_gets_no_secrets(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a network, the host's proxy, the site's certificate authorities, and a PATH that leads to Node first."""
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
-    monkeypatch.setattr(module, "install_node", lambda *_arguments: Path("/opt/node-22.20.0/bin"))
+    monkeypatch.setattr(release_steps, "install_node", lambda *_arguments: Path("/opt/node-22.20.0/bin"))
     site.files["package.json"] = json.dumps({"scripts": {"build": "true"}})
     (site.tmp / "bin").mkdir()
     (site.tmp / "bin/npm").write_text("#!/bin/sh\nenv > env\n")

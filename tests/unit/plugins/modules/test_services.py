@@ -117,6 +117,16 @@ def test_check_mode_changes_nothing(host: Host, ask: Asked) -> None:
     ("found", "cannot_connect", "message"),
     [
         (None, "", "PostgreSQL is not installed on this host: sudo apt-get install postgresql."),
+        (
+            {**EMPTY, "role": {"is_ours": False}},
+            "",
+            "The role shop in PostgreSQL 15/main is not the site's; rename the site.",
+        ),
+        (
+            {**SERVED, "database": {"owner": "anna"}},
+            "",
+            "The database shop in PostgreSQL 15/main belongs to anna; rename the site.",
+        ),
         ({"problem": "its cluster is down", "cure": "start it"}, "", "Its cluster is down; start it."),
         (
             EMPTY,

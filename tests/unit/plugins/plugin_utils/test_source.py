@@ -934,13 +934,27 @@ def test_a_submodule_on_this_machine(pack: Packer, whole: Path) -> None:
     assert repository.submodule(str(whole)).local is False
     assert repository.submodule("../lib.git").address == "https://git.example.com/lib.git"
     assert repository.submodule("../lib.git").password == "s3cret"
-    assert repository.submodule("https://other.example.com/lib.git").password == ""
+    for other in ("https://other.example.com/lib.git", "http://git.example.com/lib.git"):
+        assert repository.submodule(other).password == ""
     assert Repository.at("git@example.com:team/shop.git").submodule("../lib.git").address == (
         "git@example.com:team/lib.git"
     )
     pack.cache.mkdir(parents=True)
     result = repository.submodule(str(whole)).git("clone", "--quiet", str(whole), str(pack.cache / "x"))
     assert "transport 'file' not allowed" in result.stderr
+
+
+def test_a_login_is_for_one_origin() -> None:
+    """Whatever else the source names, such as a server of Git LFS, does not get it; nor does what a server leads to."""
+    repository = Repository.at("https://deploy:s3cret@git.example.com:8443/shop.git")
+    ask = ("config", "--get-urlmatch", "credential.helper")
+    assert "PITCREW_GIT_PASSWORD" in repository.git(*ask, "https://git.example.com:8443/team/lib.git").stdout
+    for other in (
+        "https://git.example.com/shop.git",
+        "http://git.example.com:8443/shop.git",
+        "https://lfs.example.org",
+    ):
+        assert repository.git(*ask, other).stdout.strip() == ""
 
 
 def test_an_empty_submodule(pack: Packer, whole: Path) -> None:

@@ -188,7 +188,7 @@ def test_src_layout_that_nothing_adds() -> None:
         "src/shop/wsgi.py": WSGI,
         "src/shop/urls.py": PROJECT["shop/urls.py"],
     }
-    assert proposed(inspect(files)) == {**USUAL, "site_environment": {"PYTHONPATH": "@project@/src"}}
+    assert proposed(inspect(files)) == USUAL
 
 
 def test_classes_of_django_configurations() -> None:

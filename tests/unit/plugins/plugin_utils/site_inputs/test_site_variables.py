@@ -198,6 +198,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'site_requirements_groups: ["live"]: a package has no groups; leave them out',
     ),
     (
+        {"site_python_packages": ["git+ssh://git@git.example.com/lib.git", "b @ git+https://t0ken@git.example.com/b"]},
+        'site_python_packages: "b @ git+https://git.example.com/b" has a login in its URL, which everybody on the host '
+        "could read; move it to site_package_logins",
+    ),
+    (
         {"site_requirements": 7},
         "site_requirements: 7 is neither text nor a list; write it as in requirements/production.txt or "
         "../requirements.txt, or as a list of these",
