@@ -76,6 +76,7 @@ DEPLOYED: dict[str, Any] = {
     "middleware": [],
     "commands": [],
     "first_commands": [],
+    "boot_timeout": 60,
 }
 """What an inspection assumes of a deploy, where the job does not say it."""
 # Only the server itself provides them.
@@ -271,14 +272,14 @@ def judge_application(
         return
     added = script.added
     if added:
-        answer = waiting.ask()
+        answer = waiting.ask(job["boot_timeout"])
     else:
         waiting.dismiss()
         with suppress(Exception):  # The fork must not use them, too.
             from django.db import connections
 
             connections.close_all()
-        answer = Loading(job["application"]).ask()
+        answer = Loading(job["application"]).ask(job["boot_timeout"])
     if answer is None:
         return  # The slot's start will tell.
     release, application = Path(job["release"]).resolve(), job["application"]

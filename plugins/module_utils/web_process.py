@@ -23,8 +23,6 @@ from ansible_collections.pitcrew.django.plugins.module_utils.missing_tables impo
 
 __all__ = ["Loading"]
 
-PATIENCE_S = 120
-
 
 class Loading:
     """A fork that waits for the order to load an application, and answers how that went."""
@@ -69,10 +67,10 @@ class Loading:
             }
         return {"error": "", "environment": dict(os.environ)}
 
-    def ask(self) -> dict[str, Any] | None:
-        """Have it load the application; None if the answer does not come, or if the fork did not survive."""
+    def ask(self, patience: float) -> dict[str, Any] | None:
+        """Have it load the application; None if it takes more seconds than that, or if the fork did not survive."""
         os.write(self.order, b"!")
-        parts, deadline = [], time.monotonic() + PATIENCE_S
+        parts, deadline = [], time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0 and select.select([self.answer], [], [], left)[0]:
             part = os.read(self.answer, 1 << 16)
             if not part:

@@ -298,6 +298,10 @@ options:
     type: list
     elements: raw
     default: []
+  boot_timeout:
+    description: How many seconds the application may take to load; after that, the start of the slot will tell.
+    type: int
+    default: 60
   workers:
     description: How many worker processes the site has, for warnings about caches; 0 if that is not known.
     type: int
@@ -528,6 +532,7 @@ def main() -> None:
             "application_guessed": {"type": "bool", "default": False},
             "commands": {"type": "list", "elements": "raw", "default": []},
             "first_commands": {"type": "list", "elements": "raw", "default": []},
+            "boot_timeout": {"type": "int", "default": 60},
             "workers": {"type": "int", "default": 0},
             "lock": {"type": "str", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},

@@ -83,6 +83,7 @@ class Project:
             "recorded": [],
             "application": "shop.wsgi:application",
             "application_guessed": True,
+            "boot_timeout": 20,
             "commands": [],
             "first_commands": [],
             "workers": 4,
