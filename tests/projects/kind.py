@@ -109,7 +109,8 @@ class Kind:
     urls: str = ""
     requirements: str = ""
     ready: bool = True
-    # What lines at the end of a file cannot express: a function that changes the finished project.
+    # What lines at the end of a file cannot express: a function that changes the finished project. Programs that it
+    # puts into bin/, beside the project, are on the user's PATH.
     reshape: Callable[[Path], None] | None = None
     # Variables of the inventory besides the name, the domain, the source and the settings module.
     variables: Mapping[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import time
@@ -95,7 +96,10 @@ class Trials:
                 play = inspected
             else:
                 play = play_on_a_screen(
-                    f"pitcrew.django.{case.kind.playbook}", f"--inventory={self.inventory}", f"--inventory={inventory}"
+                    f"pitcrew.django.{case.kind.playbook}",
+                    f"--inventory={self.inventory}",
+                    f"--inventory={inventory}",
+                    PATH=path(inventory),
                 )
                 play = replace(play, output=(inspected.output if inspected else "") + play.output)
             after = look(host)
@@ -144,6 +148,7 @@ class Trials:
                 "site_inspect_file": str(file),
                 "site_inspect_settings": case.kind.asks_django,
             },
+            PATH=path(inventory),
         )
         if play.returncode == 0:
             proposed = filled_in(yaml.safe_load(file.read_text(encoding="utf-8"))["django"]["vars"])
@@ -207,9 +212,12 @@ def joined(group: Sequence[Case]) -> Case:
     return Case(kind, first.server)
 
 
-def both(
-    first: Callable[[Path], None] | None, second: Callable[[Path], None] | None
-) -> Callable[[Path], None] | None:
+def path(inventory: Path) -> str:
+    """Return where programs are: those that a kind has put into bin/, beside its project, come first."""
+    return f"{inventory.parent / 'bin'}:{os.environ['PATH']}"
+
+
+def both(first: Callable[[Path], None] | None, second: Callable[[Path], None] | None) -> Callable[[Path], None] | None:
     """Make two changes to a project, one after the other."""
     if first is None or second is None:
         return first or second

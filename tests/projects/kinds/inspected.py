@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+from functools import partial
 from pathlib import Path
 
-from kind import Kind, Live, Visit
+from kind import Kind, Live, Refused, Visit
 
 __all__ = ["KINDS"]
 
@@ -39,6 +40,8 @@ def upload(request):
 
 urlpatterns += [path("upload/", upload)]
 """
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * 'a'}\nsize 5\n"
+NOT_PUSHED = "echo '[404] Object does not exist on the server' >&2; exit 2"
 UPLOADED = (Visit("/upload/", body="/media/bell.txt"), Visit("/media/bell.txt", body="a bell"))
 REPORTS = """
 from django.db import connections
@@ -70,6 +73,10 @@ def logged(request):
     return HttpResponse(Path(settings.LOGGING["handlers"]["file"]["filename"]).read_text())
 
 urlpatterns += [path("logged/", logged)]
+"""
+CONFIGURED = """
+import mysite.configuration
+SHELVES = f"{mysite.configuration.PLACE}, {mysite.configuration.COUNT}"
 """
 SHELVES = """
 from django.conf import settings
@@ -144,6 +151,16 @@ def with_submodule(project: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
     add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", f"../{other.name}", "bells")
     subprocess.run(["git", *add], cwd=project, check=True)
+
+
+def with_large_file(program: str, project: Path) -> None:
+    """Add a picture that Git LFS keeps, and a program in its place: not all machines have it, and it needs a server."""
+    (project / "pictures").mkdir()
+    (project / "pictures/bell.svg").write_text(POINTER, encoding="utf-8")
+    file = project.with_name("bin") / "git-lfs"
+    file.parent.mkdir()
+    file.write_text(f"#!/bin/sh\ncat >/dev/null\n{program}\n", encoding="utf-8")
+    file.chmod(0o755)
 
 
 KINDS = [
@@ -226,7 +243,7 @@ DATABASES["reports"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR
         "configuration_module_of_its_own",
         Live(visits=(Visit("/shelves/", body="/var/lib/found/shelves, 7"),), never=("7 that nobody",)),
         ready=False,
-        settings='import mysite.configuration\nSHELVES = f"{mysite.configuration.PLACE}, {mysite.configuration.COUNT}"\n',
+        settings=CONFIGURED,
         urls=SHELVES,
         variables={
             "site_files": {
@@ -253,5 +270,24 @@ DATABASES["reports"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR
         site="found",
         host="web12",
         together="as it lies there",
+    ),
+    Kind(
+        "large_file",
+        Live(visits=(Visit("/static/bell.svg", body="<svg/>"),)),
+        ready=False,
+        settings='STATICFILES_DIRS = [BASE_DIR / "pictures"]\n',
+        reshape=partial(with_large_file, "echo '<svg/>'"),
+        inspected=True,
+        git=True,
+        site="found",
+        host="web12",
+        together="as it lies there",
+    ),
+    Kind(
+        "large_file_that_was_not_pushed",
+        Refused(shows=("'pictures/bell.svg'", "Git LFS", "git lfs push"), untouched=True),
+        reshape=partial(with_large_file, NOT_PUSHED),
+        git=True,
+        host="web12",
     ),
 ]

@@ -107,7 +107,9 @@ KINDS = [
     ),
     Kind(
         "src_layout",
-        Live(visits=(Visit(body="at home"), Visit("/static/admin/css/base.css")), shows=("PYTHONPATH: '@project@/src'",)),
+        Live(
+            visits=(Visit(body="at home"), Visit("/static/admin/css/base.css")), shows=("PYTHONPATH: '@project@/src'",)
+        ),
         reshape=into_src,
         inspected=True,
         host="web12",

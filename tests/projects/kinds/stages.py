@@ -78,9 +78,13 @@ def with_depot(project: Path) -> None:
 KINDS = [
     Kind(
         "looks_at_main",
-        Live(visits=(Visit(body="at home"),)),
+        Live(visits=(Visit("/admin/login/"),)),
+        ready=False,
         settings=LOOKS_AT_MAIN,
-        together="pages and headers",
+        inspected=True,
+        site="found",
+        host="web12",
+        together="inspected",
     ),
     Kind(
         "needs_its_data",
