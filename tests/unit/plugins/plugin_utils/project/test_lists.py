@@ -169,7 +169,8 @@ def test_geodjango() -> None:
 def test_groups_and_extras() -> None:
     text = (
         PYPROJECT
-        + '[project.optional-dependencies]\ns3 = ["boto3"]\nproduction = ["raven"]\n[dependency-groups]\nprod = ["gunicorn"]\ndev = []\n'
+        + '[project.optional-dependencies]\ns3 = ["boto3"]\nproduction = ["raven"]\n'
+        + '[dependency-groups]\nprod = ["gunicorn"]\ndev = []\n'
     )
     inspection = inspect({"pyproject.toml": text, "uv.lock": '[[package]]\nname = "django"\n'})
     assert proposed(inspection)["site_requirements_groups"] == ["prod"]
