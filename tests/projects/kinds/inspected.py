@@ -41,7 +41,7 @@ def upload(request):
 urlpatterns += [path("upload/", upload)]
 """
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * 'a'}\nsize 5\n"
-NOT_PUSHED = "echo '[404] Object does not exist on the server' >&2; exit 2"
+NOT_PUSHED = "echo 'Object does not exist on the server' >&2; exit 2"
 UPLOADED = (Visit("/upload/", body="/media/bell.txt"), Visit("/media/bell.txt", body="a bell"))
 REPORTS = """
 from django.db import connections
