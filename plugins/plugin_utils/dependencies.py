@@ -515,7 +515,7 @@ def python_complaints(asked: Iterable[PythonRequirement], hosts: Mapping[str, Ma
                     f"distribution (site_system_packages: [python{other}-venv]) or with uv python install {other} "
                     "(docs/projects-lists.md, Python)"
                     if other
-                    else f"no usual version is among these; correct {requirement.place}"
+                    else f"no Python is known that does; correct {requirement.place}"
                 )
                 yield (
                     f"site_python: {python.get('path')!r} on {name} is Python {version.removesuffix('.99')}, and "

@@ -109,10 +109,17 @@ class Kind:
     urls: str = ""
     requirements: str = ""
     ready: bool = True
-    # What lines at the end of a file cannot express: a function that changes the finished project.
+    # What lines at the end of a file cannot express: a function that changes the finished project. Programs that it
+    # puts into bin/, beside the project, are on the user's PATH.
     reshape: Callable[[Path], None] | None = None
     # Variables of the inventory besides the name, the domain, the source and the settings module.
     variables: Mapping[str, Any] = field(default_factory=dict)
+    # Whether its inventory is what pitcrew.django.inspect proposes, with a key of one's own where it asks for one; the
+    # variables above replace what inspect cannot know. And whether inspect asks Django, besides reading.
+    inspected: bool = False
+    asks_django: bool = False
+    # Whether its source is a commit of a git repository, instead of a directory.
+    git: bool = False
     # The servers under which it is tried, and those of them that only the long form tries.
     servers: tuple[str, ...] = ("gunicorn",)
     long: tuple[str, ...] = ()
@@ -156,12 +163,12 @@ class Case:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The variables of its inventory, besides where the source is."""
+        """The variables of its inventory, besides where the source is and what inspect proposes."""
+        usual = {"site_settings_module": "mysite.settings", "site_server": self.server}
         return {
             "site_name": self.kind.site_name,
             "site_domains": [f"{self.kind.site_name}.test"],
-            "site_settings_module": "mysite.settings",
-            "site_server": self.server,
+            **({} if self.kind.inspected else usual),
             "site_ca_bundle": "{{ lab_ca_bundle }}",
             # The tests need not wait as long as a person may.
             "site_health_patience": 1,

@@ -13,7 +13,7 @@ from pathlib import Path
 import django
 from kind import Kind
 
-__all__ = ["HOME_PAGE", "READY", "write_project"]
+__all__ = ["HOME_PAGE", "READY", "commit", "write_project"]
 
 # What every site needs beyond startproject: the lines that its refusal asks for.
 READY = """
@@ -53,3 +53,12 @@ def write_project(kind: Kind, directory: Path) -> None:
             file.write(text)
     if kind.reshape:
         kind.reshape(directory)
+    if kind.git:
+        commit(directory)
+
+
+def commit(directory: Path) -> None:
+    """Make a directory a repository whose only commit has all of its files."""
+    author = ("-c", "user.name=anna", "-c", "user.email=anna@example.com")
+    for words in (("init", "--quiet"), ("add", "."), (*author, "commit", "--quiet", "--message=All of it")):
+        subprocess.run(["git", *words], cwd=directory, check=True)

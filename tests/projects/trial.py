@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ TOUCHES = {
     "locks": "grep --files-with-matches operator /run/pitcrew*",
     "packages": "dpkg --get-selections",
 }
+# As long as Django asks for.
+KEY = f"{50 * 'k'} 0123456789"
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,22 @@ class Trials:
         start = time.monotonic()
         proposed = proposal(self.outcome(case.kind.upon).play.output) if case.kind.merges_proposal else {}
         inventory, source = self.write(case, proposed)
+        inspected = self.inspect(case, inventory) if case.kind.inspected else None
         if case.kind.before:
             host.check_output(case.kind.before)
         try:
             before = look(host)
             began = time.time()
-            play = play_on_a_screen(
-                f"pitcrew.django.{case.kind.playbook}", f"--inventory={self.inventory}", f"--inventory={inventory}"
-            )
+            if inspected and inspected.returncode:
+                play = inspected
+            else:
+                play = play_on_a_screen(
+                    f"pitcrew.django.{case.kind.playbook}",
+                    f"--inventory={self.inventory}",
+                    f"--inventory={inventory}",
+                    PATH=path(inventory),
+                )
+                play = replace(play, output=(inspected.output if inspected else "") + play.output)
             after = look(host)
             domain = case.variables["site_domains"][0]
             complaints = {member.name: list(self.complaints(member, domain, host, began)) for member in group}
@@ -115,9 +126,34 @@ class Trials:
         source = home / "mysite"
         write_project(case.kind, source)
         variables = {"site_source_directory": str(source), **case.variables, **(proposed or {})}
-        group = {"django": {"hosts": {case.kind.host: None}, "vars": variables}}
-        (home / "hosts.yml").write_text(yaml.safe_dump(group, allow_unicode=True), encoding="utf-8")
+        if case.kind.git:
+            variables["site_git_url"] = variables.pop("site_source_directory")
+        self.write_inventory(home / "hosts.yml", case, variables)
         return home / "hosts.yml", source
+
+    def write_inventory(self, file: Path, case: Case, variables: Mapping[str, Any]) -> None:
+        """Write an inventory of the case's host with some variables."""
+        group = {"django": {"hosts": {case.kind.host: None}, "vars": dict(variables)}}
+        file.write_text(yaml.safe_dump(group, allow_unicode=True), encoding="utf-8")
+
+    def inspect(self, case: Case, inventory: Path) -> Play:
+        """Have inspect propose an inventory, knowing the name and the domain only, and make it that of the deploy."""
+        variables = yaml.safe_load(inventory.read_text(encoding="utf-8"))["django"]["vars"]
+        told = ("site_name", "site_domains", "site_source_directory", "site_git_url")
+        file = inventory.with_name("proposed.yml")
+        play = play_on_a_screen(
+            "pitcrew.django.inspect",
+            variables={
+                **{name: variables[name] for name in told if name in variables},
+                "site_inspect_file": str(file),
+                "site_inspect_settings": case.kind.asks_django,
+            },
+            PATH=path(inventory),
+        )
+        if play.returncode == 0:
+            proposed = filled_in(yaml.safe_load(file.read_text(encoding="utf-8"))["django"]["vars"])
+            self.write_inventory(inventory, case, merged(proposed, variables))
+        return play
 
     def complaints(self, case: Case, domain: str, host: Host, began: float) -> Iterator[str]:
         """Visit the site, then read its journal and look at the host's ports; yield what is not as expected."""
@@ -170,14 +206,48 @@ def joined(group: Sequence[Case]) -> Case:
             urls=kind.urls + other.urls,
             requirements=kind.requirements + other.requirements,
             variables={**kind.variables, **other.variables},
+            reshape=both(kind.reshape, other.reshape),
+            asks_django=kind.asks_django or other.asks_django,
         )
     return Case(kind, first.server)
+
+
+def path(inventory: Path) -> str:
+    """Return where programs are: those that a kind has put into bin/, beside its project, come first."""
+    return f"{inventory.parent / 'bin'}:{os.environ['PATH']}"
+
+
+def both(first: Callable[[Path], None] | None, second: Callable[[Path], None] | None) -> Callable[[Path], None] | None:
+    """Make two changes to a project, one after the other."""
+    if first is None or second is None:
+        return first or second
+
+    def change(project: Path) -> None:
+        first(project)
+        second(project)
+
+    return change
+
+
+def filled_in(value: Any) -> Any:
+    """Put a key of one's own where a proposed inventory asks for something."""
+    if isinstance(value, dict):
+        return {name: filled_in(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [filled_in(part) for part in value]
+    return re.sub(r"<fill in: [^>]*>", KEY, value) if isinstance(value, str) else value
+
+
+def merged(proposed: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Add variables of one's own to a proposed inventory: a key to a mapping of it, or another value."""
+    both = {name: {**proposed[name], **own[name]} for name in own if isinstance(proposed.get(name), dict)}
+    return {**proposed, **own, **both}
 
 
 def proposal(output: str) -> dict[str, Any]:
     """Return the variables that a refusal proposes for the inventory, with a key of one's own where it asks for one."""
     lines = output.partition("To merge into the inventory:\n")[2].partition("\n\n")[0]
-    return yaml.safe_load(re.sub(r'"<the output of .*>"', f'"{50 * "k"} 0123456789"', lines)) or {}
+    return yaml.safe_load(re.sub(r'"<the output of .*>"', f'"{KEY}"', lines)) or {}
 
 
 def look(host: Host) -> dict[str, str]:

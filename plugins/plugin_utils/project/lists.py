@@ -251,19 +251,14 @@ def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Fin
         reason = "Django is in this group, and no other dependencies are declared"
         yield Finding("site_requirements_groups", main, reason, Place(lists.paths[0]))
     production = [name for name in lists.groups if re.fullmatch(r"prod(uction)?|deploy(ment)?|server|live", name)]
-    for variable, names in (
-        ("site_requirements_groups", production),
-        (
-            "site_requirements_extras",
-            [one for one in lists.extras if re.fullmatch(r"prod(uction)?|deploy\w*|server", one)],
-        ),
-    ):
+    extras = [name for name in lists.extras if re.fullmatch(r"prod(uction)?|deploy\w*|server", name)]
+    for variable, names in (("site_requirements_groups", production), ("site_requirements_extras", extras)):
         if names:
             what = variable.rpartition("_")[2]
             place = Place(joined(posixpath.dirname(lists.paths[0]), "pyproject.toml"))
             yield Finding(variable, names, f"{what} that are named after production", place, GUESS)
     left = [f"group {name}" for name in lists.groups if name not in (*production, *main)]
-    left += [f"extra {name}" for name in lists.extras]
+    left += [f"extra {name}" for name in lists.extras if name not in extras]
     if left:
         reason = f"Packages come from {shown[0]}, without {', '.join(left[:8])}: site_requirements_groups and "
         yield Finding("", None, f"{reason}site_requirements_extras add some", None, NOTE)

@@ -58,7 +58,7 @@ def frontend(project: Path) -> None:
 
 def messages(project: Path) -> None:
     """Add translations, not compiled, as most keep them in git."""
-    directory = project / "translations/de/LC_MESSAGES"
+    directory = project / "locale/de/LC_MESSAGES"
     directory.mkdir(parents=True)
     (directory / "django.po").write_text(MESSAGES, encoding="utf-8")
 
@@ -104,19 +104,20 @@ def of(*parts: Callable[[Path], None]) -> Callable[[Path], None]:
 NPM: dict[str, Any] = {
     "reshape": frontend,
     "settings": 'STATICFILES_DIRS = [BASE_DIR / "assets"]\n',
-    "variables": {"site_build": ["npm"], "site_node_version": NODE},
+    "variables": {"site_node_version": NODE},
+    "inspected": True,
 }
 NPM_VISIT = Visit("/static/app.js", body="by npm")
 TRANSLATED: dict[str, Any] = {
     "reshape": messages,
-    "settings": 'LANGUAGE_CODE = "de"\nLOCALE_PATHS = [BASE_DIR / "translations"]\n',
+    "settings": 'LANGUAGE_CODE = "de"\nLOCALE_PATHS = [BASE_DIR / "locale"]\n',
     "urls": """
 from django.http import HttpResponse
 from django.utils.translation import gettext
 
 urlpatterns += [path("day/", lambda request: HttpResponse(gettext("Thursday")))]
 """,
-    "variables": {"site_build": ["compilemessages"]},
+    "inspected": True,
 }
 TRANSLATED_VISIT = Visit("/day/", body="Donnerstagabend")
 SASS: dict[str, Any] = {
@@ -135,7 +136,7 @@ from django.shortcuts import render
 
 urlpatterns += [path("sass/", lambda request: render(request, "styled.html"))]
 """,
-    "variables": {"site_build": ["sass"]},
+    "inspected": True,
 }
 COMPRESSED: dict[str, Any] = {
     "reshape": compressed,
@@ -157,7 +158,7 @@ from django.shortcuts import render
 
 urlpatterns += [path("compressed/", lambda request: render(request, "compressed.html"))]
 """,
-    "variables": {"site_build": ["compress"]},
+    "inspected": True,
 }
 SHOWN = """
 import os
@@ -216,9 +217,9 @@ KINDS = [
         urls=TRANSLATED["urls"] + SASS["urls"] + COMPRESSED["urls"] + FILES["urls"],
         variables={
             **FILES["variables"],
-            "site_build": ["npm", "compilemessages", "sass", "compress"],
             "site_node_version": NODE,
         },
+        inspected=True,
     ),
     Kind(
         "npm_build",
@@ -231,7 +232,7 @@ KINDS = [
         "npm_build_of_the_distribution",
         Live(visits=(Visit(), NPM_VISIT)),
         long=("gunicorn",),
-        **{**NPM, "variables": {"site_build": ["npm"]}},
+        **{**NPM, "variables": {}},
     ),
     Kind(
         "compiled_messages",
@@ -255,6 +256,7 @@ KINDS = [
         "configuration_file_with_a_secret",
         Live(visits=(Visit(), FILES_VISIT), never=("a greeting that is secret",)),
         long=("gunicorn",),
+        inspected=True,
         **FILES,
     ),
     Kind(

@@ -91,7 +91,9 @@ KINDS = [
         requirements="iniconfig==2.3.1\n",
         urls="import iniconfig\n",
         reshape=below_the_list,
-        variables={"site_project_directory": "web"},
+        inspected=True,
+        host="web12",
+        asks_django=True,
     ),
     Kind(
         "new_line_in_a_list_above_manage",
@@ -99,21 +101,27 @@ KINDS = [
         requirements="iniconfig==2.3.1\nsix==1.17.0\n",
         urls="import iniconfig, six\n",
         reshape=below_the_list,
-        variables={"site_project_directory": "web"},
+        inspected=True,
+        host="web12",
         upon="list_above_manage",
     ),
-    # Its packages are installed for it alone, since it imports from its own source.
     Kind(
         "src_layout",
-        Live(visits=(Visit(body="at home"), Visit("/static/admin/css/base.css"))),
+        Live(
+            visits=(Visit(body="at home"), Visit("/static/admin/css/base.css")), shows=("PYTHONPATH: '@project@/src'",)
+        ),
         reshape=into_src,
+        inspected=True,
+        host="web12",
     ),
     Kind(
         "poetry_lock_with_extras_and_groups",
         Live(visits=(Visit(body="at home"),), shows=("poetry.lock with extra ini", "group live")),
         urls="import iniconfig, six\n",
         reshape=lambda project: with_lock("poetry", project),
-        variables={"site_requirements_extras": ["ini"], "site_requirements_groups": ["live"]},
+        variables={"site_requirements_extras": ["ini"]},
+        inspected=True,
+        host="web12",
     ),
     Kind(
         "pipenv_lock_with_a_category",
@@ -121,6 +129,8 @@ KINDS = [
         urls="import six\n",
         reshape=lambda project: with_lock("pipenv", project),
         variables={"site_requirements_groups": ["live"]},
+        inspected=True,
+        host="web12",
         long=("gunicorn",),
     ),
     Kind(
@@ -134,6 +144,7 @@ KINDS = [
         "python_that_no_host_has",
         Refused(shows=("site_python", "pyproject.toml", ">=3.99")),
         reshape=for_no_python,
+        inspected=True,
         host="web12",
     ),
     Kind(

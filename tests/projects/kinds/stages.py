@@ -46,6 +46,7 @@ class Migration(migrations.Migration):
         ("name", models.TextField())])]
 """,
     "fixtures/initial.json": json.dumps([{"model": "depot.bike", "pk": 1, "fields": {"name": "the first bike"}}]),
+    "entrypoint.sh": "#!/bin/sh\npython manage.py loaddata initial\nexec gunicorn mysite.wsgi\n",
     "management/__init__.py": "",
     "management/commands/__init__.py": "",
     "management/commands/true_bikes.py": """
@@ -67,7 +68,7 @@ urlpatterns.append(path("", lambda request: HttpResponse(Bike.objects.get(pk=1).
 
 
 def with_depot(project: Path) -> None:
-    """Add an application whose check needs its table, and whose home page needs data."""
+    """Add an application whose check needs its table, and whose home page needs data, as its container loads it."""
     for name, text in DEPOT.items():
         file = project / "depot" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -77,9 +78,13 @@ def with_depot(project: Path) -> None:
 KINDS = [
     Kind(
         "looks_at_main",
-        Live(visits=(Visit(body="at home"),)),
+        Live(visits=(Visit("/admin/login/"),)),
+        ready=False,
         settings=LOOKS_AT_MAIN,
-        together="pages and headers",
+        inspected=True,
+        site="found",
+        host="web12",
+        together="inspected",
     ),
     Kind(
         "needs_its_data",
@@ -94,10 +99,11 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", 
         urls=FIRST_BIKE,
         reshape=with_depot,
         variables={
-            "site_first_commands": ["loaddata initial"],
             "site_release_commands": [{"command": "createcachetable", "once": True}],
             "site_silenced_checks": ["depot.W001"],
         },
+        inspected=True,
+        asks_django=True,
         site="depot",
     ),
     # A new release of that site: its database is not empty any more, and its cache has its table.

@@ -11,7 +11,7 @@ from kind import Case, Kind, Live, Refused, Visit
 from kinds import CASES, KINDS
 from screen import MESSAGES, too_wide
 from startproject import write_project
-from trial import groups, joined
+from trial import filled_in, groups, joined, merged
 
 EVERY = [pytest.param(case, id=case.name) for case in CASES]
 READ = sorted(MESSAGES.glob("*.txt"))
@@ -51,6 +51,9 @@ def test_the_project_has_what_its_inventory_names(name: str, tmp_path: Path):
     for file in (tmp_path / "mysite").rglob("*.py"):
         ast.parse(file.read_text())
     variables = Case(KINDS[name], "gunicorn").variables
+    if KINDS[name].inspected:
+        assert "site_settings_module" not in variables
+        return
     settings = f"{variables['site_settings_module'].replace('.', '/')}.py"
     assert variables.get("site_package") or [*tmp_path.glob(f"mysite/{settings}"), *tmp_path.glob(f"*/*/{settings}")]
 
@@ -72,9 +75,10 @@ def test_what_is_deployed_together_does_not_interfere():
         if len(kinds) == 1:
             continue
         assert {type(kind.expect) for kind in kinds} == {Live}
-        assert len({(kind.host, kind.site_name, kind.playbook, kind.ready) for kind in kinds}) == 1
-        # What only one kind can have: a project of its own, a deploy before it, commands on the host.
-        assert [kind.name for kind in kinds if kind.reshape or kind.upon or kind.before or kind.after] == []
+        same = [(kind.host, kind.site_name, kind.playbook, kind.ready, kind.inspected, kind.git) for kind in kinds]
+        assert len(set(same)) == 1
+        # What only one kind can have: a deploy before it, commands on the host.
+        assert [kind.name for kind in kinds if kind.upon or kind.before or kind.after] == []
         names = [name for kind in kinds for name in [*kind.variables, *assigned(kind.settings), *assigned(kind.urls)]]
         assert len(names) == len(set(names))
 
@@ -98,6 +102,20 @@ def test_joined_projects_are_python(server: str, tmp_path: Path):
         write_project(joined(group).kind, tmp_path / str(number) / "mysite")
     for file in tmp_path.rglob("*.py"):
         ast.parse(file.read_text())
+
+
+def test_many_are_inspected():
+    inspected = [kind for kind in KINDS.values() if kind.inspected]
+    assert len(inspected) >= 20
+    assert len([kind for kind in inspected if kind.asks_django]) >= 3
+
+
+def test_what_inspect_leaves_open_is_filled_in():
+    proposed = {"site_secrets": {"KEY": "<fill in: the output of python3 -c 'print(1)'>"}, "site_build": ["npm"]}
+    found = filled_in(proposed)
+    assert (len(found["site_secrets"]["KEY"]), found["site_build"]) == (61, ["npm"])
+    own = {"site_secrets": {"TOKEN": "t"}, "site_build": []}
+    assert merged(found, own) == {"site_secrets": {**found["site_secrets"], "TOKEN": "t"}, "site_build": []}
 
 
 def test_every_message_is_of_a_kind():

@@ -1028,7 +1028,7 @@ def test_results_of_a_build_that_are_dropped(pack: Packer, repository: Path) -> 
             "uv.lock requires >=3.13; set site_python to a Python 3.13 of the host; ",
         ),
         ({"Pipfile.lock": '{"_meta": {"requires": {"python_version": "3.9"}}}'}, "Pipfile.lock requires ==3.9.*; "),
-        ({"requirements.txt": "", "pyproject.toml": "[project]\nrequires-python = '<3'"}, "no usual version is among"),
+        ({"requirements.txt": "", "pyproject.toml": "[project]\nrequires-python = '<3'"}, "no Python is known"),
     ],
 )
 def test_python_of_the_hosts(pack: Packer, directory: Path, files: dict[str, str], complaint: str) -> None:

@@ -169,10 +169,12 @@ def test_geodjango() -> None:
 def test_groups_and_extras() -> None:
     text = (
         PYPROJECT
-        + '[project.optional-dependencies]\ns3 = ["boto3"]\n[dependency-groups]\nprod = ["gunicorn"]\ndev = []\n'
+        + '[project.optional-dependencies]\ns3 = ["boto3"]\nproduction = ["raven"]\n'
+        + '[dependency-groups]\nprod = ["gunicorn"]\ndev = []\n'
     )
     inspection = inspect({"pyproject.toml": text, "uv.lock": '[[package]]\nname = "django"\n'})
     assert proposed(inspection)["site_requirements_groups"] == ["prod"]
+    assert proposed(inspection)["site_requirements_extras"] == ["production"]
     assert of(inspection, "note") == [
         "Packages come from uv.lock, without group dev, extra s3: site_requirements_groups and "
         "site_requirements_extras "
