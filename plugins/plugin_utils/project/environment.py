@@ -289,7 +289,11 @@ def _database_engine(trial: Trial, reads: Mapping[str, Read], proposed: Proposed
         return bool(_default_database(scope).get("ENGINE") == f"django.db.backends.{engine}")
 
     for name, read in reads.items():
-        if name in proposed.values or not read.required or not re.search(r"ENGINE|DB_?TYPE|DB_BACKEND|^DB$", name):
+        if name in proposed.values or not re.search(r"ENGINE|DB_?TYPE|DB_BACKEND|^DB$", name):
+            continue
+        # With a default it is asked for only where SQLite is for development, as for a URL: the driver is there.
+        in_file = _default_database(trial.run(proposed.values)[1]).get("ENGINE") == "django.db.backends.sqlite3"
+        if not read.required and not (postgres and in_file):
             continue
         value = _try(trial, proposed, name, candidates, accepts)
         if value is not None:

@@ -278,6 +278,26 @@ def test_the_engine_of_a_database() -> None:
     }
 
 
+def test_a_database_behind_a_switch() -> None:
+    text = (
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.getenv('DB_NAME', 'hc.sqlite')}}\n"
+        "if os.getenv('DB') == 'postgres':\n"
+        "    DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': os.getenv('DB_NAME', 'hc'),\n"
+        "        'HOST': os.getenv('DB_HOST', ''), 'USER': os.getenv('DB_USER', 'postgres')}}\n"
+    )
+    packages = {"shop/settings.py": START + SAFE + text, "requirements.txt": "django\npsycopg2-binary\n"}
+    found = proposed(inspect(packages))
+    assert found["site_environment"] == {
+        "DB": "postgres",
+        "DB_NAME": "shop",
+        "DB_HOST": "/run/postgresql",
+        "DB_USER": "shop",
+    }
+    assert found["site_services"] == ["postgresql"]
+    # Without a driver, SQLite stays, which needs no variable.
+    assert not proposed(with_settings(text)).get("site_environment")
+
+
 def test_redis() -> None:
     found = proposed(with_settings("CELERY_BROKER_URL = os.environ['REDIS_URL']\n"))
     assert found["site_environment"] == {"REDIS_URL": "redis://localhost:6379/0"}
