@@ -129,9 +129,7 @@ class Dependencies:
     @property
     def sentence(self) -> str:
         """What was taken, and what was left out, in one line."""
-        taken = " and ".join(
-            f"{one.path}{_with('extra', one.extras)}{_with('group', one.groups)}" for one in self.lists
-        )
+        taken = " and ".join(f"{one.path}{_with(one.extras, one.groups)}" for one in self.lists)
         left = [_named("group", self.groups_left_out), _named("extra", self.extras_left_out), ", ".join(self.others)]
         without = "; ".join(filter(None, left))
         return f"Packages: {taken}, {self.reason}" + (f"; left out: {without}" if without else "")
@@ -144,8 +142,9 @@ def _named(what: str, names: Sequence[str]) -> str:
     return f"{what}{'s' if len(names) > 1 else ''} {', '.join(shown)}"
 
 
-def _with(what: str, names: Sequence[str]) -> str:
-    return f" with {_named(what, names)}" if names else ""
+def _with(extras: Sequence[str], groups: Sequence[str]) -> str:
+    more = " and ".join(filter(None, [_named("extra", extras), _named("group", groups)]))
+    return f" with {more}" if more else ""
 
 
 @dataclass(frozen=True)

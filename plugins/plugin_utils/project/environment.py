@@ -438,8 +438,8 @@ def _one(
     if not ELSEWHERE.search(upper):
         if ADDRESS.search(upper) or (default.startswith("http") and is_local):
             path = re.sub(r"^https?://[^/]*", "", default) if default.startswith("http") else ""
-            why = f"{reason}; http until there is a certificate"
-            proposed.add(name, f"https://{site.domain}{path}", why, read.place, GUESS)
+            why = f"{reason}; https once site_tls_certificate is set"
+            proposed.add(name, f"http://{site.domain}{path}", why, read.place, GUESS)
             return
         if DOMAIN.search(upper):
             proposed.add(name, site.domain, reason, read.place, GUESS)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from .values import APP
 
 __all__ = ["Loaded", "load_settings"]
 
+MOST_SHOWN: Final = 300
+"""Characters of what an installer or Django says of a failure."""
 INSTALL_LIMIT: Final = 300
 LOAD_LIMIT: Final = 60
 """Seconds."""
@@ -208,4 +211,4 @@ def _last_line(output: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300].rstrip(".")
+    return textwrap.shorten(text, MOST_SHOWN, placeholder=" [...]").rstrip(".")

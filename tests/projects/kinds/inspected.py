@@ -180,7 +180,7 @@ KINDS = [
     ),
     Kind(
         "extra_and_group_for_production",
-        Live(visits=(Visit("/admin/login/"),), shows=("pyproject.toml with extra production with group live",)),
+        Live(visits=(Visit("/admin/login/"),), shows=("pyproject.toml with extra production and group live",)),
         ready=False,
         urls="import iniconfig, six\n",
         reshape=with_groups,

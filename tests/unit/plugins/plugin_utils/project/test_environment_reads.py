@@ -307,11 +307,11 @@ def test_redis() -> None:
 @pytest.mark.parametrize(
     ("line", "variable", "value"),
     [
-        ("os.environ['BASE_URL']", "site_environment", {"BASE_URL": "https://shop.example.com"}),
+        ("os.environ['BASE_URL']", "site_environment", {"BASE_URL": "http://shop.example.com"}),
         (
             "os.getenv('SITE_URL', 'http://localhost:8000/x/')",
             "site_environment",
-            {"SITE_URL": "https://shop.example.com/x/"},
+            {"SITE_URL": "http://shop.example.com/x/"},
         ),
         ("os.environ['DOMAIN_NAME']", "site_environment", {"DOMAIN_NAME": "shop.example.com"}),
         ("os.environ['EMAIL_HOST']", "site_environment", {"EMAIL_HOST": "localhost"}),
