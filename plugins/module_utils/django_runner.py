@@ -403,7 +403,7 @@ def build(
         mark, taken = collect(root, job.get("collected", {}), job.get("packages_digest"))
         report["description"]["collected"] = mark
         if taken:
-            print("Static files are those of an earlier release, collected from the same files.")
+            sys.stdout.write("Static files are those of an earlier release, collected from the same files.\n")
     report["description"]["migrated"] = migrates
     first_due = job.get("first_due", False)
     if migrates:

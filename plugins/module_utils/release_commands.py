@@ -114,7 +114,7 @@ def run_commands(
         begun, written = time.monotonic(), _Copy()
         try:
             with redirect_stdout(written), redirect_stderr(written):
-                print(f"manage.py {command.text}")
+                sys.stdout.write(f"manage.py {command.text}\n")
                 call_command(*command.words)
         except SystemExit as end:
             if end.code not in (None, 0):

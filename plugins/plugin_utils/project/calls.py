@@ -118,8 +118,9 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "int": int,
     "float": float,
     "bool": bool,
-    "list": lambda *of: list(*of),
-    "tuple": lambda *of: list(*of),
+    "list": list,
+    # What is known of a tuple is the same.
+    "tuple": list,
     "set": lambda *of: list(dict.fromkeys(*of)) if of else [],
     "frozenset": lambda *of: list(dict.fromkeys(*of)) if of else [],
     "dict": dict,
@@ -161,10 +162,17 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
 }
 """Functions without side effects, by their full names; they get known values only."""
 
+
+def _up(path: str, levels: int) -> str:
+    for _level in range(levels):
+        path = _parent(path)
+    return path
+
+
 PATHS: Final[Mapping[str, Callable[..., Any]]] = {
     **dict.fromkeys(("resolve", "absolute", "expanduser", "as_posix"), lambda path, *_of, **_options: _path(path)),
     **dict.fromkeys(("joinpath", "path", "child"), _path),
-    "ancestor": lambda path, levels: _up(path, levels),
+    "ancestor": _up,
     "with_suffix": lambda path, suffix: posixpath.splitext(path)[0] + suffix,
     "mkdir": lambda *_of, **_options: None,
     "touch": lambda *_of, **_options: None,
@@ -176,12 +184,6 @@ TEXTS: Final = (
 )  # fmt: skip
 LISTS: Final = ("append", "extend", "insert", "remove", "index", "count", "copy", "pop", "add", "reverse", "sort")
 MAPPINGS: Final = ("get", "update", "setdefault", "items", "keys", "values", "pop", "copy")
-
-
-def _up(path: str, levels: int) -> str:
-    for _level in range(levels):
-        path = _parent(path)
-    return path
 
 
 def method(base: Any, name: str, arguments: list[Any], options: dict[str, Any]) -> Any:

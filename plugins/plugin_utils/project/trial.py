@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -68,7 +67,7 @@ def load_settings(inspection: Inspection, archive: str, cache: Path) -> Loaded:
     directory = Path(tempfile.mkdtemp(prefix="inspect-", dir=cache)).resolve()
     try:
         return _load(inspection, archive, directory, executable, short)
-    except (OSError, subprocess.SubprocessError, tarfile.TarError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         return Loaded(error=_one_line(str(error)), python=short)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -96,8 +95,8 @@ def _load(inspection: Inspection, archive: str, directory: Path, executable: str
     app, state, home = directory / "release/app", directory / "state", directory / "home"
     for one in (app, state, home):
         one.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(app, filter="data")
+    # Not by tarfile, which knows safe ways only in newer versions of Python.
+    subprocess.run(["tar", "--extract", "--gzip", f"--file={archive}", f"--directory={app}"], check=True)
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     environment |= {"HOME": str(home), "TMPDIR": str(home), "LANG": environment.get("LANG", "C.UTF-8")}
     failure = _install(inspection, app, directory, executable, environment)
@@ -155,8 +154,8 @@ def _install(
         arguments = _arguments(app / path, uv is not None)
         if arguments is None:
             return f"{path} is read by a tool that the control node does not have; install uv there"
-        prefix = [uv, "pip", "install", "--quiet", "--python", python] if uv else [python, "-m", "pip", "install",
-                  "--quiet", "--disable-pip-version-check", "--prefer-binary"]  # fmt: skip
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--prefer-binary"]
+        prefix = [uv, "pip", "install", "--quiet", "--python", python] if uv else pip
         done = _run([*prefix, *arguments], (app / path).parent, environment, INSTALL_LIMIT)
         if done is None:
             return f"installing the packages of {path} took more than {INSTALL_LIMIT} s"

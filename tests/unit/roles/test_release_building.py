@@ -124,7 +124,7 @@ def test_packages_of_the_distribution(told: dict[str, dict[str, Any]]) -> None:
 def test_node(told: dict[str, dict[str, Any]]) -> None:
     """A version that is named is there for every step; without any step it is not installed."""
     needs = {name: bool(site["needs_node"]) for name, site in told.items()}
-    assert [name for name, needed in needs.items() if needed] == ["npm", "npm_again", "named"]
+    assert {name for name, needed in needs.items() if needed} == {"npm", "npm_again", "named"}
 
 
 def test_files(told: dict[str, dict[str, Any]]) -> None:

@@ -166,7 +166,7 @@ def within(seconds: float, condition: Callable[[], Any]) -> Any:
         try:
             if found := condition():
                 return found
-        except OSError:
+        except (OSError, KeyError):  # It does not listen yet, or has not counted yet.
             pass
         if time.monotonic() > end:
             return None
