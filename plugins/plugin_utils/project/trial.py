@@ -96,7 +96,7 @@ def _load(inspection: Inspection, archive: str, directory: Path, executable: str
     for one in (app, state, home):
         one.mkdir(parents=True)
     # Not by tarfile, which knows safe ways only in newer versions of Python.
-    subprocess.run(["tar", "--extract", "--gzip", f"--file={archive}", f"--directory={app}"], check=True)
+    subprocess.run(["tar", "--extract", f"--file={archive}", f"--directory={app}"], check=True)
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
     environment |= {"HOME": str(home), "TMPDIR": str(home), "LANG": environment.get("LANG", "C.UTF-8")}
     failure = _install(inspection, app, directory, executable, environment)
