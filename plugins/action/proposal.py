@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.action.site_inputs import ROLES
@@ -17,8 +18,10 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.project.hosts impor
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.inspection import inspect_source
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.loaded import explained, with_loaded
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.proposal import Proposal
+from ansible_collections.pitcrew.django.plugins.plugin_utils.project.servers import server_findings
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.tree import Tree
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.trial import load_settings
+from ansible_collections.pitcrew.django.plugins.plugin_utils.server_version import Server
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source import SourceError, pack_source
 from ansible_collections.pitcrew.django.plugins.plugin_utils.source_contents import Contents
@@ -61,13 +64,16 @@ class ActionModule(RefusingAction):
         label = url or os.path.abspath(os.path.expanduser(directory))
         with tarfile.open(archive) as tar:
             contents = Contents(tar)
-            inspection = inspect_source(Tree(contents.names, contents.read), label, given)
+            tree = Tree(contents.names, contents.read)
+            inspection = inspect_source(tree, label, given)
             loaded = None
             if arguments["settings"]:
                 loaded = load_settings(inspection, archive, Path(arguments["cache"]).expanduser())
                 inspection = with_loaded(inspection, loaded)
             dropped = [Finding("", None, warning, None, NOTE) for warning in warnings]
-            more = (*host_findings(inspection, arguments["hosts"]), *dropped)
+            server = self._server(given, task_vars or {})
+            asked = server_findings(tree, inspection.lists, server) if server else ()
+            more = (*asked, *host_findings(inspection, arguments["hosts"]), *dropped)
         proposal = Proposal(
             inspection,
             tuple(self._source(arguments)),
@@ -110,6 +116,14 @@ class ActionModule(RefusingAction):
             if value not in (None, "", [], {}) and value != option.default:
                 given[name] = value
         return given
+
+    def _server(self, given: Mapping[str, Any], variables: Mapping[str, Any]) -> Server | None:
+        """Return what a deploy would install to serve the site; None for uWSGI, which few lists have."""
+        if given.get("site_server", "gunicorn") != "gunicorn":
+            return None
+        text = (ROLES / "gunicorn/vars/main.yml").read_text(encoding="utf-8")
+        wanted = self._templar.template(variables.get("gunicorn_version", ""))
+        return Server(**{**yaml.safe_load(text)["gunicorn_requirement"], "wanted": str(wanted or "")})
 
     def _target(self, file: str, task_vars: dict[str, Any] | None) -> Path | None:
         if not file:

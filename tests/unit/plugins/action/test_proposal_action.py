@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +72,18 @@ def test_without_an_inventory(run: Run, tmp_path: Path) -> None:
     assert f"{tmp_path}/shop, " in done.stdout.replace("\n", " ")
     assert "\n    site_settings_module: shop.settings\n" in done.stdout
     assert "\n    site_source_directory: .\n" in done.stdout
+
+
+def test_a_server_that_is_too_old(run: Run, tmp_path: Path) -> None:
+    """A deploy would refuse it; a version that the inventory names counts."""
+    (tmp_path / "shop/requirements.txt").write_text("django\n-r server.txt\n")
+    (tmp_path / "shop/server.txt").write_text("gunicorn==23.0.0\n")
+    done = run("-e", "site_source_directory=.")
+    assert re.search(r"^    gunicorn_version: [0-9.]+$", done.stdout, re.MULTILINE)
+    assert "server.txt, line 1 asks for gunicorn==23.0.0; versions before" in " ".join(
+        done.stdout.replace("#", "").split()
+    )
+    assert "gunicorn_version" not in run("-e", "site_source_directory=.", "-e", "gunicorn_version=27.0.1").stdout
 
 
 def test_with_an_inventory_and_to_a_file(run: Run, tmp_path: Path) -> None:
