@@ -107,9 +107,7 @@ KINDS = [
     ),
     Kind(
         "src_layout",
-        Live(
-            visits=(Visit(body="at home"), Visit("/static/admin/css/base.css")), shows=("PYTHONPATH: '@project@/src'",)
-        ),
+        Live(visits=(Visit(body="at home"), Visit("/static/admin/css/base.css"))),
         reshape=into_src,
         inspected=True,
         host="web12",
