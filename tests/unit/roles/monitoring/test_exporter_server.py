@@ -83,7 +83,11 @@ def test_a_scrape_is_answered(address: tuple[str, int], tmp_path: Path) -> None:
     status, kind, body = get(address)
     assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert body == b"# HELP asked How often\n# TYPE asked gauge\nasked 1.0\n"
-    assert (tmp_path / "scraped").exists()
+    # It is noted after the answer, which the client may have read by then.
+    ended = time.monotonic() + 10
+    while not (tmp_path / "scraped").exists():
+        assert time.monotonic() < ended
+        time.sleep(0.01)
 
 
 def test_a_scrape_can_be_compressed(address: tuple[str, int]) -> None:
