@@ -24,6 +24,7 @@ ROOT_URLCONF = "depot.urls"
 WSGI_APPLICATION = "depot.wsgi.application"
 DATABASES = {"default": dj_database_url.config()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
