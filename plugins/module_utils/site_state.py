@@ -53,6 +53,12 @@ def home(name: str) -> str | None:
         return None
 
 
+def neighbours(root: Path) -> list[str]:
+    """The names of other sites of the host that begin as units of this site do: shop-beat, for shop."""
+    others = root.parent.glob(f"{root.name}-*")
+    return sorted(other.name for other in others if (other / "releases").is_dir() or (other / "slots").is_dir())
+
+
 def members(name: str) -> list[str] | None:
     """The members of the group; None if there is no such group."""
     try:
@@ -102,6 +108,7 @@ def read_site(
         "previous": earlier[-1] if earlier else None,
         "packages": sorted({*packages, *provided(dpkg_status)}),
         "home": home(name),
+        "neighbours": neighbours(Path(root)),
         "python": python_version(python),
         "absent": [str(path) for path in paths if not path.is_file()],
         "journal": checksum(journal) if journal.is_file() else None,

@@ -104,6 +104,10 @@ ansible_facts:
         home:
           description: The home directory of the account that has the site's name, or null if there is none.
           type: str
+        neighbours:
+          description: Other sites of the host whose names begin with this one and a dash, as names of its units do.
+          type: list
+          elements: str
         python:
           description: The version of O(python), or null if it does not run.
           type: str

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..sizing.planning import Plan
+from .background import check_prefixes
 from .complaints import Complaint, shown
 from .hostnames import DomainError, hostname
 
@@ -193,6 +194,12 @@ def redis_is_free(site: SiteOnHost) -> Iterator[Complaint]:
         )
 
 
+def units_are_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """A process of the site shop that is called beat would have the unit of a site that is called shop-beat."""
+    name, processes = site.values.get("site_name"), site.values.get("site_processes") or {}
+    yield from check_prefixes(str(name), processes, site.host.get("neighbours", ()))
+
+
 RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
@@ -204,4 +211,5 @@ RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     services_have_one_host,
     postgresql_is_usable,
     redis_is_free,
+    units_are_free,
 )

@@ -30,6 +30,7 @@ NOTHING: dict[str, Any] = {
     "previous": None,
     "packages": [],
     "home": None,
+    "neighbours": [],
     "python": None,
     "absent": [],
     "journal": None,
