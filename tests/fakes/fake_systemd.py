@@ -73,7 +73,8 @@ class FakeSystemd:
                 self.load(unit)
             return None
         [unit] = units
-        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed, "enable": self.enable}
+        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed}
+        orders |= {"enable": self.enable, "disable": self.disable}
         return orders[verb](unit)
 
     # What the orders do
@@ -120,6 +121,11 @@ class FakeSystemd:
         link.unlink(missing_ok=True)
         link.symlink_to(self.directory / unit)
         return None
+
+    def disable(self, unit: str) -> None:
+        """Have it started at boot no more."""
+        for link in self.directory.glob(f"*.wants/{unit}"):
+            link.unlink()
 
     def _text(self, unit: str) -> str | None:
         file = self.directory / unit

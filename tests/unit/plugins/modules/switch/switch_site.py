@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -174,6 +175,9 @@ class Host(FakeSystemd):
         if units and "-liveness." in units[-1]:
             self.note(f"{verb} the watch")
             return super().order(*words) if verb == "enable" else None
+        if units and re.search(r"^shop-(?!boot)\w+\.(timer|service)$", units[-1]):
+            self.note(f"{verb} {units[-1]}")
+            return super().order(verb, units[-1]) if verb in ("enable", "disable") else None
         slots = [] if units == [self.hosted.boot_unit] else [self.slot(unit).name for unit in units]
         self.note(" ".join([verb, *slots]))
         return super().order(*words)
