@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +101,22 @@ class Systemd:
         return {
             found["Id"]: {name: found.get(name, "") for name in names} for found in blocks if "Id" in found and not rc
         }
+
+    def next_elapses(self, timers: Iterable[str]) -> dict[str, float]:
+        """Return when timers start their units next, in seconds since the epoch, without those that do not."""
+        wanted = list(timers)
+        if not wanted:
+            return {}
+        # Times are printed for people, in the zone of whoever asks.
+        ask = ["env", "TZ=UTC", "LC_ALL=C", "systemctl", "show", "--property=Id,NextElapseUSecRealtime", *wanted]
+        _rc, out, _err = self._run(ask)
+        found = {}
+        for block in out.split("\n\n"):
+            shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            with suppress(KeyError, ValueError):
+                parsed = time.strptime(shown["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC")
+                found[shown["Id"]] = float(calendar.timegm(parsed))
+        return found
 
     def outdated(self, unit: str) -> bool:
         """Whether the unit on disk has changed since systemd loaded it."""

@@ -179,6 +179,14 @@ status:
       type: list
       elements: dict
       sample: [{service: PostgreSQL 15, state: running, use: "database shop: 8 MB, 5 connections"}]
+    schedules:
+      description:
+        - The commands that run by calendar on this host, each with its C(schedule), C(state), and the times of its
+          C(last) run and its C(next) one.
+        - The state is C(running), C(succeeded) or C(failed) as the last run, C(waiting) for the first one, or C(off).
+      type: list
+      elements: dict
+      sample: [{schedule: report, state: succeeded, last: "2026-11-30T03:00:12Z", next: "2026-12-01T03:00:41Z"}]
 """
 
 import calendar
@@ -199,6 +207,8 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployL
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import examine as examine_schedules
 from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES, examine, read_services
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import packages_installed
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
@@ -273,6 +283,8 @@ class Examination:
             )
         found = self.of(live) if live else self.of_nothing()
         services = self.services()
+        schedules, problems = examine_schedules(Schedules(self.site, self.systemd))
+        self.complaints += problems
         return {
             "site": self.site.name,
             "healthy": not self.complaints,
@@ -280,6 +292,7 @@ class Examination:
             "notes": self.notes,
             "lock": str(holder) if holder else None,
             "services": services,
+            "schedules": schedules,
             **found,
         }
 

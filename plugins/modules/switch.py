@@ -176,6 +176,26 @@ options:
         description: The program that the service runs, in C(watch) of the site's directory, by file name.
         type: dict
         required: true
+  schedules:
+    description:
+      - The commands that run by calendar, each by a timer such as C(shop-report.timer). The host then has exactly
+        these. They belong to the site and not to a slot, so a difference in them alone is no reason to switch.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the schedule.
+        type: str
+        required: true
+      timer:
+        description: The text of the timer.
+        type: str
+        required: true
+      service:
+        description: The text of the service that it starts, which runs the command in the release that is live then.
+        type: str
+        required: true
   record:
     description:
       - What other programs of the host may know of the site and its plan. It is written to C(site.json) in the site's
@@ -294,6 +314,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit, with_exception
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import WATCH_SPEC, ProcessWatch
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import SCHEDULES_SPEC, Schedules
 from ansible_collections.pitcrew.django.plugins.module_utils.slot_processes import (
     PROCESS_SPEC,
     DownError,
@@ -338,6 +359,7 @@ class Switch:
         self.record_text = json.dumps(params["record"], indent=2, sort_keys=True) + "\n" if params["record"] else None
         self.room = WaitingRoom(self.site, systemd)
         self.watch = ProcessWatch(self.site, systemd)
+        self.schedules = Schedules(self.site, systemd)
         self.demands = Demands(self.site.root)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
@@ -391,6 +413,7 @@ class Switch:
             self.live is not None
             and self.site.boots(self.params["boot_unit"])
             and self.watch.settled(self.params["watch"])
+            and self.schedules.settled(self.params["schedules"])
             and self.systemd.show(self.live.unit).running
             and self.systemd.show(self.candidate.unit).ending
             and self.processes.settled(self.live, self.candidate)
@@ -513,12 +536,13 @@ class Switch:
             raise Refused(self.end_of(slot) or "its processes exited right after their start")
 
     def enable(self) -> None:
-        """Have the live slot started at boot and watched from now on, whichever it is then."""
+        """Have the live slot started at boot and watched from now on, whichever it is then, and the schedules kept."""
         if not self.site.boots(self.params["boot_unit"]):
             write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
             if complaint := self.systemd.order("enable", self.site.boot_unit):
                 raise OSError(f"it would not start at boot: {complaint}")
         self.watch.establish(self.params["watch"])
+        self.schedules.establish(self.params["schedules"])
 
     def record(self, slot: Slot) -> None:
         """Record in the history that the slot is live, unless the last entry does."""
@@ -771,6 +795,7 @@ def main() -> None:
             },
             "processes": {"type": "list", "elements": "dict", "default": [], "options": PROCESS_SPEC},
             "watch": {"type": "dict", "options": WATCH_SPEC},
+            "schedules": {"type": "list", "elements": "dict", "options": SCHEDULES_SPEC, "default": []},
             "record": {"type": "dict", "default": {}},
             "lock": {"type": "str", "no_log": False},
             "verify": {"type": "dict", "options": VERIFY_SPEC},

@@ -14,6 +14,7 @@ __all__ = ["report"]
 RUNNING: Final = ("host", "state", "workers", "memory", "answers in")
 LIVE: Final = ("host", "slot", "release", "since (UTC)", "by")
 SERVICES: Final = ("host", "service", "state", "use")
+SCHEDULES: Final = ("host", "schedule", "state", "last run (UTC)", "next run")
 UNREACHABLE: Final = "unreachable"
 
 
@@ -21,14 +22,16 @@ def report(statuses: Mapping[str, Mapping[str, Any]]) -> str:
     """Lay out the results of the module status by host; a host that was not reached has an empty one.
 
     Two tables, how the site runs and what is live, since one does not fit 80 columns; one of the services that it has
-    on its hosts, if any; then what is wrong.
+    on its hosts and one of its commands by calendar, if any; then what is wrong.
     """
     services = [row for host, status in statuses.items() for row in _services(host, status)]
+    schedules = [row for host, status in statuses.items() for row in _schedules(host, status)]
     live = [_live(host, status) for host, status in statuses.items() if status and status["slot"]]
     sections = [
         table([RUNNING, *(_running(host, status) for host, status in statuses.items())]),
         table([LIVE, *live]) if live else [],
         table([SERVICES, *services]) if services else [],
+        table([SCHEDULES, *schedules]) if schedules else [],
         [line for host, status in statuses.items() for line in _sentences(host, status)],
         [_verdict(statuses)],
     ]
@@ -51,13 +54,21 @@ def _running(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _live(host: str, status: Mapping[str, Any]) -> tuple[str, ...]:
-    since = (status["since"] or "-")[: len("2026-11-27T08:12")].replace("T", " ")
-    return (host, status["slot"], status["release"] or "-", since, status["by"] or "-")
+    return (host, status["slot"], status["release"] or "-", _minute(status["since"]), status["by"] or "-")
+
+
+def _minute(time: str | None) -> str:
+    return (time or "-")[: len("2026-11-27T08:12")].replace("T", " ")
 
 
 def _services(host: str, status: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for found in status.get("services", ()):
         yield (host, found["service"], found["state"], found["use"] or "-")
+
+
+def _schedules(host: str, status: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for found in status.get("schedules", ()):
+        yield (host, found["schedule"], found["state"], _minute(found["last"]), _minute(found["next"]))
 
 
 def _sentences(host: str, status: Mapping[str, Any]) -> Iterator[str]:

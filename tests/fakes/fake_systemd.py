@@ -105,7 +105,8 @@ class FakeSystemd:
             for unit in held:
                 self.load(unit)
             return None
-        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed, "enable": self.enable}
+        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed}
+        orders |= {"enable": self.enable, "disable": self.disable}
         complaints = [complaint for unit in units if (complaint := orders[verb](unit)) is not None]
         if verb == "stop" and "--no-block" not in words:
             for unit in units:
@@ -175,6 +176,11 @@ class FakeSystemd:
         link.unlink(missing_ok=True)
         link.symlink_to(self.directory / unit)
         return None
+
+    def disable(self, unit: str) -> None:
+        """Have it started at boot no more."""
+        for link in self.directory.glob(f"*.wants/{unit}"):
+            link.unlink()
 
     def _text(self, unit: str) -> str | None:
         file = self.directory / unit

@@ -200,6 +200,26 @@ def units_are_free(site: SiteOnHost) -> Iterator[Complaint]:
     yield from check_prefixes(str(name), processes, site.host.get("neighbours", ()))
 
 
+def calendars_are_usable(site: SiteOnHost) -> Iterator[Complaint]:
+    """Have the systemd of the host judge calendars: what it can read differs from version to version."""
+    unusable = (site.host.get("schedules") or {}).get("unusable") or {}
+    for name, problem in unusable.items():
+        schedule = (site.values.get("site_schedules") or {}).get(name) or {}
+        yield Complaint(
+            f"site_schedules[{shown(name)}].calendar",
+            f"{shown(schedule.get('calendar'))} {problem}",
+            "write it as in daily, Mon..Fri 07:30 or *:0/15; systemd-analyze calendar shows what it makes of one",
+        )
+
+
+def schedules_replace_nothing(site: SiteOnHost) -> Iterator[Complaint]:
+    """Leave the units of others alone."""
+    for file in (site.host.get("schedules") or {}).get("foreign", ()):
+        yield Complaint(
+            "site_schedules", f"{file} was not written for the site", "remove that unit, or rename the schedule"
+        )
+
+
 RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
@@ -212,4 +232,6 @@ RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     postgresql_is_usable,
     redis_is_free,
     units_are_free,
+    calendars_are_usable,
+    schedules_replace_nothing,
 )

@@ -120,3 +120,18 @@ def test_services_beside_the_site_have_a_table_of_their_own() -> None:
         [],
     ]
     assert "service" not in report({"web2": WELL})
+
+
+def test_commands_by_calendar_have_a_table_of_their_own() -> None:
+    """With what is not known yet as a dash; a host without any is not in it."""
+    clean = {"schedule": "clean", "state": "failed", "last": "2026-11-30T03:00:12Z", "next": "2026-12-01T03:00:41Z"}
+    fresh = {"schedule": "report", "state": "waiting", "last": None, "next": None}
+    text = report({"www1": {**WELL, "schedules": [clean, fresh]}, "www2": {**WELL, "schedules": []}})
+    assert (
+        """
+host  schedule  state    last run (UTC)    next run
+www1  clean     failed   2026-11-30 03:00  2026-12-01 03:00
+www1  report    waiting  -                 -
+"""
+        in text
+    )

@@ -138,6 +138,7 @@ def test_a_site_that_is_well(site: Site) -> None:
         "complaints": [],
         "notes": [],
         "lock": None,
+        "schedules": [],
         "services": [],
         "slot": "blue",
         "release": "r2",

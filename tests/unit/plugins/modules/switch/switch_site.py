@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -196,6 +197,9 @@ class Host(FakeSystemd):
         if units and "-liveness." in units[-1]:
             self.note(f"{verb} the watch")
             return super().order(*words) if verb == "enable" else None
+        if units and re.search(r"^shop-(?!boot)\w+\.(timer|service)$", units[-1]):
+            self.note(f"{verb} {units[-1]}")
+            return super().order(verb, units[-1]) if verb in ("enable", "disable") else None
         names = [] if units == [self.hosted.boot_unit] else [self.name(unit) for unit in units]
         asks = "--no-block" in words and not any(map(self.is_web, units))
         self.note(" ".join(["ask", *names, "to stop"] if asks else [verb, *names]))

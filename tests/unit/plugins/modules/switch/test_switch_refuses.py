@@ -430,6 +430,7 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "overlap": True,
                 "watch": None,
                 "processes": [],
+                "schedules": [],
                 "record": {},
             }
             | site.params
