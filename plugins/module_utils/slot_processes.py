@@ -230,9 +230,10 @@ class SlotProcesses:
         """Start units at once, and see that they and the others stay up."""
         if not units:
             return
-        began, started = time.time(), time.monotonic()
+        began = time.time()
         self.systemd.order("reset-failed", *units)
         complaint = self.systemd.order("start", *units) or ""
+        started = time.monotonic()
         ended: dict[str, str] = {}
         lasts = max(unit.startsecs for unit in units.values())
         while True:
@@ -278,6 +279,7 @@ def _sentence(process: str, name: str, unit: ProcessUnit, ended: str, complaint:
         "status 0": f"the command of {variable} has to run until it is stopped",
         "status 127": f"correct {variable}: its command is not in the release, nor on the host",
         "killed for lack of memory": f"raise {variable}.memory_mb",
+        "killed by signal 9": f"raise {variable}.memory_mb, if it was for lack of memory",
     }
     cure = cures.get(ended, f"correct {variable}, or start what it needs")
     return f"{instance} {predicate(ended)} within {unit.startsecs} s of its start; {cure}"
