@@ -28,9 +28,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import UNIT_OF, HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, of_unit, with_exception
-from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd, Unit
 
-__all__ = ["PROCESS_SPEC", "DownError", "ProcessUnit", "SlotProcesses"]
+__all__ = ["PROCESS_SPEC", "DownError", "ProcessUnit", "SlotProcesses", "predicate"]
 
 PROCESS_SPEC = {
     "prefix": {"type": "str", "required": True},
@@ -110,15 +110,19 @@ class SlotProcesses:
 
     def down(self, slot: Slot | None) -> list[str]:
         """The units of the slot that do not run."""
-        return [name for name, unit in self.systemd.show_all(self.of(slot)).items() if not unit.running]
+        return [name for name, unit in self._states(slot).items() if not unit.running]
 
     def unstopped(self, slot: Slot | None) -> list[str]:
         """The units of the slot that run, or finish what they have."""
-        return [name for name, unit in self.systemd.show_all(self.of(slot)).items() if not unit.stopped]
+        return [name for name, unit in self._states(slot).items() if not unit.stopped]
 
     def unbidden(self, slot: Slot | None) -> list[str]:
         """The units of the slot that run, and have not even been told to stop."""
-        return [name for name, unit in self.systemd.show_all(self.of(slot)).items() if not unit.ending]
+        return [name for name, unit in self._states(slot).items() if not unit.ending]
+
+    def _states(self, slot: Slot | None) -> dict[str, Unit]:
+        units = self.of(slot)
+        return self.systemd.show_all(units) if units else {}
 
     def settled(self, live: Slot, idle: Slot) -> bool:
         """Whether all of the live slot run, and those of the other one have stopped or are stopping."""
@@ -226,9 +230,10 @@ class SlotProcesses:
         """Start units at once, and see that they and the others stay up."""
         if not units:
             return
-        began, started = time.time(), time.monotonic()
+        began = time.time()
         self.systemd.order("reset-failed", *units)
         complaint = self.systemd.order("start", *units) or ""
+        started = time.monotonic()
         ended: dict[str, str] = {}
         lasts = max(unit.startsecs for unit in units.values())
         while True:
@@ -274,8 +279,14 @@ def _sentence(process: str, name: str, unit: ProcessUnit, ended: str, complaint:
         "status 0": f"the command of {variable} has to run until it is stopped",
         "status 127": f"correct {variable}: its command is not in the release, nor on the host",
         "killed for lack of memory": f"raise {variable}.memory_mb",
+        "killed by signal 9": f"raise {variable}.memory_mb, if it was for lack of memory",
     }
-    verb = "was" if ended.startswith("killed") else "exited with" if ended.startswith("status") else "exited"
-    how = f"{verb} {ended}" if verb != "exited" else verb
     cure = cures.get(ended, f"correct {variable}, or start what it needs")
-    return f"{instance} {how} within {unit.startsecs} s of its start; {cure}"
+    return f"{instance} {predicate(ended)} within {unit.startsecs} s of its start; {cure}"
+
+
+def predicate(ended: str) -> str:
+    """Make a predicate of how a unit ended, as Systemd.how_it_ended tells it."""
+    if not ended:
+        return "exited"
+    return f"was {ended}" if ended.startswith("killed") else f"exited with {ended}"

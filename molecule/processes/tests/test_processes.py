@@ -313,7 +313,7 @@ def test_the_status_names_processes_and_schedules(away: Away, depot: Depot) -> N
     units = {process["unit"]: process for process in found["processes"]}
     assert set(units) == {f"{prefix}@{live}.service" for prefix in PREFIXES - {"shop"}}
     assert {process["state"] for process in units.values()} == {"active"}
-    assert all(process["memory_mb"] > 5 for process in units.values())
+    assert all(process["memory_mb"]["now"] > 5 for process in units.values())
     schedules = {schedule["schedule"]: schedule for schedule in found["schedules"]}
     assert set(schedules) == {"note", "archive"}
     assert all(schedule["next"] for schedule in schedules.values())

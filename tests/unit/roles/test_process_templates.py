@@ -84,6 +84,7 @@ def test_how_a_process_runs_and_stops(rendered: Rendered) -> None:
         "TasksMax": "40",
         "CPUWeight": "20",
         "RuntimeDirectory": "shop-rq-%i",
+        "SyslogIdentifier": "shop-rq",
     }
     assert {name: unit[name] for name in expected} == {name: [value] for name, value in expected.items()}
     beat = settings(rendered["plain"]["processes"][2]["text"])
@@ -103,7 +104,7 @@ def test_a_process_has_the_surroundings_of_its_slot(rendered: Rendered, site: st
         for name, values in slot.items()
         if name not in {*own, "StartLimitBurst", "TimeoutStartSec", "LimitNOFILE"}
     }
-    assert process.keys() - slot.keys() == {"Slice", "CPUWeight", "SuccessExitStatus"}
+    assert process.keys() - slot.keys() == {"Slice", "CPUWeight", "SuccessExitStatus", "SyslogIdentifier"}
     assert process["WorkingDirectory"][0].endswith("/slots/%i/release/app" + ("/web/shop" if site == "dash" else ""))
 
 

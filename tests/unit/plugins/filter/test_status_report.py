@@ -105,6 +105,35 @@ def test_what_is_no_status_is_refused(value: Any) -> None:
         FilterModule().filters()["status_report"](value)
 
 
+ROWS = [
+    ("shop-rq@blue.service", "active", 0, {"now": 85.2, "most": 200.0}),
+    ("shop-rq-2@blue.service", "restarting", 12, {"now": None, "most": 200.0}),
+    ("shop-a_worker_whose_name_is_long@blue.service", "start-limit-hit", 1234, {"now": 1385.2, "most": 10240.0}),
+    ("shop-rq@green.service", "draining", 0, {"now": 120.0, "most": None}),
+]
+PROCESSES = [
+    {"process": "rq", "unit": unit, "state": state, "restarts": restarts, "memory_mb": memory}
+    for unit, state, restarts, memory in ROWS
+]
+
+
+def test_background_processes_have_a_table_of_their_own() -> None:
+    """Only if there are any."""
+    shown = report({"web1": {**WELL, "processes": PROCESSES}, "web2": {**WELL, "processes": []}})
+    lines = shown.splitlines()
+    place = next(number for number, line in enumerate(lines) if "restarts" in line)
+    assert lines[place : place + 6] == [
+        "host  process                      state            restarts  memory",
+        "web1  rq                           active           0         85 of 200 MB",
+        "web1  rq-2                         restarting       12        -",
+        "web1  a_worker_whose_name_is_long  start-limit-hit  1234      1385 of 10240 MB",
+        "web1  rq                           draining         0         120 MB",
+        "",
+    ]
+    assert "process" not in report({"web2": WELL})
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_services_beside_the_site_have_a_table_of_their_own() -> None:
     """Only if there are any."""
     rows = [
