@@ -37,6 +37,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         "vars": {
             "rendered": {
                 "units": "{{ __site_schedule_units }}",
+                "command": "{{ lookup('ansible.builtin.template', 'command.properties.j2') }}",
                 "calendars": "{{ __site_calendars }}",
                 "record": "{{ __site_record.schedules | default('none') }}",
             }
@@ -116,3 +117,11 @@ def test_a_project_in_a_directory(rendered: dict[str, dict[str, Any]]) -> None:
 def test_a_dash_in_the_slice_is_escaped(rendered: dict[str, dict[str, Any]]) -> None:
     """As systemd does in the slice of the site's slots; a dash would be a slice in another."""
     assert r"Slice=system-my\x2dshop.slice" in unit(rendered, "second", "warm", "service")
+
+
+def test_a_command_of_a_person_has_the_same_surroundings(rendered: dict[str, dict[str, Any]]) -> None:
+    """The sandbox, the state directory, and the place behind web requests."""
+    properties = lines(rendered["second"]["command"])
+    service = set(unit(rendered, "second", "warm", "service"))
+    assert [line for line in properties if line not in service] == ["MemoryMax=50%"]
+    assert {"ProtectSystem=strict", "CPUWeight=20", r"Slice=system-my\x2dshop.slice"} <= set(properties)
