@@ -34,12 +34,13 @@ Rendered = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
-    """Render a site that has processes, and two that have none."""
+    """Render two sites that have processes, and one that has none; what the plan has for them is made up."""
     play = copy.deepcopy(PLAY)
     variables = play[0]["tasks"][-1]["vars"]
     variables["__site_process_units"] = f"{{{{ {UNITS} if inventory_hostname != 'without' else [] }}}}"
     variables["rendered"]["processes"] = "{{ __site_processes }}"
-    sites = {"plain": {}, "dash": SITES["dash"], "without": {}}
+    processes = {"site_processes": {"rq": {"command": "rq worker", "count": 2}, "beat": {"command": "beat"}}}
+    sites = {"plain": processes, "dash": {**SITES["dash"], **processes}, "without": {}}
     return play_renders(tmp_path_factory.mktemp("processes"), play, sites)
 
 
