@@ -450,3 +450,12 @@ def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.Monk
     with patch_module_args({"name": "shop", "root": str(host.root)}), pytest.raises(SystemExit):
         module.main()
     assert json.loads(host.capsys.readouterr().out)["msg"] == "site_facts: no /proc/meminfo"
+
+
+def test_other_sites_whose_names_begin_as_those_of_its_units_do(host: Host) -> None:
+    """A directory is a site if it has releases or slots."""
+    others = host.root.parent
+    for path in ("shop-beat/releases", "shop-two/slots", "shop-old/backups", "shopping/releases", "blog/releases"):
+        (others / path).mkdir(parents=True)
+    (others / "shop-file").touch()
+    assert host.read()["neighbours"] == ["shop-beat", "shop-two"]
