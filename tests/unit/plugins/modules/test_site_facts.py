@@ -481,3 +481,12 @@ def test_calendars_are_judged_by_the_host_s_systemd(host: Host, monkeypatch: pyt
         },
     }
     assert asked[0] == ["systemd-analyze", "calendar", "--", "daily"]
+
+
+def test_other_sites_whose_names_begin_as_those_of_its_units_do(host: Host) -> None:
+    """A directory is a site if it has releases or slots."""
+    others = host.root.parent
+    for path in ("shop-beat/releases", "shop-two/slots", "shop-old/backups", "shopping/releases", "blog/releases"):
+        (others / path).mkdir(parents=True)
+    (others / "shop-file").touch()
+    assert host.read()["neighbours"] == ["shop-beat", "shop-two"]
