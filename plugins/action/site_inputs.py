@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validat
     validate,
     validate_on_host,
 )
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import as_mapping
 from ansible_collections.pitcrew.django.plugins.plugin_utils.text import wrapped
 
 PREFIX = "[WARNING]: "
@@ -61,7 +61,7 @@ class ActionModule(RefusingAction):
                 self._display.warning(wrapped(warning, PREFIX).removeprefix(PREFIX))
             return self._result(result, complaints, task_vars)
         complaints, plan = validate_on_host(roles, PlayVariables(*self._values(roles, variables)), **arguments)
-        return self._result({**result, "plan": plan and asdict(plan)}, complaints, task_vars)
+        return self._result({**result, "plan": plan and as_mapping(plan)}, complaints, task_vars)
 
     def _result(
         self, result: dict[str, Any], complaints: list[Complaint], task_vars: dict[str, Any] | None

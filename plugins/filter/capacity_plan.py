@@ -156,6 +156,26 @@ options:
   redis_cache_mb:
     description: The same for a Redis that is a cache only, so that it is never written to disk.
     type: float
+  processes:
+    description:
+      - The background processes beside the web processes, by name. Their memory and their database connections are
+        subtracted from what requests get, for each generation during a deploy, as is O(processes_cpu_share) of the
+        CPUs.
+      - Each is a mapping. C(count) is its number of units; all that follows is of one unit. C(single) is whether it may
+        exist once only, even during a deploy.
+      - C(kind) is V(one) process, V(threads) of one process, a V(pool) of processes that were forked from one that had
+        loaded the application, or V(separate) processes that share nothing, each of C(threads) threads.
+      - C(concurrency) is how many of these there are. If it is not set, the plan chooses at most the whole CPUs of the
+        site, and so few that all processes take a third of its memory at most.
+      - A pool has C(attendants) beside it, processes that have loaded the application, too, and C(processes_per_slot)
+        for each task. With C(runs_alone) and a concurrency of one, there are no attendants.
+      - C(memory_mb) and C(database_connections) are computed unless they are set, the latter as one for each task and
+        C(attendant_connections) more.
+    type: dict
+  processes_cpu_share:
+    description: Part of the site's CPUs that all O(processes) together get while requests want them, too.
+    type: float
+    default: 0.2
   target_utilisation:
     description: Part of the greatest possible rate at which the response times are predicted.
     type: float
@@ -296,7 +316,7 @@ _value:
       type: dict
       contains:
         worker_mb: {description: A worker with its threads and its growth., type: float}
-        steady_mb: {description: One generation., type: float}
+        steady_mb: {description: "One generation, background processes included.", type: float}
         reload_peak_mb: {description: All generations that exist side by side during a deploy., type: float}
         available_mb: {description: What the site may use., type: float}
         reserve_mb: {description: What stays with the system., type: float}
@@ -357,6 +377,29 @@ _value:
         p99_ms: {description: 99th percentile., type: float}
         rps_at_slo: {description: Greatest rate at which the 99th percentile stays good., type: float}
         cost_percent: {description: How much less the pin or the rule serves., type: float}
+    processes:
+      description: What one unit of each of the processes gets, by name.
+      type: dict
+      returned: with O(processes)
+      contains:
+        count: {description: Number of units., type: int}
+        single: {description: Whether it may exist once only., type: bool}
+        concurrency: {description: Threads of a unit of kind V(threads); processes of any other., type: int}
+        threads: {description: Threads of each process., type: int}
+        memory_mb: {description: Memory that the plan counts with., type: float}
+        memory_high_mb: {description: C(MemoryHigh)., type: int}
+        memory_max_mb: {description: C(MemoryMax)., type: int}
+        tasks_max: {description: C(TasksMax)., type: int}
+        cpu_weight: {description: "C(CPUWeight), where that of the web unit is 100.", type: int}
+        database_connections: {description: Connections that it may hold., type: int}
+    background:
+      description: What one generation of all processes takes.
+      type: dict
+      returned: with O(processes)
+      contains:
+        memory_mb: {description: Memory., type: float}
+        cpu_share: {description: "Part of the site's CPUs while requests want them, too.", type: float}
+        database_connections: {description: Connections., type: int}
     inputs:
       description: All inputs as understood, the defaults included.
       type: dict

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One step of a build, in its sandbox and as the site's user: finds what a preset has to run, runs it, and reports.
 
+A command that a person wants to run once is run likewise.
+
 The job arrives as one line of JSON on standard input, which stays open: when the module that sent it dies, the step
 dies, too. What the commands write goes to standard output. The report is a line of JSON on standard error, which no
 command inherits.
@@ -218,3 +220,11 @@ def main(job: dict[str, Any]) -> None:
             tell(status=status)
             return
     tell(status=0)
+
+
+def execute(job: dict[str, Any]) -> None:
+    """Run the words of a command as they are, in the directory and the environment that the unit has."""
+    try:
+        tell(status=run(job["words"], Path.cwd(), dict(os.environ)))
+    except OSError as error:
+        tell(error=f"{job['words'][0]}: {error.strerror}")

@@ -9,18 +9,18 @@ running ends with it, and it ends with the module.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PRESETS", "Outcome", "Preset", "Sandbox", "unit_properties"]
+from ansible_collections.pitcrew.django.plugins.module_utils.transient_unit import Outcome, run_in_unit
+
+__all__ = ["PRESETS", "Preset", "Sandbox", "unit_properties"]
+
+SYSTEMCTL = "/usr/bin/systemctl"
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,6 @@ PRESETS: dict[str, Preset] = {
     "sass": Preset(),
 }
 
-SYSTEMCTL = "/usr/bin/systemctl"
-SYSTEMD_RUN = "/usr/bin/systemd-run"
-SETPRIV = "/usr/bin/setpriv"
-SHOWN = 200_000
-"""How many bytes of the end of what a step wrote are read."""
-# No dollar sign: systemd would replace what follows it.
-BEGIN = """
-import json, sys
-job = json.loads(sys.stdin.readline())
-scope = {"__name__": "build_runner"}
-exec(compile(job.pop("program"), "build_runner", "exec"), scope)
-scope["main"](job)
-"""
 # That of the slots, except RemoveIPC: the shared memory of the live release belongs to the same user.
 SANDBOX = (
     "CapabilityBoundingSet=",
@@ -105,29 +92,6 @@ def unit_properties(
     ]
 
 
-@dataclass
-class Outcome:
-    """How a step ended: the status of its last command, what it wrote, and what its host could not confine.
-
-    C(error) and C(cure) are those of a step that could not begin; C(result) is systemd's, such as C(timeout). C(note)
-    is what a person should know even if it succeeds.
-    """
-
-    status: int | None = None
-    output: str = ""
-    runs: str = ""
-    error: str = ""
-    cure: str = ""
-    result: str = ""
-    note: str = ""
-    unconfined: list[str] = field(default_factory=list)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether everything ran, and returned 0."""
-        return self.status == 0
-
-
 @dataclass(frozen=True)
 class Sandbox:
     """The place where steps of one release run. C(program) is the source of build_runner."""
@@ -147,6 +111,7 @@ class Sandbox:
         hidden = () if preset is None or preset.django else (self.home,)
         job = {
             "program": self.program,
+            "entry": "main",
             "source": str(app),
             "project": str(app / self.project),
             "read_only": str(self.release),
@@ -156,62 +121,12 @@ class Sandbox:
             **{name: step[name] for name in ("preset", "command", "directory", "network")},
         }
         properties = unit_properties(self.user, app, step["network"], step["timeout"], step["memory"], hidden)
-        command = [
-            *(SETPRIV, "--pdeathsig=KILL", "--"),
-            *(SYSTEMD_RUN, "--wait", "--pipe", "--collect", "--service-type=exec", f"--unit={self.unit}"),
-            f"--description={self.user}: a step of site_build",
-            *(f"--property={one}" for one in properties),
-            *("--", self.python, "-ISc", BEGIN),
-        ]
         # Of a run that was cut off: its step has ended, or is about to.
         subprocess.run([SYSTEMCTL, "stop", f"{self.unit}.service"], capture_output=True, check=False)
-        with tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as reported:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=written, stderr=reported)
-            job_input: Any = process.stdin
-            with suppress(BrokenPipeError):  # If systemd-run fails, it says why.
-                job_input.write(f"{json.dumps(job)}\n".encode())
-                job_input.flush()
-            try:
-                process.wait()
-            finally:
-                # The step ends when this is closed, and not before: it watches that.
-                with suppress(BrokenPipeError):
-                    job_input.close()
-            return outcome(_end_of(written), _end_of(reported))
+        return run_in_unit(self.unit, f"{self.user}: a step of site_build", self.python, properties, job)
 
 
 def identity(path: str) -> list[int]:
     """What distinguishes a file from every other one of the host, also for processes that see others."""
     status = os.stat(path)
     return [status.st_dev, status.st_ino]
-
-
-def _end_of(file: Any) -> str:
-    file.seek(max(0, file.seek(0, os.SEEK_END) - SHOWN))
-    text = file.read().decode("utf-8", errors="replace")
-    # Colours, and lines that a progress bar writes over each other.
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-
-
-def outcome(written: str, reported: str) -> Outcome:
-    """Read what a step has written, and the lines that it and systemd-run have reported."""
-    found = Outcome(output=written)
-    others = []
-    for line in reported.splitlines():
-        try:
-            report = json.loads(line)
-        except ValueError:
-            report = None
-        if isinstance(report, dict):
-            for name in ("status", "runs", "error", "cure", "note", "unconfined"):
-                setattr(found, name, report.get(name, getattr(found, name)))
-        else:
-            others.append(line)
-    text = "\n".join(others)
-    if ended := re.search(r"Finished with result: (\S+)", text):
-        found.result = ended[1]
-    elif found.status is None and not found.error:
-        found.error = "its unit does not start"
-        found.output = "\n".join(filter(None, [written, text]))
-    return found

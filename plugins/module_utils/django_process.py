@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils import (
     backup,
+    command_words,
     django_runner,
     exceptions,
     log_handlers,
@@ -24,6 +25,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils import (
     migrations,
     missing_tables,
     output,
+    process_commands,
     project_modules,
     public_paths,
     release_commands,
@@ -38,12 +40,14 @@ __all__ = ["NICE", "PATH", "Django", "as_user", "source_of"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PARTS = (
     backup,
+    command_words,
     exceptions,
     log_handlers,
     manage_script,
     migrations,
     missing_tables,
     output,
+    process_commands,
     project_modules,
     public_paths,
     release_commands,

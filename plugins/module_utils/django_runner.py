@@ -41,6 +41,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.migrations import (
     without_migration,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.missing_tables import lacks_tables
+from ansible_collections.pitcrew.django.plugins.module_utils.process_commands import judge_process_commands
 from ansible_collections.pitcrew.django.plugins.module_utils.project_modules import (
     missing_application,
     missing_settings,
@@ -381,6 +382,7 @@ def build(
     commands = commands_of(job) if here else []
     if commands:
         judge_commands(commands, report.complain)
+    judge_process_commands(job.get("process_commands", []), report.complain)
     judge_application(job, report, script, waiting)
     usable = not report["complaints"]
     if usable:

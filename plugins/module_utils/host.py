@@ -9,3 +9,4 @@ from pathlib import Path
 RUN = Path("/run")
 """Files that a reboot clears."""
 UNITS = Path("/etc/systemd/system")
+PROC = Path("/proc")

@@ -10,6 +10,8 @@ Everything is named after the site (here C(shop)). The module C(releases) descri
 /srv/shop/live                         link to the live slot; the switch is a rename of it
 /run/shop-blue/app.sock                the socket of the slot's server
 /etc/systemd/system/shop@blue.service  the slot's own unit, complete in itself
+/etc/systemd/system/shop-rq@blue.service
+                                       the unit of a background process of the slot, likewise
 /etc/systemd/system/shop-boot.service  starts, at boot, the slot that the live link points to at that time
 /srv/shop/watch/                       the program that asks the live slot whether it is alive
 =====================================  =====================================================================
@@ -28,9 +30,11 @@ from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text, write_file
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release, Releases
 
-__all__ = ["SLOTS", "HostedSite", "Slot"]
+__all__ = ["SLOTS", "UNIT_OF", "HostedSite", "Slot"]
 
 SLOTS = ("blue", "green")
+UNIT_OF = "unit of "
+"""What precedes, in the name of one of the slot's own files, the prefix of a unit of a background process."""
 
 
 def _digest(text: str | None) -> str:
@@ -76,20 +80,29 @@ class Slot:
         return self.socket_link.stem
 
     def file(self, name: str) -> Path:
-        """The path of one of the slot's own files; the name C(unit) stands for its unit."""
+        """The path of one of the slot's own files.
+
+        The name C(unit) stands for its unit, and C(unit of shop-rq) for the unit of a background process.
+        """
+        if name.startswith(UNIT_OF):
+            return host.UNITS / f"{name[len(UNIT_OF) :]}@{self.name}.service"
         return self.unit_file if name == "unit" else self.path / name
 
     def read(self, names: Iterable[str]) -> dict[str, str | None]:
         """Return the texts of the slot's own files."""
         return {name: read_text(self.file(name)) for name in names}
 
-    def record_deployed(self, texts: Mapping[str, str], overlaps: bool) -> None:
+    def record_deployed(
+        self, texts: Mapping[str, str], overlaps: bool, processes: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         """Record what was deployed: digests of the files, and whether there was memory for another slot beside it.
 
-        Only root may read it: secrets are among the files.
+        Of each unit of a background process, what has to be known to stop it and to start it again. Only root may read
+        the record: secrets are among the files.
         """
         files = {name: _digest(text) for name, text in texts.items()}
-        write_file(self.path / "deployed", json.dumps({"files": files, "overlaps": overlaps}), 0o600)
+        record = {"files": files, "overlaps": overlaps, "processes": list(processes)}
+        write_file(self.path / "deployed", json.dumps(record), 0o600)
 
     @property
     def _deployed(self) -> dict[str, Any]:
@@ -100,6 +113,11 @@ class Slot:
     def overlaps(self) -> bool:
         """Whether the slot was sized so that another one can run beside it."""
         return bool(self._deployed.get("overlaps", True))
+
+    @property
+    def processes(self) -> list[dict[str, Any]]:
+        """What was recorded of the units of its background processes."""
+        return list(self._deployed.get("processes", []))
 
     def edited(self) -> list[Path]:
         """The files that differ from what was deployed: changed by hand, or removed."""

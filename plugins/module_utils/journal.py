@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.pitcrew.django.plugins.module_utils.output import excerpt
+import re
 
-__all__ = ["Refusal", "message", "of_unit"]
+from ansible_collections.pitcrew.django.plugins.module_utils.output import exception_in, excerpt
+
+__all__ = ["Refusal", "message", "of_unit", "with_exception"]
 
 
 class Refusal(Exception):
@@ -25,3 +27,14 @@ def message(error: Exception) -> str:
 def of_unit(unit: str, journal: str) -> str:
     """Return the detail of a refusal that shows the journal of a unit, or the end of it."""
     return f"The journal of {unit.removesuffix('.service')}:\n{excerpt(journal) or '(empty)'}"
+
+
+def with_exception(problem: str, journal: str) -> str:
+    """Add to a problem the exception that it comes from, if the journal has one, before the cure."""
+    first, *more = problem.split("\n")
+    exception = exception_in(journal)
+    if not exception or not re.search(r"returned 5\d\d|exited", first):
+        return problem
+    what, semicolon, cure = first.partition("; ")
+    stop = "." if what.endswith(".") else ""
+    return "\n".join([f"{what.removesuffix('.')}: {exception}{stop}{semicolon}{cure}", *more])

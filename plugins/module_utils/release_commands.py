@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.pitcrew.django.plugins.module_utils.exceptions import in_words
 
@@ -52,6 +52,19 @@ class Command:
         return VARIABLES[self.why]
 
 
+class Judged(Protocol):
+    """What there is to judge: the words after manage.py, as text, too, and the variable that has them."""
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def variable(self) -> str: ...
+
+
 def commands_of(job: Mapping[str, Any]) -> list[Command]:
     """The commands of a job, those for an empty database first."""
     first = [Command(tuple(one["words"]), "first") for one in job.get("first_commands", [])]
@@ -59,7 +72,7 @@ def commands_of(job: Mapping[str, Any]) -> list[Command]:
     return first + others
 
 
-def judge_commands(commands: Iterable[Command], complain: Callable[[str], None]) -> None:
+def judge_commands(commands: Iterable[Judged], complain: Callable[[str], None]) -> None:
     """Complain about commands that this project does not have, or that do not take their arguments."""
     from django.core.management import get_commands, load_command_class
     from django.core.management.base import BaseCommand, CommandError

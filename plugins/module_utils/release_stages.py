@@ -62,6 +62,7 @@ JOB = (
     "middleware",
     "application",
     "application_guessed",
+    "process_commands",
     "boot_timeout",
     "workers",
     "packages_digest",

@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pitcrew.django.plugins.module_utils import build_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.build_cures import node_cures, step_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.build_error import BuildError
-from ansible_collections.pitcrew.django.plugins.module_utils.build_steps import PRESETS, Outcome, Sandbox
+from ansible_collections.pitcrew.django.plugins.module_utils.build_steps import PRESETS, Sandbox
 from ansible_collections.pitcrew.django.plugins.module_utils.cures import install_cures
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import PATH, source_of
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import environment_values
@@ -24,6 +24,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.output import endin
 from ansible_collections.pitcrew.django.plugins.module_utils.packages import Installer
 from ansible_collections.pitcrew.django.plugins.module_utils.releases import Release
 from ansible_collections.pitcrew.django.plugins.module_utils.tools import Toolbox, ToolError
+from ansible_collections.pitcrew.django.plugins.module_utils.transient_unit import Outcome
 
 __all__ = ["ReleaseSteps"]
 

@@ -22,9 +22,11 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.environment_file import (
     environment_file,
     environment_values,
@@ -36,7 +38,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
     write_file,
 )
 
-__all__ = ["Release", "Releases", "SharedVenv"]
+__all__ = ["Release", "Releases", "SharedVenv", "line_to_type"]
 
 UNSERVED_KEPT_S = 24 * 3600
 
@@ -139,16 +141,11 @@ class Release(RecordedDirectory):
         # An application that is a package has none.
         has_manage = (self.app / project / "manage.py").exists()
         program, what = ("manage.py", "its manage.py there") if has_manage else ("-m django", "Django's commands there")
-        command = [
-            f"sudo systemd-run --pty --collect --uid={user}",
-            f"--working-directory={self.app / project}",
-            *(f"-p EnvironmentFile={file}" for file in (variables, secrets) if file.exists()),
-            f"{self.venv}/bin/python {program}",
-        ]
+        files = [file for file in (variables, secrets) if file.exists()]
         what = "take back what it did to the database" if ways_back else f"run {what}"
         lines = [f"It is kept in {self.path} until a deploy succeeds{why}. To {what}:"]
         for arguments in ways_back or ["check"]:
-            lines.append(" \\\n    ".join(["  " + command[0], *command[1:]]) + f" {arguments}")
+            lines.append(line_to_type(user, self.app / project, files, f"{self.venv}/bin/python {program} {arguments}"))
         if needs_secrets and not secrets.exists():
             lines.append("The site's secrets are not on the host: add --setenv=NAME=VALUE for each that it needs.")
         return "\n".join(lines)
@@ -221,16 +218,28 @@ class Releases:
         with open(self.history_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
+    def in_use(self) -> set[str]:
+        """The ids of releases that processes of this host work in: by the directory that they are in, or their PATH."""
+        below = os.fsencode(f"{self.directory.resolve()}/")
+        found = set()
+        for process in host.PROC.glob("[0-9]*"):
+            with suppress(OSError):  # It has ended meanwhile.
+                found |= _names_below(below, os.fsencode(os.readlink(process / "cwd")))
+                # A program may have left the directory; one that sets its title may have overwritten its environment.
+                found |= _names_below(below, (process / "environ").read_bytes())
+        return found
+
     def prune(self, serving: str, in_slots: Iterable[str | None], keep: int) -> None:
         """Remove releases that are not among the last that served, and virtual environments that only they used.
 
         A release that never served may belong to another run, which is about to switch to it: it is left alone for a
-        day. The one that the other slot ran stays: it may still be answering, and visitors have its pages open.
+        day. The one that the other slot ran stays: it may still be answering, and visitors have its pages open. So does
+        one in which a process still works, such as a task of a worker or a command by calendar.
         """
         served = self.served()
         on_disk = {release.id: release for release in self}
         latest = [release_id for release_id in dict.fromkeys([serving, *served]) if release_id in on_disk]
-        kept = {*latest[:keep], *in_slots}
+        kept = {*latest[:keep], *in_slots, *self.in_use()}
         for release in on_disk.values():
             fresh = release.complete and time.time() - release.record.stat().st_mtime < UNSERVED_KEPT_S
             if release.id not in kept and (release.id in served or not fresh):
@@ -239,6 +248,21 @@ class Releases:
         for shared in map(SharedVenv, _directories(self.venvs)):
             if shared.venv.resolve() not in used:
                 shared.remove()
+
+
+def line_to_type(user: str, directory: Path, environment: Iterable[Path], command: str) -> str:
+    """How a person runs a command of a release on its host, in a terminal, as the site's user with its environment."""
+    words = [
+        f"  sudo systemd-run --pty --collect --uid={user}",
+        f"--working-directory={directory}",
+        *(f"-p EnvironmentFile={file}" for file in environment),
+        command,
+    ]
+    return " \\\n    ".join(words)
+
+
+def _names_below(directory: bytes, text: bytes) -> set[str]:
+    return {os.fsdecode(name) for name in re.findall(re.escape(directory) + rb"([^/:\0]+)", text)}
 
 
 def _directories(path: Path) -> list[Path]:

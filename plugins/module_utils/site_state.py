@@ -11,7 +11,7 @@ import pwd
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from ansible_collections.pitcrew.django.plugins.module_utils.capacity import rea
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import checksum, read_nginx
-from ansible_collections.pitcrew.django.plugins.module_utils.services import read_services
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules, problems_of
+from ansible_collections.pitcrew.django.plugins.module_utils.services import command, read_services
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["packages_installed", "read_site"]
 
@@ -53,6 +55,12 @@ def home(name: str) -> str | None:
         return None
 
 
+def neighbours(root: Path) -> list[str]:
+    """The names of other sites of the host that begin as units of this site do: shop-beat, for shop."""
+    others = root.parent.glob(f"{root.name}-*")
+    return sorted(other.name for other in others if (other / "releases").is_dir() or (other / "slots").is_dir())
+
+
 def members(name: str) -> list[str] | None:
     """The members of the group; None if there is no such group."""
     try:
@@ -74,7 +82,12 @@ def python_version(python: str | None) -> str | None:
 
 
 def read_site(
-    name: str, root: str, files: Iterable[str], python: str | None = None, services: Collection[str] = ()
+    name: str,
+    root: str,
+    files: Iterable[str],
+    python: str | None = None,
+    services: Collection[str] = (),
+    schedules: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the facts C(pitcrew_site) and C(pitcrew_capacity), as the module site_facts documents them.
 
@@ -102,10 +115,16 @@ def read_site(
         "previous": earlier[-1] if earlier else None,
         "packages": sorted({*packages, *provided(dpkg_status)}),
         "home": home(name),
+        "neighbours": neighbours(Path(root)),
         "python": python_version(python),
         "absent": [str(path) for path in paths if not path.is_file()],
         "journal": checksum(journal) if journal.is_file() else None,
         "nginx": read_nginx(name, members(name), packages, dpkg_status, paths),
     }
+    if schedules:
+        found["schedules"] = {
+            "foreign": Schedules(site, Systemd(command)).foreign(schedules),
+            "unusable": problems_of(schedules, command),
+        }
     facts = {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
     return {**facts, "pitcrew_services": read_services(name, services, packages)} if services else facts

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import calendar
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = ["Systemd", "Unit"]
 
 LINES_READ = 2000
+STATE = ("ActiveState", "MainPID", "NRestarts", "InvocationID")
 # If systemd or the kernel killed the process, its exit status does not show why.
 ENDS = {"timeout": "timeout", "oom-kill": "killed for lack of memory"}
 
@@ -28,6 +32,17 @@ class Unit:
     main_pid: int
     restarts: int
     invocation: str
+
+    @classmethod
+    def of(cls, name: str, found: Mapping[str, str]) -> Unit:
+        """Return the state of a unit from the properties STATE; one that does not exist is inactive."""
+        return cls(
+            name=name,
+            active=found.get("ActiveState") or "inactive",
+            main_pid=int(found.get("MainPID") or 0),
+            restarts=int(found.get("NRestarts") or 0),
+            invocation=found.get("InvocationID", ""),
+        )
 
     @property
     def running(self) -> bool:
@@ -62,14 +77,13 @@ class Systemd:
 
     def show(self, unit: str) -> Unit:
         """Return the state of a unit; one that does not exist is inactive."""
-        found = self.properties(unit, "ActiveState", "MainPID", "NRestarts", "InvocationID")
-        return Unit(
-            name=unit,
-            active=found["ActiveState"] or "inactive",
-            main_pid=int(found["MainPID"] or 0),
-            restarts=int(found["NRestarts"] or 0),
-            invocation=found["InvocationID"],
-        )
+        return Unit.of(unit, self.properties(unit, *STATE))
+
+    def show_all(self, units: Iterable[str]) -> dict[str, Unit]:
+        """Return the states of several units by their names, asked at once."""
+        wanted = list(units)
+        found = self.properties_of(wanted, *STATE)
+        return {unit: Unit.of(unit, found.get(unit, {})) for unit in wanted}
 
     def properties(self, unit: str, *names: str) -> dict[str, str]:
         """Return properties of a unit by their names; those that systemd does not know are empty."""
@@ -87,6 +101,22 @@ class Systemd:
         return {
             found["Id"]: {name: found.get(name, "") for name in names} for found in blocks if "Id" in found and not rc
         }
+
+    def next_elapses(self, timers: Iterable[str]) -> dict[str, float]:
+        """Return when timers start their units next, in seconds since the epoch, without those that do not."""
+        wanted = list(timers)
+        if not wanted:
+            return {}
+        # Times are printed for people, in the zone of whoever asks.
+        ask = ["env", "TZ=UTC", "LC_ALL=C", "systemctl", "show", "--property=Id,NextElapseUSecRealtime", *wanted]
+        _rc, out, _err = self._run(ask)
+        found = {}
+        for block in out.split("\n\n"):
+            shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            with suppress(KeyError, ValueError):
+                parsed = time.strptime(shown["NextElapseUSecRealtime"], "%a %Y-%m-%d %H:%M:%S UTC")
+                found[shown["Id"]] = float(calendar.timegm(parsed))
+        return found
 
     def outdated(self, unit: str) -> bool:
         """Whether the unit on disk has changed since systemd loaded it."""

@@ -1,6 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a site is as planned: requests are sent as a visitor would send them, and processes are counted."""
+"""Whether a site is as planned: requests are sent as a visitor would send them, and processes are counted.
+
+Background processes have to run in the live slot only. In the other one, they may finish what they have.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HealthCheck, essential
-from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, of_unit
+from ansible_collections.pitcrew.django.plugins.module_utils.slot_processes import SlotProcesses
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
 __all__ = ["VERIFY_SPEC", "NotAsPlannedError", "Verification"]
@@ -27,6 +31,10 @@ VERIFY_SPEC = {
     "timeout": {"type": "int", "default": 10},
     "stop_timeout": {"type": "int", "default": 35},
 }
+
+
+Problem = tuple[str, str]
+"""What is wrong, in a sentence, and the unit whose journal may show why; that is empty if there is none."""
 
 
 class NotAsPlannedError(Refusal):
@@ -55,32 +63,36 @@ class Verification:
 
         Raises NotAsPlannedError if that takes too long.
         """
-        self._wait_for(self._problem, self.timeout, self.site.live)
+        self._wait_for(self._problem, self.timeout)
         if self.release is not None:  # A balancer has no slots.
-            self._wait_for(self._old_slot, self.stop_timeout, self.site.idle)
+            self._wait_for(self._old_slot, self.stop_timeout)
 
-    def _wait_for(self, problem: Callable[[], str | None], patience_s: float, slot: Slot | None) -> None:
+    def _wait_for(self, problem: Callable[[], Problem | None], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while found := problem():
             if time.monotonic() > deadline:
-                journal = [of_unit(slot.unit, self.systemd.journal(slot.unit))] if slot else []
-                raise NotAsPlannedError(f"The site is live, but not as planned: {found}", *journal)
+                sentence, unit = found
+                journal = [of_unit(unit, self.systemd.journal(unit))] if unit else []
+                raise NotAsPlannedError(f"The site is live, but not as planned: {sentence}", *journal)
             time.sleep(POLL_S)
 
-    def _problem(self) -> str | None:
-        """Return what is wrong as text, or None."""
+    def _problem(self) -> Problem | None:
+        """Return what is wrong with the live slot, or None."""
+        live = self.site.live
+        unit = live.unit if live else ""
         if self.workers is not None:
-            live = self.site.live
             if live is None:
-                return f"{self.site.live_link} points to no slot"
+                return f"{self.site.live_link} points to no slot", ""
             workers = len(self.systemd.show(live.unit).processes)
             if workers != self.workers:
-                return f"{live.unit} runs {workers} worker processes, the plan has {self.workers}"
+                return f"{live.unit} runs {workers} worker processes, the plan has {self.workers}", unit
+        if down := SlotProcesses(self.site, self.systemd).down(live):
+            return f"{', '.join(down)} {'does' if len(down) == 1 else 'do'} not run", down[0]
         try:
-            return ". ".join(self._health_check().problems()) or None
+            problems = ". ".join(self._health_check().problems())
         except (OSError, http.client.HTTPException) as error:
-            where = f"{self.health['host']} on {self.address}"
-            return f"no response for {where}: {error or type(error).__name__}"
+            problems = f"no response for {self.health['host']} on {self.address}: {error or type(error).__name__}"
+        return (problems, unit) if problems else None
 
     def _health_check(self) -> HealthCheck:
         """The health path, and that nginx reaches the release's files: the home page and one file that it names.
@@ -94,7 +106,13 @@ class Verification:
         static = live.static if live else None
         return HealthCheck(health, self.address, self.protocol, self.release, static, files=1)
 
-    def _old_slot(self) -> str | None:
-        """Return a sentence if the old slot still runs, or None."""
-        unit = self.site.idle.unit
-        return None if self.systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"
+    def _old_slot(self) -> Problem | None:
+        """Return what of the old slot still runs, or None. Its processes may take long to finish what they have."""
+        idle = self.site.idle
+        beside = [] if self.systemd.show(idle.unit).stopped else [idle.unit]
+        beside += SlotProcesses(self.site, self.systemd).unbidden(idle)
+        if not beside:
+            return None
+        return f"{', '.join(beside)} still {'runs' if len(beside) == 1 else 'run'} beside the slot that serves", beside[
+            0
+        ]

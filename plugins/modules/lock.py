@@ -54,6 +54,10 @@ options:
     elements: str
     choices: [postgresql, redis]
     default: []
+  schedules:
+    description: The calendars of the commands that are to run on the host, by the names of their schedules.
+    type: dict
+    default: {}
   state:
     description: Whether to take the lock or to release it.
     type: str
@@ -137,6 +141,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "python": {"type": "path"},
             "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
+            "schedules": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "token": {"type": "str", "no_log": False},
             "succeeded": {"type": "bool", "default": False},
@@ -166,8 +171,8 @@ def main() -> None:
             if before is not None:
                 module.warn(f"The run of {before} was cut off: its lock has been taken over.")
         try:
-            found = (params["name"], params["root"], params["files"], params["python"], params["services"])
-            result["ansible_facts"] = read_site(*found)
+            asked = ("name", "root", "files", "python", "services", "schedules")
+            result["ansible_facts"] = read_site(*(params[name] for name in asked))
         except BaseException:
             if "token" in result:
                 lock.free(result["token"], succeeded=False)

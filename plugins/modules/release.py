@@ -291,6 +291,23 @@ options:
     type: list
     elements: raw
     default: []
+  process_commands:
+    description:
+      - The commands that the site runs beside its web processes. What the release cannot run is refused with everything
+        else that is wrong with it, before the database is migrated.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      variable:
+        description: The variable that has the command, for messages.
+        type: str
+        required: true
+      words:
+        description: Its words, as in C([python, manage.py, clearsessions]).
+        type: list
+        elements: str
+        required: true
   first_commands:
     description:
       - Commands that run before these if the database was empty before it was migrated. If one fails, it and those
@@ -532,6 +549,15 @@ def main() -> None:
             "application_guessed": {"type": "bool", "default": False},
             "commands": {"type": "list", "elements": "raw", "default": []},
             "first_commands": {"type": "list", "elements": "raw", "default": []},
+            "process_commands": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "variable": {"type": "str", "required": True},
+                    "words": {"type": "list", "elements": "str", "required": True},
+                },
+            },
             "boot_timeout": {"type": "int", "default": 60},
             "workers": {"type": "int", "default": 0},
             "lock": {"type": "str", "no_log": False},

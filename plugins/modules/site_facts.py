@@ -49,6 +49,10 @@ options:
     elements: str
     choices: [postgresql, redis]
     default: []
+  schedules:
+    description: The calendars of the commands that are to run on the host, by the names of their schedules.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -104,6 +108,10 @@ ansible_facts:
         home:
           description: The home directory of the account that has the site's name, or null if there is none.
           type: str
+        neighbours:
+          description: Other sites of the host whose names begin with this one and a dash, as names of its units do.
+          type: list
+          elements: str
         python:
           description: The version of O(python), or null if it does not run.
           type: str
@@ -146,6 +154,13 @@ ansible_facts:
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
+        schedules:
+          description:
+            - What is wrong with O(schedules), if there are any.
+            - The files that their units would replace and that are not the site's; and what is the matter with
+              calendars, by the names of their schedules.
+          type: dict
+          sample: {foreign: [], unusable: {report: is not a calendar of systemd on this host}}
     pitcrew_services:
       description:
         - What the host has of O(services).
@@ -174,6 +189,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "python": {"type": "path"},
             "services": {"type": "list", "elements": "str", "choices": list(SERVICES), "default": []},
+            "schedules": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

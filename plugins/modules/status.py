@@ -174,11 +174,30 @@ status:
     lock:
       description: The run that holds the lock, if any.
       type: str
+    processes:
+      description:
+        - The units of the site's background processes on this host, each with the name of its C(process), its C(unit),
+          its C(state), how often systemd has restarted it (C(restarts)), and its memory and the limit of that
+          (C(memory_mb)).
+        - A unit that is C(restarting) has exited and is about to be started again. One that is C(draining) is of the
+          release before, and finishes what it has.
+      type: list
+      elements: dict
+      sample:
+        - {process: rq, unit: shop-rq@blue.service, state: active, restarts: 0, memory_mb: {now: 85.2, most: 200.0}}
     services:
       description: The services of the site on this host, each with its C(service), C(state) and C(use).
       type: list
       elements: dict
       sample: [{service: PostgreSQL 15, state: running, use: "database shop: 8 MB, 5 connections"}]
+    schedules:
+      description:
+        - The commands that run by calendar on this host, each with its C(schedule), C(state), and the times of its
+          C(last) run and its C(next) one.
+        - The state is C(running), C(succeeded) or C(failed) as the last run, C(waiting) for the first one, or C(off).
+      type: list
+      elements: dict
+      sample: [{schedule: report, state: succeeded, last: "2026-11-30T03:00:12Z", next: "2026-12-01T03:00:41Z"}]
 """
 
 import calendar
@@ -199,10 +218,13 @@ from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployL
 from ansible_collections.pitcrew.django.plugins.module_utils.migrations import warning_of_changes
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_log import requests_with_long_headers
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import ProcessWatch
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import examine as examine_schedules
 from ansible_collections.pitcrew.django.plugins.module_utils.services import SERVICES, examine, read_services
 from ansible_collections.pitcrew.django.plugins.module_utils.site_state import packages_installed
+from ansible_collections.pitcrew.django.plugins.module_utils.slot_processes import ProcessUnit, SlotProcesses, predicate
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
-from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
+from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom, uptime
 
 CGROUPS = Path("/sys/fs/cgroup")
 MB = 1 << 20
@@ -210,10 +232,19 @@ DAY_S = 86400
 EXPORTER = "pitcrew-exporter.socket"
 # Many times the interval at which Prometheus usually reads.
 UNREAD_S = 600
+# A process that was restarted more often than that, and has not run for so long since, does not stay up.
+RESTARTS_SEEN = 3
+STEADY_S = 600
+STOPPED = ("", "inactive", "failed")
 PROPERTIES = (
     *("ActiveState", "Result", "NRestarts", "NeedDaemonReload", "DropInPaths"),
     *("InactiveExitTimestampMonotonic", "ExecMainExitTimestampMonotonic"),
     *("ControlGroup", "MemoryCurrent", "MemoryMax"),
+)
+
+PROCESS_PROPERTIES = (
+    *PROPERTIES,
+    *("SubState", "ExecMainStartTimestampMonotonic", "ActiveExitTimestampMonotonic"),
 )
 
 
@@ -233,6 +264,13 @@ def state_of(unit: dict[str, str]) -> str:
         return unit["ActiveState"] or "inactive"
     to_start, ended = (int(unit[f"{event}TimestampMonotonic"] or 0) for event in ("InactiveExit", "ExecMainExit"))
     return "start-limit-hit" if to_start > ended else unit["Result"]
+
+
+def state_of_process(unit: dict[str, str], is_live: bool) -> str:
+    """Return the state of the unit of a background process, in the live slot or in the other one."""
+    if unit["SubState"].startswith("auto-restart"):
+        return "restarting"
+    return "draining" if unit["ActiveState"] == "deactivating" and not is_live else state_of(unit)
 
 
 def megabytes(size: str) -> float | None:
@@ -272,7 +310,10 @@ class Examination:
                 "Requests are waiting for a slot to start: a switch is under way; if none is, deploy again"
             )
         found = self.of(live) if live else self.of_nothing()
+        processes = self.processes(live, found["since"])
         services = self.services()
+        schedules, problems = examine_schedules(Schedules(self.site, self.systemd))
+        self.complaints += problems
         return {
             "site": self.site.name,
             "healthy": not self.complaints,
@@ -280,6 +321,8 @@ class Examination:
             "notes": self.notes,
             "lock": str(holder) if holder else None,
             "services": services,
+            "schedules": schedules,
+            "processes": processes,
             **found,
         }
 
@@ -292,6 +335,83 @@ class Examination:
         rows, complaints = examine(self.site.name, found)
         self.complaints += complaints
         return rows
+
+    def processes(self, live: Slot | None, since: str | None) -> list[dict[str, Any]]:
+        """Return how the background processes of the site are: those of the live slot, and what others still finish."""
+        every, idle = SlotProcesses(self.site, self.systemd), self.site.idle
+        units = {**every.of(live), **every.of(idle)} if live else {}
+        found = self.systemd.properties_of(units, *PROCESS_PROPERTIES) if units else {}
+        rows = []
+        for name, unit in units.items():
+            properties = {**dict.fromkeys(PROCESS_PROPERTIES, ""), **found.get(name, {})}
+            process, is_live = every.process(unit), name.endswith(f"@{live.name}.service") if live else False
+            state = state_of_process(properties, is_live)
+            if is_live:
+                self.see_process(name, process, state, since, properties)
+            else:
+                self.see_old_process(idle, name, unit, process, state, properties)
+            if is_live or properties["ActiveState"] not in STOPPED:
+                memory = {"now": megabytes(properties["MemoryCurrent"]), "most": megabytes(properties["MemoryMax"])}
+                restarts = int(properties["NRestarts"] or 0)
+                row = {"process": process, "unit": name, "state": state, "restarts": restarts, "memory_mb": memory}
+                rows.append(row)
+        return rows
+
+    def see_process(self, unit: str, process: str, state: str, since: str | None, found: dict[str, str]) -> None:
+        """See what is wrong with a unit of the live slot."""
+        restarts = int(found["NRestarts"] or 0)
+        times = f"{counted(restarts, 'time', 'times')} since {self.counted_from(since)}"
+        ran_s = time.monotonic() - int(found["ExecMainStartTimestampMonotonic"] or 0) / 1e6
+        if state == "restarting":
+            how = predicate(self.systemd.how_it_ended(unit))
+            again = f", and systemd has restarted it {times}" if restarts else ""
+            self.complaints.append(
+                f"{unit} does not stay up: it {how}{again}; see journalctl -u {unit}, and site_processes.{process}"
+            )
+        elif state != "active":
+            self.complaints.append(f"{unit} is not running ({state}): systemctl start {unit}, or deploy")
+        elif restarts >= RESTARTS_SEEN and ran_s < STEADY_S:
+            self.complaints.append(
+                f"{unit} keeps exiting: systemd has restarted it {times}, and {ran_s:.0f} s ago for the last time; "
+                f"see journalctl -u {unit}, and site_processes.{process}"
+            )
+        elif restarts:
+            self.notes.append(f"systemd has restarted {unit} {times}: see journalctl -u {unit}.")
+        if killed := oom_kills(found["ControlGroup"]) or int(found["Result"] == "oom-kill"):
+            processes = counted(killed, "process", "processes")
+            self.complaints.append(
+                f"The kernel has killed {processes} of {unit} for lack of memory since it started: find what uses it, "
+                f"or raise site_processes.{process}.memory_mb"
+            )
+        if found["NeedDaemonReload"] == "yes":
+            self.complaints.append(f"{unit} has changed on disk since systemd read it: systemctl daemon-reload")
+        if found["DropInPaths"]:
+            self.notes.append(f"{unit} has drop-in files: {', '.join(found['DropInPaths'].split())}.")
+
+    def see_old_process(
+        self, slot: Slot, name: str, unit: ProcessUnit, process: str, state: str, found: dict[str, str]
+    ) -> None:
+        """See what a unit of the other slot is still busy with."""
+        if state == "draining":
+            stopping_s = time.monotonic() - int(found["ActiveExitTimestampMonotonic"] or 0) / 1e6
+            left_s = max(0.0, unit.drain - stopping_s)
+            left = f"{left_s / 60:.0f} min" if left_s >= 120 else f"{left_s:.0f} s"
+            self.notes.append(
+                f"{name} still finishes what it has, with release {slot.release}: for at most another {left}."
+            )
+        elif state == "timeout":
+            self.notes.append(
+                f"{name} had not finished what it had within {unit.drain} s, and was killed: see journalctl -u {name}, "
+                f"or raise site_processes.{process}.drain."
+            )
+        elif found["ActiveState"] not in STOPPED:
+            self.notes.append(f"{name} is running too: a deploy is under way, or was cut off.")
+
+    @staticmethod
+    def counted_from(since: str | None) -> str:
+        """From when on systemd counts the restarts of a unit: since the slot went live, or since a later boot."""
+        went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
+        return when(max(went_live, time.time() - uptime()))
 
     def see_last_run(self) -> None:
         last = LastRun.read(self.site.root)

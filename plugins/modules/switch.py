@@ -20,6 +20,10 @@ description:
   - A candidate that does not pass is stopped and removed, and so is its release if it never served, unless
     O(keep_refused) is set. The link, the live slot's files and what starts at boot are then unchanged. The
     module fails with the reason, and with what the candidate wrote to the journal, down to its last exception.
+  - Background processes (O(processes)) belong to the slot. Those of the candidate start when it is healthy, and have to
+    stay up before it goes live. Those of the old slot are told to stop when the candidate is live; the module does not
+    wait until they have finished what they have. But their slot is used again only after that, so the next switch may
+    have to wait.
 author:
   - The pitcrew.django maintainers (@pitcrew)
 extends_documentation_fragment:
@@ -122,6 +126,38 @@ options:
             answered, or when the deadline in the file C(/run/shop-waiting.shut) has passed.
         type: str
         required: true
+  processes:
+    description:
+      - The units of the site's background processes, such as C(shop-rq@blue.service). A difference in the text of one
+        of them, or a unit more or less, is a reason to switch.
+      - If the host has no memory for both slots, those of the old slot finish what they have and end before the old
+        slot stops.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      prefix:
+        description: The unit's name without the slot, such as C(shop-rq), or C(shop-rq-2) for the second of a process.
+        type: str
+        required: true
+      text:
+        description: The text of the unit. C(%i) stands for the slot's name.
+        type: str
+        required: true
+      single:
+        description:
+          - Whether it may run only once on this host. It then ends in the old slot before it starts in the candidate,
+            and starts again in the old slot if the candidate is refused.
+        type: bool
+        default: false
+      startsecs:
+        description: For how many seconds it has to stay up, without a restart, before the candidate goes live.
+        type: int
+        default: 5
+      drain:
+        description: How many seconds it may take to finish what it has, as in its C(TimeoutStopSec).
+        type: int
+        default: 600
   watch:
     description:
       - The timer that asks the live slot whether it is alive, C(shop-liveness.timer). Without it, none is left on the
@@ -139,6 +175,26 @@ options:
       files:
         description: The program that the service runs, in C(watch) of the site's directory, by file name.
         type: dict
+        required: true
+  schedules:
+    description:
+      - The commands that run by calendar, each by a timer such as C(shop-report.timer). The host then has exactly
+        these. They belong to the site and not to a slot, so a difference in them alone is no reason to switch.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the schedule.
+        type: str
+        required: true
+      timer:
+        description: The text of the timer.
+        type: str
+        required: true
+      service:
+        description: The text of the service that it starts, which runs the command in the release that is live then.
+        type: str
         required: true
   record:
     description:
@@ -225,6 +281,8 @@ seconds:
   description:
     - How many seconds the new slot took to boot and the old one to drain. If requests had to wait, C(wait) is how long
       the old slot took to stop.
+    - With background processes, C(processes) is how long it took to see that they stay up, and C(tasks) how long others
+      took to finish what they had, if the switch had to wait for them.
   returned: when a switch took place
   type: dict
   sample: {boot: 1.2, drain: 0.9}
@@ -233,7 +291,6 @@ seconds:
 import http.client
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -254,10 +311,15 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import (
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.health import HEALTH_SPEC, HealthCheck, essential
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
-from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit
+from ansible_collections.pitcrew.django.plugins.module_utils.journal import Refusal, message, of_unit, with_exception
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import Busy, DeployLock, exclusive_visit
-from ansible_collections.pitcrew.django.plugins.module_utils.output import exception_in
 from ansible_collections.pitcrew.django.plugins.module_utils.process_watch import WATCH_SPEC, ProcessWatch
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import SCHEDULES_SPEC, Schedules
+from ansible_collections.pitcrew.django.plugins.module_utils.slot_processes import (
+    PROCESS_SPEC,
+    DownError,
+    SlotProcesses,
+)
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from ansible_collections.pitcrew.django.plugins.module_utils.timing import timed
 from ansible_collections.pitcrew.django.plugins.module_utils.verification import (
@@ -276,17 +338,6 @@ class Refused(Refusal):
     """The candidate did not pass; the message says why."""
 
 
-def with_exception(problem: str, journal: str) -> str:
-    """Add to a problem the exception that it comes from, if the journal has one, before the cure."""
-    first, *more = problem.split("\n")
-    exception = exception_in(journal)
-    if not exception or not re.search(r"returned 5\d\d|exited", first):
-        return problem
-    what, semicolon, cure = first.partition("; ")
-    stop = "." if what.endswith(".") else ""
-    return "\n".join([f"{what.removesuffix('.')}: {exception}{stop}{semicolon}{cure}", *more])
-
-
 class Switch:
     """One switch of a site, from what the live slot runs to what is wanted."""
 
@@ -297,15 +348,18 @@ class Switch:
         self.live = self.site.live
         self.candidate = self.site.idle
         self.release = self.site.releases.named(params["release"])
+        self.processes = SlotProcesses(self.site, systemd, params["processes"])
         self.wanted: dict[str, str] = {
             "unit": params["unit"],
             "environment": environment_file(environment_values(params["environment"], "site_environment")),
             "secrets": environment_file(environment_values(params["secrets"], "site_secrets")),
             **params["files"],
+            **self.processes.texts,
         }
         self.record_text = json.dumps(params["record"], indent=2, sort_keys=True) + "\n" if params["record"] else None
         self.room = WaitingRoom(self.site, systemd)
         self.watch = ProcessWatch(self.site, systemd)
+        self.schedules = Schedules(self.site, systemd)
         self.demands = Demands(self.site.root)
         self.seconds: dict[str, float] = {}
         self.details: list[str] = []
@@ -330,11 +384,13 @@ class Switch:
             return ["release", *self.wanted]
         running = self.live.read(self.wanted)
         changed = [name for name, text in self.wanted.items() if running[name] != text]
+        changed += self.processes.missing(self.live)
         return [*(["release"] if self.live.release != self.release.id else []), *changed]
 
     def diff(self) -> dict[str, str]:
         """What changes for the process, as Ansible's before and after; for secrets only the fact that they change."""
         names = [name for name in self.wanted if name != "secrets"]
+        names += self.processes.missing(self.live) if self.live else []
         before = self.live.read(names) if self.live else {}
         pages = [
             [f"release: {release}\n", *(f"--- {name}\n{texts.get(name) or ''}" for name in names)]
@@ -357,8 +413,10 @@ class Switch:
             self.live is not None
             and self.site.boots(self.params["boot_unit"])
             and self.watch.settled(self.params["watch"])
+            and self.schedules.settled(self.params["schedules"])
             and self.systemd.show(self.live.unit).running
             and self.systemd.show(self.candidate.unit).ending
+            and self.processes.settled(self.live, self.candidate)
             and not self.room.exists
         )
 
@@ -370,17 +428,19 @@ class Switch:
     # The steps of the story
 
     def prepare(self) -> None:
-        """Write the candidate's files from scratch."""
+        """Write the candidate's files from scratch, once nothing in its slot runs any more."""
         slot = self.candidate
         self.stop(slot)
+        self.let_finish(slot)
         remove_tree(slot.path)
         # A reload of systemd delays visitors more than a start does, and most releases have the unit of the one before.
         reload = read_text(slot.unit_file) != self.wanted["unit"]
         (slot.path / "public").mkdir(mode=0o755, parents=True)
         for name, text in self.wanted.items():
-            if name != "unit" or reload:
+            if name not in self.processes.texts and (name != "unit" or reload):
                 write_file(slot.file(name), text, MODES.get(name, 0o644))
-        slot.record_deployed(self.wanted, self.params["overlap"])
+        reload = self.processes.write(slot) or reload
+        slot.record_deployed(self.wanted, self.params["overlap"], self.processes.record())
         for url_path, directory in self.public.items():
             link = slot.path / "public" / url_path
             link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -393,6 +453,18 @@ class Switch:
         (slot.path / f"{self.params['protocol']}.sock").symlink_to(slot.socket)
         if reload or self.systemd.outdated(slot.unit):
             self.systemd.order("daemon-reload")
+
+    def let_finish(self, slot: Slot) -> None:
+        """Wait until the slot's background processes have finished what they have, for their drain at most."""
+        if not (busy := self.processes.unstopped(slot)):
+            return
+        with timed(self.seconds, "tasks"):
+            self.processes.stop(busy)
+        if self.seconds["tasks"] >= 1:
+            units = ", ".join(name[: -len(".service")] for name in busy)
+            self.warnings.append(
+                f"Waited {self.seconds['tasks']:.0f} s for {units} of release {slot.release} to finish what was begun"
+            )
 
     def start(self, slot: Slot) -> None:
         """Start the slot and wait until it is healthy.
@@ -416,12 +488,9 @@ class Switch:
             except (OSError, http.client.HTTPException) as error:
                 problems = [f"it does not respond on {slot.socket}: {error}"]
             if not problems:
-                self.warnings = check.warnings
+                self.warnings += check.warnings
                 return
-            unit = self.systemd.show(slot.unit)
-            # systemd calls it activating again while it waits to restart it.
-            if not unit.running or unit.restarts:
-                raise Refused(self.end_of(slot) or "its processes exited right after their start")
+            self.require_running(slot)
             now = time.monotonic()
             if now > deadline or (first_response and now > first_response + self.params["patience"]):
                 raise Refused(".\n".join(problems))
@@ -436,27 +505,44 @@ class Switch:
 
     def bring_up(self) -> None:
         """Start the candidate and make it the live slot; stop it again if it does not pass."""
-        began = time.time()
+        old, began = self.live, time.time()
         try:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
+            if self.processes.wanted:
+                with timed(self.seconds, "processes"):
+                    self.processes.bring_up(self.candidate, old)
+                self.require_running(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit) as refusal:
             journal = self.systemd.journal(self.candidate.unit, began)
             self.details = [of_unit(self.candidate.unit, journal)]
+            if isinstance(refusal, DownError):
+                self.details, journal = list(refusal.details), ""
+            self.processes.request_stop(self.candidate)
             with suppress(OSError):  # A read-only disk has nothing of the candidate that could be removed.
                 self.stop(self.candidate)
-            if isinstance(refusal, Refused):
+            if isinstance(refusal, (Refused, DownError)):
                 raise Refused(with_exception(str(refusal), journal)) from None
             raise
+        # At once, before anything else: an old worker may throw away a task that only the new release knows.
+        self.processes.request_stop(old)
+
+    def require_running(self, slot: Slot) -> None:
+        """Raise Refused if the processes of the slot's unit have exited since its start."""
+        unit = self.systemd.show(slot.unit)
+        # systemd calls it activating again while it waits to restart it.
+        if not unit.running or unit.restarts:
+            raise Refused(self.end_of(slot) or "its processes exited right after their start")
 
     def enable(self) -> None:
-        """Have the live slot started at boot and watched from now on, whichever it is then."""
+        """Have the live slot started at boot and watched from now on, whichever it is then, and the schedules kept."""
         if not self.site.boots(self.params["boot_unit"]):
             write_file(self.site.boot_file, self.params["boot_unit"], 0o644)
             if complaint := self.systemd.order("enable", self.site.boot_unit):
                 raise OSError(f"it would not start at boot: {complaint}")
         self.watch.establish(self.params["watch"])
+        self.schedules.establish(self.params["schedules"])
 
     def record(self, slot: Slot) -> None:
         """Record in the history that the slot is live, unless the last entry does."""
@@ -487,6 +573,7 @@ class Switch:
 
         It is set aside, too, if the live release cannot work with what it did to the database.
         """
+        self.processes.remove(self.candidate)
         remove_tree(self.candidate.path)
         self.candidate.unit_file.unlink(missing_ok=True)
         self.systemd.order("daemon-reload")
@@ -536,8 +623,12 @@ class Switch:
 
         A request that waits in one protocol cannot be answered in another: a change of server runs both slots at once.
         """
-        both_fit = self.params["overlap"] and old.overlaps
-        return not both_fit and old.protocol == self.params["protocol"] and self.systemd.show(old.unit).running
+        same_protocol = old.protocol == self.params["protocol"]
+        return not self.both_fit(old) and same_protocol and self.systemd.show(old.unit).running
+
+    def both_fit(self, old: Slot) -> bool:
+        """Whether the host has memory for both slots."""
+        return bool(self.params["overlap"]) and old.overlaps
 
     @contextmanager
     def waiting(self, old: Slot) -> Iterator[None]:
@@ -547,6 +638,7 @@ class Switch:
         """
         # The longest that draining and stopping, starting, and stopping a refused candidate may take together.
         patience_s = 3 * self.params["drain_timeout"] + self.params["boot_timeout"] + self.params["patience"] + 10
+        patience_s += self.processes.longest_start_s(self.candidate, old)
         self.room.open(old, self.candidate, self.params["waiting_room"], patience_s)
         try:
             with timed(self.seconds, "wait"):
@@ -568,6 +660,7 @@ class Switch:
     def recover(self) -> None:
         """Let the live slot answer requests that have been waiting since an earlier run was cut off."""
         if self.live is not None and self.room.exists:
+            self.processes.request_stop(self.candidate)
             self.stop(self.candidate)
             self.resume(self.live)
 
@@ -583,16 +676,23 @@ class Switch:
             self.record(old)  # An earlier run may have been cut off before it could.
         try:
             self.prepare()
+            if old is not None and not self.both_fit(old):
+                self.let_finish(old)
             with self.waiting(old) if old is not None and self.must_wait(old) else nullcontext():
                 self.bring_up()
         except (Exception, SystemExit) as refusal:
             if self.site.live is self.candidate:
                 raise  # It is live, and there is nothing to undo.
+            serves = old is not None and self.systemd.show(old.unit).running
+            after_all = old is not None and not self.both_fit(old)
+            self.processes.restore(old, self.candidate, all_of_it=serves, after_all=after_all)
             self.forget()
             if not isinstance(refusal, (Refused, ValueError, OSError)):
                 raise
             keeps = f"release {old.release} keeps serving" if old else "nothing serves yet"
-            if old and not self.systemd.show(old.unit).running:
+            if old and (down := self.processes.down(old)) and serves:
+                keeps += f", but without {', '.join(down)} (start it: systemctl start {' '.join(down)})"
+            if old and not serves:
                 keeps = (
                     f"and release {old.release}, which is live, is not running (start it: systemctl start {old.unit})"
                 )
@@ -626,6 +726,10 @@ class Switch:
         if not self.systemd.show(self.candidate.unit).ending:
             self.drain(self.candidate)
             self.stop(self.candidate)
+        try:
+            self.processes.settle(live, self.candidate)
+        except DownError as refusal:
+            raise Refused(f"Release {self.release.id} is live, but {refusal}", *refusal.details) from None
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
@@ -689,7 +793,9 @@ def main() -> None:
                 "required": True,
                 "options": {name: {"type": "str", "required": True} for name in ("socket", "service", "script")},
             },
+            "processes": {"type": "list", "elements": "dict", "default": [], "options": PROCESS_SPEC},
             "watch": {"type": "dict", "options": WATCH_SPEC},
+            "schedules": {"type": "list", "elements": "dict", "options": SCHEDULES_SPEC, "default": []},
             "record": {"type": "dict", "default": {}},
             "lock": {"type": "str", "no_log": False},
             "verify": {"type": "dict", "options": VERIFY_SPEC},

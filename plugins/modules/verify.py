@@ -12,8 +12,10 @@ description:
   - Sends requests through the proxy, with the site's own host name. The health path has to return the expected status,
     the home page and the first stylesheet or script that it names have to exist, and all of it has to come from the
     expected release.
-  - Counts the worker processes of the live slot and compares them with the plan.
-  - Waits until the old slot has stopped.
+  - Counts the worker processes of the live slot and compares them with the plan. All its background processes have to
+    run.
+  - Waits until the old slot has stopped. Its background processes only have to be stopping, since they may take long to
+    finish what they have.
   - Changes nothing.
 author:
   - The pitcrew.django maintainers (@pitcrew)

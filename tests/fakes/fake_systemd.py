@@ -7,6 +7,8 @@ it was loaded, as the real one does. molecule/deploy/tests/test_systemd.py puts 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +24,24 @@ class Process:
     Where it ends before it is ready, C(complaint) is the answer to the order to start. Otherwise C(active) and
     C(restarts) are what becomes of the unit: with Restart=always, systemd starts one that ends again and again.
     C(ended) is how the process ended.
+
+    A process may end by itself that many seconds after its start (C(stays_up)); systemd then waits to start it again.
+    Told to stop, it may take its time (C(finishes), in seconds).
     """
 
     complaint: str | None = None
     active: str = "active"
     restarts: int = 0
     ended: str = ""
+    stays_up: float | None = None
+    finishes: float = 0
 
 
 class FakeSystemd:
-    """Stand in for Systemd: orders, and what there is to see of units. Every order is done at once."""
+    """Stand in for Systemd: orders, and what there is to see of units.
+
+    Every order is done at once, but for processes that take their time to stop.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -39,10 +49,21 @@ class FakeSystemd:
         self.loaded: dict[str, str] = {}
         self.referred_to: set[str] = set()
         self.units: dict[str, Unit] = {}
+        # When units were started, and when those that stop will have stopped.
+        self.started: dict[str, float] = {}
+        self.ends: dict[str, float] = {}
 
     def process(self, unit: str) -> Process:
         """Tell how the process of the unit behaves."""
         raise NotImplementedError
+
+    def now(self) -> float:
+        """Tell the time in seconds."""
+        return time.monotonic()
+
+    def wait_until(self, moment: float) -> None:
+        """Let the time pass."""
+        time.sleep(max(0.0, moment - self.now()))
 
     def state(self, unit: str, active: str, restarts: int = 0) -> None:
         """Set what `show` returns."""
@@ -52,11 +73,23 @@ class FakeSystemd:
 
     def show(self, unit: str) -> Unit:
         """Tell the state of a unit."""
-        return self.units.get(unit, Unit(unit, "inactive", 0, 0, ""))
+        found = self.units.get(unit, Unit(unit, "inactive", 0, 0, ""))
+        if found.active == "deactivating" and self.ends.get(unit, self.now() + 1) <= self.now():
+            self.has_stopped(unit)
+        elif found.running and unit in self.started:
+            lasts = self.process(unit).stays_up
+            if lasts is not None and self.now() >= self.started[unit] + lasts:
+                self.state(unit, "activating")
+        return self.units.get(unit, found)
+
+    def show_all(self, units: Iterable[str]) -> dict[str, Unit]:
+        """Tell the states of several units."""
+        return {unit: self.show(unit) for unit in units}
 
     def how_it_ended(self, unit: str) -> str:
-        """Tell how the process of a unit ended."""
-        return self.process(unit).ended
+        """Tell how the process of a unit ended, unless it has been started again since."""
+        process, found = self.process(unit), self.show(unit)
+        return "" if process.stays_up is not None and found.running else process.ended
 
     def outdated(self, unit: str) -> bool:
         """Tell whether a unit is held as it is no more."""
@@ -72,9 +105,14 @@ class FakeSystemd:
             for unit in held:
                 self.load(unit)
             return None
-        [unit] = units
-        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed, "enable": self.enable}
-        return orders[verb](unit)
+        orders = {"start": self.start, "stop": self.stop, "reset-failed": self.reset_failed}
+        orders |= {"enable": self.enable, "disable": self.disable}
+        complaints = [complaint for unit in units if (complaint := orders[verb](unit)) is not None]
+        if verb == "stop" and "--no-block" not in words:
+            for unit in units:
+                self.wait_until(self.ends.get(unit, 0))
+                self.show(unit)
+        return "\n".join(complaints) or None
 
     # What the orders do
 
@@ -95,13 +133,31 @@ class FakeSystemd:
             return f"Unit {unit} not found."
         if self.show(unit).active == "failed":
             return "Start request repeated too quickly."
+        if self.show(unit).active == "deactivating":  # The start waits for the end.
+            self.wait_until(self.ends.get(unit, 0))
+        if self.show(unit).running:
+            return None
         process = self.process(unit)
+        self.started[unit] = self.now()
         self.state(unit, "activating" if process.complaint else process.active, process.restarts)
         return process.complaint
 
     def stop(self, unit: str) -> None:
-        """Stop the unit."""
+        """Begin to stop the unit. A second order does not make it quicker."""
+        found = self.show(unit)
+        if found.active == "deactivating" and unit in self.ends:
+            return
+        takes = self.process(unit).finishes if found.running else 0
+        if takes:
+            self.state(unit, "deactivating")
+            self.ends[unit] = self.now() + takes
+        else:
+            self.has_stopped(unit)
+
+    def has_stopped(self, unit: str) -> None:
+        """Come to the end of a stop."""
         self.state(unit, "inactive")
+        self.ends.pop(unit, None)
         self.unload(unit)
 
     def reset_failed(self, unit: str) -> None:
@@ -120,6 +176,11 @@ class FakeSystemd:
         link.unlink(missing_ok=True)
         link.symlink_to(self.directory / unit)
         return None
+
+    def disable(self, unit: str) -> None:
+        """Have it started at boot no more."""
+        for link in self.directory.glob(f"*.wants/{unit}"):
+            link.unlink()
 
     def _text(self, unit: str) -> str | None:
         file = self.directory / unit

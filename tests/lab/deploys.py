@@ -14,9 +14,10 @@ from typing import Any
 
 from load import Load
 
-__all__ = ["EXAMPLE", "Play", "Source", "ansible_playbook"]
+__all__ = ["EXAMPLE", "TASKS", "Play", "Source", "ansible_playbook"]
 
 EXAMPLE = Path(__file__).parents[1] / "example"
+TASKS = Path(__file__).parents[1] / "tasks"
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ def ansible_playbook(playbook: str | Path, inventory: Path, *options: str, **var
 
 
 class Source:
-    """A git repository with the example project, to which tests commit releases."""
+    """A git repository with a project, the example unless another is named, to which tests commit releases."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, project: Path = EXAMPLE, marked: str = "shop__release") -> None:
         self.directory = directory
+        self.marked = marked
         shutil.copytree(
-            EXAMPLE,
+            project,
             directory,
             ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3*", "media", "static-collected"),
         )
@@ -102,9 +104,9 @@ class Source:
     def commit(self, **changes: str) -> str:
         """Append a line of text to files (shop__urls for shop/urls.py); return the commit.
 
-        Without changes, a comment makes the release differ from all others.
+        Without changes, a comment in the file `marked` makes the release differ from all others.
         """
-        for name, text in (changes or {"shop__release": f"# {time.time_ns()}"}).items():
+        for name, text in (changes or {self.marked: f"# {time.time_ns()}"}).items():
             with open(self.directory / f"{name.replace('__', '/')}.py", "a", encoding="utf-8") as file:
                 file.write(f"\n{text}\n")
         self.git("add", "--all")

@@ -136,6 +136,25 @@ def stopped(site: Site, *units: str) -> Iterator[None]:
     site.run(f"systemctl start {' '.join(units)}")
 
 
+@contextmanager
+def dying_process(site: Site) -> Iterator[None]:
+    """A background process is killed again and again, faster than systemd would start it anew by itself."""
+    unit = f"shop-brief@{site.slot}.service"
+    directory = f"/run/systemd/system/{unit}.d"
+    site.run(f"mkdir -p {directory}; printf '[Service]\\nRestartSec=100ms\\n' > {directory}/fast.conf; systemctl daemon-reload")
+    site.run(f"for _ in 1 2 3 4 5 6 7 8; do systemctl kill --signal=KILL {unit}; sleep 1; done")
+    yield
+    site.run(f"rm -r {directory}; systemctl daemon-reload")
+
+
+@contextmanager
+def broken_command(site: Site) -> Iterator[None]:
+    """A command by calendar fails, and then succeeds."""
+    site.run("touch /var/lib/shop/broken; systemctl start shop-check.service || true")
+    yield
+    site.run("rm /var/lib/shop/broken; systemctl start shop-check.service")
+
+
 def test_what_visitors_do_not_notice(site: Site, deploy: Callable[..., Play]) -> None:
     """It would be noticed too late."""
     nginx = "prometheus-nginx-exporter"
@@ -147,6 +166,10 @@ def test_what_visitors_do_not_notice(site: Site, deploy: Callable[..., Play]) ->
         Fault("a certificate that is valid for five days", ("SiteCertificateExpires",), old_certificate(site)),
         Fault("a damaged file of a worker", ("SiteMetricsIncomplete",), damaged_file(site)),
         Fault("an exporter that is stopped", ("SiteTargetDown",), stopped(site, nginx)),
+        Fault("a command by calendar that fails", ("SiteScheduleFailed",), broken_command(site)),
+        # Entered last: the deploy of the first fault has switched by then.
+        Fault("a background process that is stopped", ("SiteProcessDown",), stopped(site, f"shop-idle@{site.slot}")),
+        Fault("one that is killed again and again", ("SiteProcessRestartLoop",), dying_process(site)),
     )
 
 

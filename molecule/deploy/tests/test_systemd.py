@@ -25,6 +25,7 @@ testinfra_hosts = ["ansible://django"]
 
 # Restart= and what else a slot has that decides of this (roles/site/templates/slot.service.j2).
 SLOT = "[Service]\nType=notify\nNotifyAccess=all\nRestart=always\nRestartSec=1\nExecStart=/bin/sh -c '{}'\n"
+WORKER = "[Service]\nType=exec\nKillMode=mixed\nRestart=always\nRestartSec=5\nExecStart={}\n"
 SERVES = "systemd-notify --ready; exec sleep 1000"
 UNITS = {
     "serves": SLOT.format(SERVES),
@@ -32,12 +33,22 @@ UNITS = {
     "ends-when-ready": SLOT.format("systemd-notify --ready; exit 1"),
     "given-up": "[Unit]\nStartLimitBurst=1\n" + SLOT.format("exit 1").replace("RestartSec=1", "RestartSec=0"),
     "refers": "[Unit]\nAfter=probe-serves.service\n" + SLOT.format(SERVES),
+    # Of background processes (process.service.j2).
+    "works": WORKER.format("/bin/sleep 1000"),
+    "lingers": WORKER.format("""/bin/sh -c 'trap "sleep 1; exit 0" TERM; while :; do sleep 0.1; done'"""),
+    "not-there": WORKER.format("/usr/bin/not-there"),
+    "ends-later": WORKER.format("/bin/sh -c 'sleep 0.5; exit 3'"),
+    "ends-cleanly": WORKER.format("/bin/sh -c 'sleep 0.5'"),
     "boot": "[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
 }
 PROCESSES = {
     "ends-at-once": Process(complaint="Job for probe-ends-at-once.service failed.", ended="status 1"),
     "ends-when-ready": Process(active="activating", restarts=1, ended="status 1"),
     "given-up": Process(active="failed", ended="status 1"),
+    "lingers": Process(finishes=1),
+    "not-there": Process(complaint="Job for probe-not-there.service failed.", ended="status 203"),
+    "ends-later": Process(stays_up=0.5, ended="status 3"),
+    "ends-cleanly": Process(stays_up=0.5, ended="status 0"),
 }
 
 
@@ -122,6 +133,39 @@ def interview(systemd: Any, directory: Path, units: dict[str, str]) -> dict[str,
     found["and held as it was"] = systemd.outdated(name("given-up"))
     complains("reset-failed", name("given-up"))
     found["until that is forgotten"] = [state("given-up"), systemd.outdated(name("given-up"))]
+
+    def states(*units: str) -> list[str]:
+        return [found.active for found in systemd.show_all(map(name, units)).values()]
+
+    for worker in ("works", "lingers", "not-there", "ends-later", "ends-cleanly"):
+        write(worker)
+    two = [name("works"), name("lingers")]
+    found["a start of two"] = [complains("start", *two), states("works", "lingers", "unknown")]
+    time.sleep(0.3)  # Until the shell has set its trap.
+    found["a stop that takes a while, and is not waited for"] = [
+        complains("stop", "--no-block", *two),
+        state("lingers"),
+    ]
+    found["one that is told so twice"] = [complains("stop", "--no-block", name("lingers")), state("lingers")]
+    found["a stop of two that is waited for"] = [complains("stop", *two), states("works", "lingers")]
+    complains("start", *two)
+    time.sleep(0.3)
+    complains("stop", "--no-block", name("lingers"))
+    found["a start of what stops waits for that"] = [complains("start", *two), states("works", "lingers")]
+    found["restarts of what was stopped in between"] = systemd.show(name("lingers")).restarts
+    complains("stop", *two)
+
+    found["a program that is not there"] = [complains("start", name("not-there")), state("not-there")]
+    found["of that it is known, too, how it ended"] = systemd.how_it_ended(name("not-there"))
+    for worker in ("ends-later", "ends-cleanly"):
+        found[f"one that {worker}"] = [complains("start", name(worker)), state(worker)]
+        found[f"one that {worker} waits for its restart"] = at_last(lambda unit=worker: state(unit) == "activating")
+        found[f"and it is known how one {worker}"] = systemd.how_it_ended(name(worker))
+    ended = ("not-there", "ends-later", "ends-cleanly")
+    found["a stop of what waits for its restart"] = [complains("stop", *map(name, ended)), states(*ended)]
+    found["a start of one that is there and one that is not"] = complains("start", name("works"), name("unknown"))
+    found["starts the one"] = state("works")
+    complains("stop", name("works"))
 
     found["what is to start at boot and is not there"] = complains("enable", name("boot"))
     write("boot")

@@ -7,7 +7,8 @@
     values          of the right types, as plain Python                 kinds
     names           misspelt ones, and those that are computed          names
     domains         as nginx, Django and health checks need them        hostnames
-    rules           each value by itself, and values together           patterns, relations, building
+    rules           each value by itself, and values together           patterns, relations, building, background,
+                                                                        schedules
     host, plan      what depends on the host's facts                    host, plan
     validation      all of it: once without, once with the host         validation
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..sizing.planning import Plan
+from .background import check_prefixes
 from .complaints import Complaint, shown
 from .hostnames import DomainError, hostname
 
@@ -193,6 +194,32 @@ def redis_is_free(site: SiteOnHost) -> Iterator[Complaint]:
         )
 
 
+def units_are_free(site: SiteOnHost) -> Iterator[Complaint]:
+    """A process of the site shop that is called beat would have the unit of a site that is called shop-beat."""
+    name, processes = site.values.get("site_name"), site.values.get("site_processes") or {}
+    yield from check_prefixes(str(name), processes, site.host.get("neighbours", ()))
+
+
+def calendars_are_usable(site: SiteOnHost) -> Iterator[Complaint]:
+    """Have the systemd of the host judge calendars: what it can read differs from version to version."""
+    unusable = (site.host.get("schedules") or {}).get("unusable") or {}
+    for name, problem in unusable.items():
+        schedule = (site.values.get("site_schedules") or {}).get(name) or {}
+        yield Complaint(
+            f"site_schedules[{shown(name)}].calendar",
+            f"{shown(schedule.get('calendar'))} {problem}",
+            "write it as in daily, Mon..Fri 07:30 or *:0/15; systemd-analyze calendar shows what it makes of one",
+        )
+
+
+def schedules_replace_nothing(site: SiteOnHost) -> Iterator[Complaint]:
+    """Leave the units of others alone."""
+    for file in (site.host.get("schedules") or {}).get("foreign", ()):
+        yield Complaint(
+            "site_schedules", f"{file} was not written for the site", "remove that unit, or rename the schedule"
+        )
+
+
 RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     account_is_free,
     certificate_is_there,
@@ -204,4 +231,7 @@ RULES: Final[tuple[Callable[[SiteOnHost], Iterator[Complaint]], ...]] = (
     services_have_one_host,
     postgresql_is_usable,
     redis_is_free,
+    units_are_free,
+    calendars_are_usable,
+    schedules_replace_nothing,
 )

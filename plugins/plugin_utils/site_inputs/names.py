@@ -71,6 +71,9 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "site_ssl_key": "site_tls_key",
     "site_allowed_hosts": "site_domains",
     "site_service": "site_services",
+    "site_cron": "site_schedules",
+    "site_cronjobs": "site_schedules",
+    "site_timers": "site_schedules",
 }
 """Other names that the field has for some of the variables; none that a user would have for something else."""
 

@@ -205,6 +205,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "site_migrations_statement_timeout": Range(0, _LONG, "set seconds, or 0 for no limit"),
     # Debian keeps a fortnight of logs; with more hours, the chart would have more than a hundred bars.
     "site_report_hours": Range(1, 2400, "set for how many hours to look back"),
+    "site_command_timeout": Range(1, 604800, "set how many seconds the command may take"),
     "site_lock_expires": Range(
         1, _LONG, "set seconds; to take over the lock of another run, set site_lock_break: true"
     ),

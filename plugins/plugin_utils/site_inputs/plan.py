@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from ..processes.loads import loads
 from ..sizing.facts import host_of
 from ..sizing.inputs import Inputs, SizingError
 from ..sizing.planning import Plan, make_plan
@@ -23,6 +24,7 @@ PLAN_INPUTS: Final[Mapping[str, str]] = {
     "site_threads": "threads",
     "site_database_connections": "db_connections",
     "site_request_timeout": "max_request_s",
+    "site_processes_cpu_share": "processes_cpu_share",
 }
 """The inputs of the plan that have a variable of their own, by that variable."""
 
@@ -44,7 +46,8 @@ def plan_site(values: Mapping[str, Any], facts: Mapping[str, Any], server: str, 
     try:
         host, share = host_of(facts), Inputs.of({"capacity_share": inputs["capacity_share"]}).capacity_share
         of_services = service_inputs(services, found, host, share)
-        return make_plan(host, Inputs.of({**inputs, "db_hosts": hosts, "server": server, **of_services, **more}))
+        own = {"processes": loads(values.get("site_processes") or {}), "db_hosts": hosts, "server": server}
+        return make_plan(host, Inputs.of({**inputs, **own, **of_services, **more}))
     except SizingError as error:
         return _complaint(error)
 
@@ -53,4 +56,6 @@ def _complaint(error: SizingError) -> Complaint:
     variables = {name: variable for variable, name in PLAN_INPUTS.items()}
     if error.input_name in variables:
         return Complaint(variables[error.input_name], error.reason)
+    if error.input_name.startswith("processes"):
+        return Complaint(f"site_{error.input_name}", error.reason)
     return Complaint("site_plan_inputs", f"{error.input_name}: {error.reason}")

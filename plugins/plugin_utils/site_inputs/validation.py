@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..sizing.planning import Plan
+from .background import check_unit_names
 from .building import check_templates
 from .complaints import Complaint
 from .host import SiteOnHost, check_host
@@ -18,6 +19,7 @@ from .names import check_names, unknown_names
 from .patterns import check_values
 from .plan import check_plan_inputs, plan_site
 from .relations import check_relations, check_sources
+from .schedules import check_schedules
 from .specification import Roles
 
 __all__ = ["OLDEST_ANSIBLE", "PlayVariables", "old_ansible", "validate", "validate_on_host"]
@@ -58,6 +60,8 @@ def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
     complaints += check_values(values, roles.options)
     complaints += check_relations(values)
     complaints += check_templates(values, play.templates)
+    complaints += check_unit_names(values)
+    complaints += check_schedules(values)
     complaints += check_plan_inputs(values, {complaint.variable for complaint in complaints})
     complaints += check_sources(play.sources)
     complaints += check_names(play.names, roles, own)

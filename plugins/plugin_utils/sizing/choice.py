@@ -77,7 +77,7 @@ class Choice:
 
     @property
     def peak_mb(self) -> float:
-        """All generations that exist side by side during a deploy."""
+        """The web processes of all generations that exist side by side during a deploy."""
         return self.overlap * self.generation_mb
 
     @property
@@ -110,7 +110,7 @@ def _holds_workers(site: Site, overlap: float) -> bool:
     """Whether memory holds that many generations of two workers, or of the workers that the inputs require."""
     inputs = site.inputs
     workers = inputs.workers or min(2, site.required.processes if site.required else 2)
-    return site.footprint.workers_within(site.available_mb / overlap, inputs.threads or 1) >= workers
+    return site.footprint.workers_within(site.web_memory_mb(overlap) / overlap, inputs.threads or 1) >= workers
 
 
 def _running(site: Site, best: Choice) -> Choice | None:

@@ -17,12 +17,14 @@ from .policies import RULES
 
 __all__ = [
     "DEFAULT_SOMAXCONN",
+    "LOAD_KINDS",
     "POLICIES",
     "PROFILES",
     "SERVER_OVERHEAD_MS",
     "SERVICE_INPUTS",
     "Host",
     "Inputs",
+    "Load",
     "Profile",
     "SizingError",
 ]
@@ -81,6 +83,9 @@ SERVICE_INPUTS: Final = (
 )
 """Inputs of services that share the site's host. A plan without such services does not contain them."""
 
+LOAD_KINDS: Final = ("one", "threads", "pool", "separate")
+"""What a background process is made of: one process, threads of it, forked processes, or separate ones."""
+
 
 @dataclass(frozen=True)
 class _Number:
@@ -133,12 +138,12 @@ def _rules(cls: type) -> dict[str, _Rule]:
     return {f.name: f.metadata["rule"] for f in fields(cls) if "rule" in f.metadata}
 
 
-def _check(rules: Mapping[str, _Rule], name: str, value: Any) -> Any:
+def _check(rules: Mapping[str, _Rule], name: str, value: Any, where: str = "") -> Any:
     if name not in rules:
         near = difflib.get_close_matches(str(name), rules, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the inputs are {', '.join(rules)}"
-        raise SizingError(name, f"there is no such input; {hint}")
-    return None if value is None else rules[name].check(name, value)
+        raise SizingError(f"{where}{name}", f"there is no such input; {hint}")
+    return None if value is None else rules[name].check(f"{where}{name}", value)
 
 
 def _said(default: T, rule: _Rule) -> T:
@@ -194,6 +199,55 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """A background process beside the web processes: how many units it has, and what one unit is made of.
+
+    `concurrency` is how many tasks one unit has at a time, None if the plan is to choose; each is a thread, or so many
+    processes (`processes_per_slot`), of `threads` threads where processes share nothing. Beside a pool there are
+    `attendants`, processes that hold the application, too, unless it has a concurrency of one and `runs_alone`.
+    `memory_mb` and `database_connections` are those of one unit; None if they follow from the rest.
+    """
+
+    name: str
+    count: int = _whole(1, 1, 1_000)
+    single: bool = _flag(False)
+    kind: str = _choice("one", LOAD_KINDS)
+    concurrency: int | None = _whole(None, 1, 10_000)
+    threads: int = _whole(1, 1, 1_024)
+    attendants: int = _whole(0, 0, 100)
+    runs_alone: bool = _flag(False)
+    processes_per_slot: int = _whole(1, 1, 100)
+    attendant_connections: int = _whole(0, 0, 10_000)
+    memory_mb: float | None = _number(None, 1, 1e9)
+    database_connections: int | None = _whole(None, 0, 1_000_000)
+
+    @classmethod
+    def of(cls, name: str, values: Mapping[str, Any]) -> Load:
+        """Check the values one by one. Raises SizingError."""
+        where = f"processes[{name}]"
+        if not isinstance(values, Mapping):
+            raise SizingError(where, f"expected a mapping, got {values!r}")
+        rules = _rules(cls)
+        checked = {key: _check(rules, key, value, f"{where}.") for key, value in values.items()}
+        return cls(name=name, **{key: value for key, value in checked.items() if value is not None})
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What was set, by its name."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}
+
+
+@dataclass(frozen=True)
+class _Loads:
+    """A mapping of background processes by their names, as a tuple."""
+
+    def check(self, name: str, value: Any) -> tuple[Load, ...]:
+        if not isinstance(value, Mapping):
+            raise SizingError(name, f"expected a mapping of names, got {value!r}")
+        return tuple(Load.of(str(one), given) for one, given in value.items())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """Everything that can be set for a site. The names have the units: milliseconds, seconds, MB.
 
@@ -235,6 +289,9 @@ class Inputs:
     postgresql_buffers_mb: float | None = _number(None, 0, 1e9)
     redis_mb: float | None = _number(None, 1, 1e9)
     redis_cache_mb: float | None = _number(None, 1, 1e9)
+
+    processes: tuple[Load, ...] | None = _said(None, _Loads())
+    processes_cpu_share: float = _number(0.2, 0.01, 0.9)
 
     target_utilisation: float = _number(0.70, 0.05, 0.95)
     slo_p99_ms: float | None = _number(None, 0, 86_400_000, over=True)
@@ -296,8 +353,12 @@ class Inputs:
 
     @property
     def known(self) -> dict[str, Any]:
-        """All inputs by their names, without those of services that the host does not have."""
-        return {name: value for name, value in asdict(self).items() if name not in SERVICE_INPUTS or value is not None}
+        """All inputs by their names, without those of services and processes that the site does not have."""
+        absent = {name for name in SERVICE_INPUTS if getattr(self, name) is None}
+        if not self.processes:
+            absent |= {"processes", "processes_cpu_share"}
+        values = {**asdict(self), "processes": {load.name: load.told for load in self.processes or ()}}
+        return {name: value for name, value in values.items() if name not in absent}
 
     @property
     def source(self) -> str:

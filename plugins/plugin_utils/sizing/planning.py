@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .background import PlannedBackground, PlannedProcess, planned
 from .cautions import cautions
 from .choice import Choice, choose
 from .explanation import explain, limiting_factor
@@ -14,7 +15,7 @@ from .inputs import Host, Inputs, SizingError
 from .settings import Database, Nginx, Systemd, settings_of
 from .site import Site
 
-__all__ = ["Alternative", "Capacity", "Memory", "Plan", "PlannedHost", "make_plan"]
+__all__ = ["Alternative", "Capacity", "Memory", "Plan", "PlanWithProcesses", "PlannedHost", "as_mapping", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,41 @@ class Plan:
     inputs: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class PlanWithProcesses(Plan):
+    """The plan of a site with background processes: one unit of each, by name, and one generation of all."""
+
+    processes: dict[str, PlannedProcess]
+    background: PlannedBackground
+
+
 def make_plan(host: Host, inputs: Inputs) -> Plan:
-    """Plan a site on a host. Raises SizingError where not even one worker fits, or a pin does not."""
+    """Plan a site on a host; with its background processes, if it has any.
+
+    Raises SizingError where not even one worker fits, or a pin or a process does not.
+    """
     site = Site(host, inputs)
+    plan = _plan_requests(site)
+    if not inputs.processes:
+        return plan
+    processes, background = planned(
+        site.background,
+        inputs.processes_cpu_share,
+        high_mb=site.memory_beyond(site.reserve_mb / 2),
+        most_mb=site.memory_beyond(site.reserve_mb / 4),
+    )
+    values = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    return PlanWithProcesses(**values, processes=processes, background=background)
+
+
+def as_mapping(plan: Plan) -> dict[str, Any]:
+    """Write a plan as templates expect it: they find `processes` and `background` in every plan."""
+    nothing = {"processes": {}, "background": asdict(PlannedBackground(0.0, 0.0, 0))}
+    return {**nothing, **asdict(plan)}
+
+
+def _plan_requests(site: Site) -> Plan:
+    inputs = site.inputs
     choice, unpinned = choose(site), _unpinned(site)
     factor = limiting_factor(choice)
     settings = settings_of(choice)
@@ -172,10 +205,11 @@ def _alternative(capacity: Capacity, unpinned: Choice) -> Alternative:
 
 
 def _memory(choice: Choice) -> Memory:
+    background = choice.site.background
     return Memory(
         worker_mb=round(choice.worker_mb, 1),
-        steady_mb=round(choice.generation_mb, 1),
-        reload_peak_mb=round(choice.peak_mb, 1),
+        steady_mb=round(choice.generation_mb + background.memory_mb, 1),
+        reload_peak_mb=round(choice.peak_mb + background.memory_during(choice.overlap), 1),
         available_mb=round(choice.site.available_mb, 1),
         reserve_mb=round(choice.site.reserve_mb, 1),
         reload_overlap=choice.overlap,
@@ -185,7 +219,7 @@ def _memory(choice: Choice) -> Memory:
 
 def _planned_host(site: Site) -> PlannedHost:
     return PlannedHost(
-        cpus=round(site.cpus, 3),
+        cpus=round(site.all_cpus, 3),
         memory_mb=round(site.memory_mb, 1),
         cpus_total=site.host.cpus,
         memory_total_mb=site.host.memory_mb,

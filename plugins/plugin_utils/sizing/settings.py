@@ -302,13 +302,14 @@ def _nginx(choice: Choice, timeouts: Timeouts, backlog: int) -> Nginx:
 
 
 def _database(choice: Choice) -> Database:
-    """Count the connections: every thread that serves holds one per alias."""
-    layout = choice.layout
+    """Count the connections: every thread that serves holds one per alias, and background processes hold theirs."""
+    layout, background = choice.layout, choice.site.background
     connections = layout.slots * choice.site.inputs.db_aliases
     pool = int(max(1, min(layout.threads, choice.limits.slots / layout.processes)))
+    during = math.ceil(connections * choice.overlap) + background.connections_during(choice.overlap)
     return Database(
-        connections_max=connections,
-        connections_during_deploy=math.ceil(connections * choice.overlap),
+        connections_max=connections + background.connections_during(1),
+        connections_during_deploy=during,
         pool_max_size=pool if layout.threads > 1 else 0,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
+from .background import Background, background_of, most_of
 from .inputs import DEFAULT_SOMAXCONN, Host, Inputs
 from .policies import RULES
 from .queueing import ROUNDING, Layout, System, Work
@@ -73,9 +74,19 @@ class Site:
     inputs: Inputs
 
     @cached_property
-    def cpus(self) -> float:
+    def all_cpus(self) -> float:
         """The site's part of the CPUs."""
         return self.host.cpus * self.inputs.capacity_share
+
+    @cached_property
+    def cpus(self) -> float:
+        """What requests have of them while background processes want them, too."""
+        return self.all_cpus * (1 - self.inputs.processes_cpu_share) if self.inputs.processes else self.all_cpus
+
+    @cached_property
+    def background(self) -> Background:
+        """The site's background processes."""
+        return background_of(self.inputs, self.all_cpus, self.available_mb)
 
     @cached_property
     def memory_mb(self) -> float:
@@ -109,8 +120,12 @@ class Site:
 
     @cached_property
     def available_mb(self) -> float:
-        """Memory for all generations of the site together."""
+        """Memory for all generations of the site together, of web and background processes."""
         return self.memory_beyond(self.reserve_mb)
+
+    def web_memory_mb(self, overlap: float) -> float:
+        """Memory for the web processes of so many generations."""
+        return max(0.0, self.available_mb - self.background.memory_during(overlap))
 
     def memory_beyond(self, reserve_mb: float) -> float:
         """Memory that the site's processes may use when so much stays with the system."""
@@ -139,6 +154,7 @@ class Site:
         slots = max(self.wanted_slots, (inputs.workers or 0) * (inputs.threads or 1))
         slots = max(slots, self.required.slots if self.required else 0)
         most = math.ceil(slots * inputs.reload_overlap) * inputs.db_aliases
+        most += most_of(inputs, self.all_cpus).connections_during(inputs.reload_overlap)
         return most if self.db_connections is None else min(most, self.db_connections)
 
     @cached_property
@@ -203,7 +219,7 @@ class Site:
         """Bound one of `overlap` generations: its part of the memory and of the database, and what was pinned."""
         inputs = self.inputs
         limits = Limits(
-            memory_mb=self.available_mb / overlap,
+            memory_mb=self.web_memory_mb(overlap) / overlap,
             slots=self.db_slots(overlap),
             threads_per_worker=1 if inputs.one_request_per_worker else inputs.max_threads,
             workers=inputs.workers,
@@ -216,7 +232,8 @@ class Site:
         inputs = self.inputs
         if self.db_connections is None:
             return math.inf
-        return self.db_connections // (inputs.db_hosts * overlap * inputs.db_aliases)
+        for_requests = max(0, self.db_connections - inputs.db_hosts * self.background.connections_during(overlap))
+        return for_requests // (inputs.db_hosts * overlap * inputs.db_aliases)
 
     def _as_required(self, required: Layout, limits: Limits) -> Limits:
         """Pin what the rule requires, as far as memory and database allow."""
@@ -231,4 +248,5 @@ class Site:
 
     def fits(self, layout: Layout, overlap: float) -> bool:
         """Whether so many generations of this layout can exist side by side."""
-        return overlap * self.footprint.of(layout) <= self.available_mb and layout.slots <= self.db_slots(overlap)
+        fits_memory = overlap * self.footprint.of(layout) <= self.web_memory_mb(overlap)
+        return fits_memory and layout.slots <= self.db_slots(overlap)

@@ -61,6 +61,15 @@ EXPORTER = (
     _gauge("workers", "slot", "Child processes of the server's main process"),
     _gauge("worker_pss_bytes", "slot worker", "A worker's memory, with its part of what it shares with others"),
     _gauge("worker_private_bytes", "slot worker", "A worker's memory that it shares with no other process"),
+    # Background processes and schedules
+    _gauge("process_active", "slot process number", "1 if the unit of the background process runs, else 0"),
+    _counter("process_restarts", "slot process number", "How often systemd has restarted the unit by itself"),
+    _gauge("process_memory_bytes", "slot process number", "Memory of the unit's control group, with cached files"),
+    _counter("process_oom_kills", "slot process number", "Its processes that were killed for lack of memory"),
+    _gauge("schedule_active", "schedule", "1 if the timer of the schedule runs, else 0"),
+    _gauge("schedule_success", "schedule", "1 if the last run of the schedule succeeded, 0 if it failed"),
+    _gauge("schedule_last_run_timestamp_seconds", "schedule", "When the last run of the schedule ended"),
+    _gauge("schedule_last_success_timestamp_seconds", "schedule", "When a run of the schedule last succeeded"),
     # The plan
     _gauge("plan_workers", "", "Worker processes that are planned"),
     _gauge("plan_threads", "", "Threads of each worker that are planned"),

@@ -29,6 +29,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.files import read_t
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite, Slot
 from ansible_collections.pitcrew.django.plugins.module_utils.last_run import LastRun
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import DeployLock
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -75,6 +76,7 @@ class Host:
     queues: Mapping[str, tuple[int, int]]
     servers: Mapping[Path, Mapping[str, float] | None]
     kernel: Kernel
+    systemd: Systemd
 
 
 @dataclass
@@ -109,6 +111,8 @@ class Reading:
             "server": self.read_server,
             "kernel": self.read_kernel,
             "processes": self.read_processes,
+            "background": self.read_background,
+            "schedules": self.read_schedules,
             "certificate": self.read_certificate,
             "backup": self.read_backup,
             "liveness": self.read_liveness,
@@ -264,6 +268,40 @@ class Reading:
             problems += found
         return ", ".join(problems[:5])
 
+    def read_background(self) -> str | None:
+        """The background processes of the live slot; those of the other one only finish what they have."""
+        live, silent = self.site.live, []
+        for process, number, unit in process_units(self.record, live):
+            found = self.asked.units.get(unit)
+            if live is None or found is None:
+                silent.append(unit)
+                continue
+            labels = {"slot": live.name, "process": process, "number": str(number)}
+            self.add("process_active", found["ActiveState"] == "active", **labels)
+            self.add("process_restarts_total", int(found["NRestarts"] or 0), **labels)
+            if found["ControlGroup"]:
+                memory = self.asked.kernel.group(found["ControlGroup"]).memory
+                self.add("process_memory_bytes", memory.get("memory_bytes"), **labels)
+                self.add("process_oom_kills_total", memory.get("oom_kills"), **labels)
+        return f"systemd does not tell of {', '.join(silent)}" if silent else None
+
+    def read_schedules(self) -> str | None:
+        """Whether timers run, and how the last runs of their commands ended."""
+        schedules, silent = Schedules(self.site, self.asked.systemd), []
+        for name in schedule_names(self.record):
+            timer = self.asked.units.get(schedules.timer(name))
+            service = self.asked.units.get(schedules.service(name))
+            if timer is None or service is None:
+                silent.append(schedules.timer(name))
+                continue
+            last = schedules.last_run(name)
+            failed = last.failed or service["ActiveState"] == "failed"
+            self.add("schedule_active", timer["ActiveState"] == "active", schedule=name)
+            self.add("schedule_success", not failed if failed or last.ended else None, schedule=name)
+            self.add("schedule_last_run_timestamp_seconds", last.ended, schedule=name)
+            self.add("schedule_last_success_timestamp_seconds", last.succeeded_at, schedule=name)
+        return f"systemd does not tell of {', '.join(silent)}" if silent else None
+
     def read_certificate(self) -> None:
         """When the certificate expires; it is read again when its file has changed."""
         path = self.record.get("certificate")
@@ -301,6 +339,36 @@ class Reading:
             found = json.loads(text)
             self.add("liveness_failures", found["failures"])
             self.add("liveness_restarts_total", found["restarts"])
+
+
+def record_of(site: HostedSite) -> dict[str, Any]:
+    """What the site's site.json has; nothing where that cannot be read, which its own part of a reading tells."""
+    try:
+        found = json.loads(read_text(site.record) or "{}")
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def process_units(record: Mapping[str, Any], slot: Slot | None) -> Iterator[tuple[str, int, str]]:
+    """The units of the background processes in a slot: the process, the number of the unit, and its name."""
+    if slot is not None:
+        for process, prefixes in record.get("processes", {}).items():
+            for number, prefix in enumerate(prefixes, 1):
+                yield process, number, f"{prefix}@{slot.name}.service"
+
+
+def schedule_names(record: Mapping[str, Any]) -> list[str]:
+    """The commands that run by calendar."""
+    return list(record.get("schedules", []))
+
+
+def background_units(site: HostedSite) -> Iterator[str]:
+    """Everything beside the slots of a site that systemd is asked about."""
+    record = record_of(site)
+    yield from (unit for _process, _number, unit in process_units(record, site.live))
+    for name in schedule_names(record):
+        yield from (f"{site.name}-{name}.timer", f"{site.name}-{name}.service")
 
 
 def server_of(slot: Slot) -> Server:
@@ -381,10 +449,11 @@ class SiteCollector(Collector):
         questions = ((path_of(slot, server), server) for slot in slots for server in [server_of(slot)])
         # Each of the three mostly waits.
         with ThreadPoolExecutor(3) as pool:
-            units = pool.submit(self.systemd.properties_of, [slot.unit for slot in slots], *PROPERTIES)
+            names = [*(slot.unit for slot in slots), *(unit for site in sites for unit in background_units(site))]
+            units = pool.submit(self.systemd.properties_of, names, *PROPERTIES)
             queues = pool.submit(self.systemd.listen_queues)
             servers = pool.submit(ask, questions)
-            return Host(units.result(), queues.result(), servers.result(), self.kernel)
+            return Host(units.result(), queues.result(), servers.result(), self.kernel, self.systemd)
 
     def tell(self, site: str, part: str, problem: str) -> None:
         """Write a problem to the journal when it is a new one."""

@@ -170,7 +170,7 @@ def test_the_host_is_read_with_the_lock_in_hand(lock: DeployLock, ask: Ask, monk
 
     monkeypatch.setattr(module, "read_site", read)
     answer = ask(operator="bert", files=["/etc/ssl/shop.pem"])
-    assert answer["ansible_facts"] == {"read of": ["shop", str(lock.root), ["/etc/ssl/shop.pem"], None, []]}
+    assert answer["ansible_facts"] == {"read of": ["shop", str(lock.root), ["/etc/ssl/shop.pem"], None, [], {}]}
     assert [found and found.operator for found in holders] == ["bert"]
 
 

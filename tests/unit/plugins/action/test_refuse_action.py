@@ -37,7 +37,7 @@ def action(name: str, answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     return made, shown
 
 
-@pytest.mark.parametrize("name", ["switch", "verify", "migrations", "nginx"])
+@pytest.mark.parametrize("name", ["switch", "verify", "migrations", "nginx", "run"])
 def test_a_refusal_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made, shown = action(name, REFUSAL, monkeypatch)
     with pytest.raises(Refused) as refused:
@@ -56,3 +56,13 @@ def test_anything_else_is_left_to_ansible(answer: dict[str, Any], monkeypatch: p
     made, shown = action("switch", answer, monkeypatch)
     assert made.run(task_vars={}) == answer
     assert not shown
+
+
+def test_what_a_command_has_written_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is folded or quoted; a command that has written nothing shows nothing."""
+    made, shown = action("run", {"changed": True, "output": "  a table\n" + "x" * 200 + "\n"}, monkeypatch)
+    made.run(task_vars={})
+    assert shown == ["  a table\n" + "x" * 200 + "\n\n"]
+    made, shown = action("run", {"changed": True, "output": ""}, monkeypatch)
+    made.run(task_vars={})
+    assert shown == []

@@ -105,6 +105,35 @@ def test_what_is_no_status_is_refused(value: Any) -> None:
         FilterModule().filters()["status_report"](value)
 
 
+ROWS = [
+    ("shop-rq@blue.service", "active", 0, {"now": 85.2, "most": 200.0}),
+    ("shop-rq-2@blue.service", "restarting", 12, {"now": None, "most": 200.0}),
+    ("shop-a_worker_whose_name_is_long@blue.service", "start-limit-hit", 1234, {"now": 1385.2, "most": 10240.0}),
+    ("shop-rq@green.service", "draining", 0, {"now": 120.0, "most": None}),
+]
+PROCESSES = [
+    {"process": "rq", "unit": unit, "state": state, "restarts": restarts, "memory_mb": memory}
+    for unit, state, restarts, memory in ROWS
+]
+
+
+def test_background_processes_have_a_table_of_their_own() -> None:
+    """Only if there are any."""
+    shown = report({"web1": {**WELL, "processes": PROCESSES}, "web2": {**WELL, "processes": []}})
+    lines = shown.splitlines()
+    place = next(number for number, line in enumerate(lines) if "restarts" in line)
+    assert lines[place : place + 6] == [
+        "host  process                      state            restarts  memory",
+        "web1  rq                           active           0         85 of 200 MB",
+        "web1  rq-2                         restarting       12        -",
+        "web1  a_worker_whose_name_is_long  start-limit-hit  1234      1385 of 10240 MB",
+        "web1  rq                           draining         0         120 MB",
+        "",
+    ]
+    assert "process" not in report({"web2": WELL})
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_services_beside_the_site_have_a_table_of_their_own() -> None:
     """Only if there are any."""
     rows = [
@@ -120,3 +149,18 @@ def test_services_beside_the_site_have_a_table_of_their_own() -> None:
         [],
     ]
     assert "service" not in report({"web2": WELL})
+
+
+def test_commands_by_calendar_have_a_table_of_their_own() -> None:
+    """With what is not known yet as a dash; a host without any is not in it."""
+    clean = {"schedule": "clean", "state": "failed", "last": "2026-11-30T03:00:12Z", "next": "2026-12-01T03:00:41Z"}
+    fresh = {"schedule": "report", "state": "waiting", "last": None, "next": None}
+    text = report({"www1": {**WELL, "schedules": [clean, fresh]}, "www2": {**WELL, "schedules": []}})
+    assert (
+        """
+host  schedule  state    last run (UTC)    next run
+www1  clean     failed   2026-11-30 03:00  2026-12-01 03:00
+www1  report    waiting  -                 -
+"""
+        in text
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import build_runner, build_steps
+from ansible_collections.pitcrew.django.plugins.module_utils import build_runner, build_steps, transient_unit
 from ansible_collections.pitcrew.django.plugins.module_utils.django_process import source_of
 
 SYSTEMD_RUN = """#!/bin/sh
@@ -38,7 +38,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> build_steps.Sand
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-        monkeypatch.setattr(build_steps, name.replace("-", "_").upper(), str(tmp_path / name))
+        place = build_steps if name == "systemctl" else transient_unit
+        monkeypatch.setattr(place, name.replace("-", "_").upper(), str(tmp_path / name))
     (tmp_path / "release/app/web").mkdir(parents=True)
     return build_steps.Sandbox(
         user="shop",
@@ -146,16 +147,16 @@ def test_a_unit_that_does_not_start(sandbox: build_steps.Sandbox, tmp_path: Path
 def test_limits(result: str) -> None:
     """What systemd has ended has no status."""
     lines = '{"unconfined": []}\n{"runs": "npm ci"}\n', f"Finished with result: {result}\nMain processes terminated\n"
-    found = build_steps.outcome("much\n", "".join(lines))
+    found = transient_unit.outcome("much\n", "".join(lines))
     assert (found.succeeded, found.status, found.result, found.runs) == (False, None, result, "npm ci")
 
 
 def test_the_end_of_what_was_written(tmp_path: Path) -> None:
     """Without colours, and without what a progress bar has written over."""
     path = tmp_path / "out"
-    path.write_bytes(b"x" * build_steps.SHOWN + b"\n\x1b[31mred\x1b[0m\n10%\r50%\r100%\nerror \xff\r\n")
+    path.write_bytes(b"x" * transient_unit.SHOWN + b"\n\x1b[31mred\x1b[0m\n10%\r50%\r100%\nerror \xff\r\n")
     with path.open("rb") as file:
-        text = build_steps._end_of(file)
+        text = transient_unit.end_of(file)
     assert text.endswith("x\nred\n100%\nerror \ufffd\n")
 
 
@@ -171,6 +172,7 @@ def test_a_step_dies_with_the_module(sandbox: build_steps.Sandbox, tmp_path: Pat
     """It holds the other end of a pipe: whatever ends the module ends the step, and all that it runs."""
     job = {
         "program": sandbox.program,
+        "entry": "main",
         "source": str(tmp_path),
         "project": str(tmp_path),
         "read_only": str(tmp_path),
@@ -180,7 +182,7 @@ def test_a_step_dies_with_the_module(sandbox: build_steps.Sandbox, tmp_path: Pat
         **step(command=f"echo $$ > {tmp_path}/pid; sleep 60"),
     }
     module = subprocess.Popen(
-        [sys.executable, "-ISc", build_steps.BEGIN],
+        [sys.executable, "-ISc", transient_unit.BEGIN],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

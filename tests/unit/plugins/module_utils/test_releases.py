@@ -196,3 +196,41 @@ def test_what_was_set_aside_is_pruned(shop: Releases) -> None:
     shop.prune("r2", ["r2", None], 5)
     assert [left.id for left in shop] == ["r2"]
     assert not shared.path.exists()
+
+
+def finished(shop: Releases, *names: str) -> None:
+    """Put releases on disk that have served, the last one most recently."""
+    for name in names:
+        shop.named(name).app.mkdir(parents=True)
+        shop.named(name).finish("{}")
+        shop.add_to_history(name, "blue", None)
+
+
+def test_a_release_in_which_a_process_works_is_kept(shop: Releases) -> None:
+    """As long as it does, by its directory; the next switch removes it then."""
+    finished(shop, "r1", "r2", "r3")
+    with subprocess.Popen(["sleep", "60"], cwd=shop.named("r1").app) as process:
+        shop.prune("r3", ["r3"], 1)
+        assert [left.id for left in shop] == ["r1", "r3"]
+        process.kill()
+    shop.prune("r3", ["r3"], 1)
+    assert [left.id for left in shop] == ["r3"]
+
+
+def test_a_process_that_has_left_its_directory(shop: Releases) -> None:
+    """It still has the PATH of its release."""
+    finished(shop, "r1", "r2")
+    environment = {"PATH": f"{shop.named('r1').venv}/bin:/usr/bin:/bin"}
+    with subprocess.Popen(["sleep", "60"], cwd="/", env=environment) as process:
+        shop.prune("r2", ["r2"], 1)
+        assert [left.id for left in shop] == ["r1", "r2"]
+        process.kill()
+
+
+def test_a_name_that_begins_like_another(shop: Releases) -> None:
+    """Only whole names count."""
+    finished(shop, "r1", "r10", "r2")
+    with subprocess.Popen(["sleep", "60"], cwd=shop.named("r10").app) as process:
+        shop.prune("r2", ["r2"], 1)
+        assert [left.id for left in shop] == ["r10", "r2"]
+        process.kill()

@@ -202,3 +202,26 @@ def test_requests_under_way(output: str, count: int) -> None:
     run = Commands({"ss": (0, output, "")})
     assert Systemd(run).under_way(BLUE) == count
     assert run.seen == [["ss", "--unix", "--all", "--no-header", "--numeric"]]
+
+
+# Recorded from systemd 252, in UTC: a timer, one that has been stopped, and one that does not exist.
+TIMERS = """\
+Id=shop-clean.timer
+NextElapseUSecRealtime=Tue 2026-12-01 00:00:41 UTC
+
+Id=shop-report.timer
+NextElapseUSecRealtime=
+
+Id=shop-gone.timer
+NextElapseUSecRealtime=n/a
+"""
+
+
+def test_when_timers_elapse() -> None:
+    """In UTC whatever the zone of the host; those that are off are left out. Nothing is asked about no timer."""
+    run = Commands({"env": (0, TIMERS, "")})
+    names = ["shop-clean.timer", "shop-report.timer", "shop-gone.timer"]
+    assert Systemd(run).next_elapses(names) == {"shop-clean.timer": 1796083241.0}
+    words = ["env", "TZ=UTC", "LC_ALL=C", "systemctl", "show", "--property=Id,NextElapseUSecRealtime"]
+    assert run.seen == [[*words, *names]]
+    assert Systemd(Commands({})).next_elapses([]) == {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pitcrew.django.plugins.module_utils import build_steps, release_steps
+from ansible_collections.pitcrew.django.plugins.module_utils import build_steps, release_steps, transient_unit
 from ansible_collections.pitcrew.django.plugins.modules import release as module
 from test_release import GROUP, SETTINGS, USER, Site, site
 
@@ -38,8 +38,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(build_steps, "SYSTEMD_RUN", str(tmp_path / "systemd-run"))
-    monkeypatch.setattr(build_steps, "SETPRIV", str(tmp_path / "own-setpriv"))
+    monkeypatch.setattr(transient_unit, "SYSTEMD_RUN", str(tmp_path / "systemd-run"))
+    monkeypatch.setattr(transient_unit, "SETPRIV", str(tmp_path / "own-setpriv"))
     monkeypatch.setattr(build_steps, "SYSTEMCTL", str(tmp_path / "systemctl"))
 
 

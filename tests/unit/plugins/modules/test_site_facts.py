@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import nginx_state, site_state
 from ansible_collections.pitcrew.django.plugins.module_utils.capacity import CapacityError
 from ansible_collections.pitcrew.django.plugins.modules import site_facts as module
@@ -30,6 +31,7 @@ NOTHING: dict[str, Any] = {
     "previous": None,
     "packages": [],
     "home": None,
+    "neighbours": [],
     "python": None,
     "absent": [],
     "journal": None,
@@ -449,3 +451,33 @@ def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.Monk
     with patch_module_args({"name": "shop", "root": str(host.root)}), pytest.raises(SystemExit):
         module.main()
     assert json.loads(host.capsys.readouterr().out)["msg"] == "site_facts: no /proc/meminfo"
+
+
+def test_calendars_are_judged_by_the_host_s_systemd(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its own program sees them; and units of these names that the site did not write are told."""
+    monkeypatch.setattr(host_module, "UNITS", host.root.parent / "system")
+    (host.root.parent / "system").mkdir(parents=True)
+    (host.root.parent / "system/shop-report.service").write_text("[Service]\n")
+    asked: list[list[str]] = []
+
+    def command(words: list[str]) -> tuple[int, str, str]:
+        asked.append(words)
+        answers = {
+            "daily": (0, "  Original form: daily\n    Next elapse: Tue 2026-12-01 00:00:00 UTC\n", ""),
+            "2020-01-01": (0, "Normalized form: 2020-01-01 00:00:00\n    Next elapse: never\n", ""),
+            "dayly": (1, "", "Failed to parse calendar specification 'dayly': Invalid argument\n"),
+            "hourly": (127, "", "systemd-analyze is not installed"),
+        }
+        return answers[words[-1]]
+
+    monkeypatch.setattr(site_state, "command", command)
+    calendars = {"clean": "daily", "report": "dayly", "once": "2020-01-01", "other": "hourly"}
+    assert host.read(schedules=calendars)["schedules"] == {
+        "foreign": [str(host.root.parent / "system/shop-report.service")],
+        "unusable": {
+            "report": "is not a calendar of systemd on this host",
+            "once": "never comes",
+            "other": "cannot be judged on this host: systemd-analyze is not installed",
+        },
+    }
+    assert asked[0] == ["systemd-analyze", "calendar", "--", "daily"]

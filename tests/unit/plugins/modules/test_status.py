@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,21 @@ RUNS = {
     "MemoryCurrent": "432013312",
     "MemoryMax": "1949302784",
 }
+PROCESS_RUNS = {
+    **RUNS,
+    "SubState": "running",
+    "ExecMainStartTimestampMonotonic": "1000000",
+    "ActiveExitTimestampMonotonic": "0",
+    "ControlGroup": "/system.slice/system-shop.slice/shop-rq@blue.service",
+    "MemoryCurrent": "89338675",
+    "MemoryMax": "209715200",
+}
+
+
+def moment(value: str) -> str:
+    """Write a moment as systemd does: 40 s ago."""
+    found = re.fullmatch(r"(\d+) s ago", value)
+    return str(int((time.monotonic() - int(found[1])) * 1e6)) if found else value
 
 
 @dataclass
@@ -46,6 +62,9 @@ class Site:
     workers: int = 3
     idle_is_stopped: bool = True
     dead: tuple[str, ...] = ()
+    # Background processes: what is not as of one that runs, by its unit; and how a unit ended.
+    processes: dict[str, dict[str, str]] = field(default_factory=dict)
+    ended: str = ""
     responses: dict[str, Response | OSError] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
@@ -53,6 +72,15 @@ class Site:
         """Tell of the live unit as Systemd.properties does."""
         assert unit == "shop@blue.service"
         return {name: self.unit[name] for name in names}
+
+    def properties_of(self, units: Iterable[str], *names: str) -> dict[str, dict[str, str]]:
+        """Tell of units of processes as Systemd.properties_of does."""
+        found = {unit: {**PROCESS_RUNS, **self.processes[unit]} for unit in units if unit in self.processes}
+        return {unit: {name: moment(properties[name]) for name in names} for unit, properties in found.items()}
+
+    def how_it_ended(self, _unit: str) -> str:
+        """Tell how a unit ended as Systemd.how_it_ended does."""
+        return self.ended
 
     def show(self, unit: str) -> Any:
         """Tell of a unit as Systemd.show does."""
@@ -138,7 +166,9 @@ def test_a_site_that_is_well(site: Site) -> None:
         "complaints": [],
         "notes": [],
         "lock": None,
+        "schedules": [],
         "services": [],
+        "processes": [],
         "slot": "blue",
         "release": "r2",
         "since": "2026-11-27T08:12:31Z",
@@ -166,7 +196,7 @@ def test_a_site_that_is_well(site: Site) -> None:
 def test_a_host_without_the_site(host: Site) -> None:
     status = host.look()
     assert status["complaints"] == ["shop is not on this host; deploy it"]
-    assert (status["slot"], status["state"]) == (None, "absent")
+    assert (status["slot"], status["state"], status["processes"]) == (None, "absent", [])
     assert host.requests == []
 
 
@@ -503,3 +533,193 @@ def test_monitoring_that_is_missing(site: Site) -> None:
     (host_module.UNITS / GUARDED).write_text("")
     site.dead = (GUARDED,)
     assert site.look()["complaints"] == [f"{GUARDED} is not running: systemctl start {GUARDED}"]
+
+
+LIVE = ["shop-rq@blue.service", "shop-rq-2@blue.service"]
+
+
+@pytest.fixture
+def working(site: Site) -> Site:
+    """Give a site with two units of one process, of which the release before had one only."""
+    blue, green = site.hosted.slots["blue"], site.hosted.slots["green"]
+    green.path.mkdir()
+    (green.path / "release").symlink_to(site.hosted.releases.named("r1").path)
+    texts = {name: blue.file(name).read_text() for name in ("unit", "secrets", "gunicorn.conf.py")}
+    for slot, prefixes in ((blue, ["shop-rq", "shop-rq-2"]), (green, ["shop-rq"])):
+        units = {f"unit of {prefix}": "[Service]\n" for prefix in prefixes}
+        for name, text in units.items():
+            slot.file(name).write_text(text)
+        slot.record_deployed({**texts, **units}, True, [{"prefix": prefix, "drain": 900} for prefix in prefixes])
+    site.processes = {unit: {} for unit in LIVE}
+    site.processes["shop-rq@green.service"] = {"ActiveState": "inactive", "SubState": "dead"}
+    return site
+
+
+def test_background_processes_that_are_well(working: Site) -> None:
+    """Those of the live slot, each unit by itself."""
+    status = working.look()
+    assert (status["complaints"], status["notes"]) == ([], [])
+    assert status["processes"] == [
+        {
+            "process": "rq",
+            "unit": unit,
+            "state": "active",
+            "restarts": 0,
+            "memory_mb": {"now": 85.2, "most": 200.0},
+        }
+        for unit in LIVE
+    ]
+
+
+RESTARTING = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code"}
+SINCE = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "complaint"),
+    [
+        (
+            {"ActiveState": "inactive", "SubState": "dead"},
+            "inactive",
+            r"shop-rq@blue\.service is not running \(inactive\): systemctl start shop-rq@blue\.service, or deploy",
+        ),
+        (
+            {
+                "ActiveState": "failed",
+                "SubState": "failed",
+                "Result": "signal",
+                "ExecMainExitTimestampMonotonic": "9" * 12,
+            },
+            "signal",
+            r"shop-rq@blue\.service is not running \(signal\): systemctl start shop-rq@blue\.service, or deploy",
+        ),
+        (
+            {**RESTARTING, "NRestarts": "12"},
+            "restarting",
+            rf"shop-rq@blue\.service does not stay up: it exited with status 1, and systemd has restarted it 12 times "
+            rf"{SINCE}; see journalctl -u shop-rq@blue\.service, and site_processes\.rq",
+        ),
+        (
+            RESTARTING,
+            "restarting",
+            r"shop-rq@blue\.service does not stay up: it exited with status 1; see journalctl -u "
+            r"shop-rq@blue\.service, and site_processes\.rq",
+        ),
+        (
+            {"NRestarts": "3", "ExecMainStartTimestampMonotonic": "40 s ago"},
+            "active",
+            rf"shop-rq@blue\.service keeps exiting: systemd has restarted it 3 times {SINCE}, and 4\d s ago for "
+            r"the last time; see journalctl -u shop-rq@blue\.service, and site_processes\.rq",
+        ),
+        (
+            {"Result": "oom-kill"},
+            "active",
+            r"The kernel has killed 1 process of shop-rq@blue\.service for lack of memory since it started: find what "
+            r"uses it, or raise site_processes\.rq\.memory_mb",
+        ),
+        (
+            {"NeedDaemonReload": "yes"},
+            "active",
+            r"shop-rq@blue\.service has changed on disk since systemd read it: systemctl daemon-reload",
+        ),
+    ],
+    ids=["stopped", "failed", "restarting", "restarting at first", "keeps exiting", "memory", "edited"],
+)
+def test_a_background_process_that_is_not_well(
+    working: Site, found: dict[str, str], state: str, complaint: str
+) -> None:
+    """Of the other one, there is nothing to say."""
+    working.processes["shop-rq@blue.service"] = found
+    working.ended = "status 1"
+    status = working.look()
+    assert [re.fullmatch(complaint, text) is not None for text in status["complaints"]] == [True], status["complaints"]
+    assert [row["state"] for row in status["processes"]] == [state, "active"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"NRestarts": "2", "ExecMainStartTimestampMonotonic": "40 s ago"},
+        {"NRestarts": "40", "ExecMainStartTimestampMonotonic": "700 s ago"},
+    ],
+    ids=["not often", "not lately"],
+)
+def test_a_background_process_that_was_restarted(working: Site, found: dict[str, str]) -> None:
+    """A note: some exit by themselves after so many tasks."""
+    working.processes["shop-rq-2@blue.service"] = found
+    status = working.look()
+    assert status["complaints"] == []
+    [note] = status["notes"]
+    assert re.fullmatch(
+        rf"systemd has restarted shop-rq-2@blue\.service {found['NRestarts']} times {SINCE}: see journalctl -u "
+        r"shop-rq-2@blue\.service\.",
+        note,
+    )
+
+
+def test_restarts_are_counted_from_the_boot_at_the_earliest(working: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd counts anew then; without a later boot, they are counted from when the slot went live."""
+    working.processes["shop-rq@blue.service"] = {"NRestarts": "1"}
+    monkeypatch.setattr(module, "uptime", lambda: 1e9)
+    assert "1 time since 2026-11-27 08:12:31 UTC" in working.look()["notes"][0]
+    monkeypatch.setattr(module, "uptime", lambda: time.time() - 1800000000)
+    assert "1 time since 2027-01-15 0" in working.look()["notes"][0]
+
+
+@pytest.mark.parametrize(("stopped_s", "left"), [(60, "14 min"), (850, "[45][0-9] s"), (1000, "0 s")])
+def test_tasks_of_the_release_before(working: Site, stopped_s: float, left: str) -> None:
+    """They are shown beside the live ones, with how long they may take."""
+    working.processes["shop-rq@green.service"] = {
+        "ActiveState": "deactivating",
+        "SubState": "stop-sigterm",
+        "ActiveExitTimestampMonotonic": f"{stopped_s} s ago",
+    }
+    status = working.look()
+    assert status["complaints"] == []
+    [note] = status["notes"]
+    assert re.fullmatch(
+        rf"shop-rq@green\.service still finishes what it has, with release r1: for at most another {left}\.", note
+    )
+    assert [(row["unit"], row["state"]) for row in status["processes"]] == [
+        *((unit, "active") for unit in LIVE),
+        ("shop-rq@green.service", "draining"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "note", "shown"),
+    [
+        (
+            {
+                "ActiveState": "failed",
+                "SubState": "failed",
+                "Result": "timeout",
+                "ExecMainExitTimestampMonotonic": "9" * 12,
+            },
+            "shop-rq@green.service had not finished what it had within 900 s, and was killed: see journalctl -u "
+            "shop-rq@green.service, or raise site_processes.rq.drain.",
+            [],
+        ),
+        ({}, "shop-rq@green.service is running too: a deploy is under way, or was cut off.", ["active"]),
+        (RESTARTING, "shop-rq@green.service is running too: a deploy is under way, or was cut off.", ["restarting"]),
+    ],
+    ids=["killed", "runs", "restarting"],
+)
+def test_what_else_there_is_of_the_release_before(
+    working: Site, found: dict[str, str], note: str, shown: list[str]
+) -> None:
+    """It is shown while it runs."""
+    working.processes["shop-rq@green.service"] = found
+    status = working.look()
+    assert (status["complaints"], status["notes"]) == ([], [note])
+    assert [row["state"] for row in status["processes"][2:]] == shown
+
+
+def test_a_unit_of_a_process_that_was_edited_or_overridden(working: Site) -> None:
+    """As the slot's own files are."""
+    edited = working.hosted.slots["blue"].file("unit of shop-rq")
+    edited.write_text("[Service]\nNice=5\n")
+    working.processes["shop-rq@blue.service"] = {"DropInPaths": "/etc/systemd/system/shop-rq@.service.d/a.conf"}
+    status = working.look()
+    assert status["complaints"] == [f"{edited} was edited by hand: redeploy, or move the change into the inventory"]
+    assert status["notes"] == ["shop-rq@blue.service has drop-in files: /etc/systemd/system/shop-rq@.service.d/a.conf."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pitcrew.django.plugins.module_utils import verification
+from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Unit
 from ansible_collections.pitcrew.django.plugins.modules import verify as module
 
 
@@ -45,8 +47,14 @@ class Site:
     workers: Callable[[float], int] = lambda _s: 3
     # Whether the slot before has stopped.
     stopped: Callable[[float], bool] = lambda _s: True
+    # The state of a background process.
+    processes: Callable[[str, float], str] = lambda unit, _s: "active" if "green" in unit else "inactive"
     requests: list[bytes] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+
+    def show_all(self, units: Iterable[str]) -> dict[str, Unit]:
+        """Tell of units of background processes as Systemd.show_all does."""
+        return {unit: Unit(unit, self.processes(unit, self.clock.now - 1000.0), 0, 0, "") for unit in units}
 
     def show(self, unit: str) -> Any:
         """Tell of a unit as Systemd.show does."""
@@ -224,4 +232,41 @@ def test_the_slot_before(site: Site) -> None:
     assert message == (
         "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves.\n\n"
         "The journal of shop@blue:\nTraceback of shop@blue.service"
+    )
+
+
+@pytest.fixture
+def working(site: Site) -> Site:
+    """Give a site with background processes in both slots."""
+    for slot in HostedSite("shop", str(site.root)).slots.values():
+        slot.path.mkdir(parents=True)
+        slot.record_deployed({}, True, [{"prefix": "shop-rq"}, {"prefix": "shop-beat"}])
+    return site
+
+
+def test_background_processes_run(working: Site) -> None:
+    """Each of them in the live slot, if need be after a moment; those of the other one may still be stopping."""
+    working.processes = lambda unit, seconds: (
+        "deactivating" if "blue" in unit else "activating" if "beat" in unit and seconds < 3 else "active"
+    )
+    assert "failed" not in working.verify()
+    assert working.clock.now - 1000.0 == pytest.approx(3, abs=0.5)
+
+
+@pytest.mark.parametrize("state", ["inactive", "activating", "failed", "deactivating"])
+def test_a_background_process_that_does_not_run(working: Site, state: str) -> None:
+    """It is named, and its own journal is shown."""
+    working.processes = lambda unit, _s: state if unit == "shop-beat@green.service" else "active"
+    assert working.verify()["msg"] == (
+        "The site is live, but not as planned: shop-beat@green.service does not run.\n\n"
+        "The journal of shop-beat@green:\nTraceback of shop-beat@green.service"
+    )
+
+
+def test_background_processes_that_run_beside_the_live_ones(working: Site) -> None:
+    """They were not told to stop, and compete for tasks with code of another release."""
+    working.processes = lambda _unit, _s: "active"
+    assert working.verify(stop_timeout=5)["msg"].startswith(
+        "The site is live, but not as planned: shop-rq@blue.service, shop-beat@blue.service still run beside the slot "
+        "that serves.\n\nThe journal of shop-rq@blue:"
     )

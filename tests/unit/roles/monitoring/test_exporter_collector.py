@@ -171,7 +171,7 @@ def test_a_site_that_is_well(host: Host, shop: Site) -> None:
         f'scrape_error{{part="{part}",site="shop"}}'
         for part in (
             *("time", "site", "units", "releases", "runs", "queue", "server", "kernel", "processes"),
-            *("certificate", "backup", "liveness"),
+            *("background", "schedules", "certificate", "backup", "liveness"),
         )
     ]
     expected = {
@@ -278,6 +278,73 @@ def test_cpu_time_without_accounting_never_falls(host: Host, shop: Site) -> None
     assert host.scrape()[name] == before
     host.units["shop@blue.service"]["InvocationID"] = "another"
     assert host.scrape()[name] == pytest.approx(102 / os.sysconf("SC_CLK_TCK"))
+
+
+# Background processes and schedules
+
+RUNS = {"ActiveState": "active", "MainPID": "77", "NRestarts": "0", "InvocationID": "a", "ControlGroup": ""}
+
+
+def test_background_processes_of_the_live_slot(host: Host, shop: Site) -> None:
+    """Each unit by its number; the other slot may still have some, which are no concern any more."""
+    shop.record["processes"] = {"rq": ["shop-rq", "shop-rq-2"], "beat": ["shop-beat"]}
+    shop.write_record()
+    group = "/system.slice/system-shop.slice/shop-rq@blue.service"
+    host.units["shop-rq@blue.service"] = {**RUNS, "NRestarts": "3", "ControlGroup": group}
+    host.units["shop-rq-2@blue.service"] = {**RUNS, "ActiveState": "activating"}
+    host.units["shop-rq@green.service"] = {**RUNS, "NRestarts": "9"}
+    cgroup = f"/sys/fs/cgroup{group}/"
+    write(host.root, {cgroup + "memory.current": "104857600\n", cgroup + "memory.events": "oom_kill 1\n"})
+    found = {name: value for name, value in host.scrape().items() if name.startswith("process_")}
+    assert found == {
+        'process_active{number="1",process="rq",site="shop",slot="blue"}': 1,
+        'process_active{number="2",process="rq",site="shop",slot="blue"}': 0,
+        'process_active{number="1",process="beat",site="shop",slot="blue"}': 0,
+        'process_restarts_total{number="1",process="rq",site="shop",slot="blue"}': 3,
+        'process_restarts_total{number="2",process="rq",site="shop",slot="blue"}': 0,
+        'process_restarts_total{number="1",process="beat",site="shop",slot="blue"}': 0,
+        'process_memory_bytes{number="1",process="rq",site="shop",slot="blue"}': 104857600,
+        'process_oom_kills_total{number="1",process="rq",site="shop",slot="blue"}': 1,
+    }
+    assert host.errors() == set()
+
+
+def test_schedules(host: Host, shop: Site) -> None:
+    """What has not run yet has no result; a failure lasts until a success, also where systemd has forgotten it."""
+    shop.record["schedules"] = ["clean", "report", "fresh"]
+    shop.write_record()
+    (shop.root / "schedules").mkdir()
+    for name, text, at in (
+        ("clean.last", "success exited 0", 1796083300),
+        ("clean.success", "", 1796083299),
+        ("report.last", "exit-code exited 1", 1796083400),
+        ("report.success", "", 1795000000),
+    ):
+        (shop.root / "schedules" / name).write_text(text)
+        os.utime(shop.root / "schedules" / name, (at, at))
+    for name in ("clean", "fresh"):
+        host.units[f"shop-{name}.timer"] = RUNS
+    found = {name: value for name, value in host.scrape().items() if name.startswith("schedule_")}
+    assert found == {
+        'schedule_active{schedule="clean",site="shop"}': 1,
+        'schedule_active{schedule="report",site="shop"}': 0,
+        'schedule_active{schedule="fresh",site="shop"}': 1,
+        'schedule_success{schedule="clean",site="shop"}': 1,
+        'schedule_success{schedule="report",site="shop"}': 0,
+        'schedule_last_run_timestamp_seconds{schedule="clean",site="shop"}': 1796083300,
+        'schedule_last_run_timestamp_seconds{schedule="report",site="shop"}': 1796083400,
+        'schedule_last_success_timestamp_seconds{schedule="clean",site="shop"}': 1796083299,
+        'schedule_last_success_timestamp_seconds{schedule="report",site="shop"}': 1795000000,
+    }
+    host.units["shop-fresh.service"] = {**RUNS, "ActiveState": "failed"}
+    assert host.scrape()['schedule_success{schedule="fresh",site="shop"}'] == 0
+
+
+def test_a_systemd_that_does_not_answer_tells_of_neither(host: Host, shop: Site) -> None:
+    shop.record |= {"processes": {"rq": ["shop-rq"]}, "schedules": ["clean"]}
+    shop.write_record()
+    host.silent.add("systemctl")
+    assert host.errors() >= {"units", "background", "schedules"}
 
 
 # Runs

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import releases as releases_module
+from ansible_collections.pitcrew.django.plugins.module_utils import slot_processes as processes_module
 from ansible_collections.pitcrew.django.plugins.module_utils import timing as timing_module
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
@@ -39,6 +40,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         monkeypatch.setattr(module, "replace_link", noted)
         monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(releases_module, "time", clock)
+        monkeypatch.setattr(processes_module, "time", clock)
         monkeypatch.setattr(timing_module, "time", clock)
         # No power is lost here, and a busy disk takes its time.
         monkeypatch.setattr(os, "fsync", lambda _file: None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -134,6 +135,8 @@ class Host(FakeSystemd):
         super().__init__(host_module.UNITS)
         self.hosted, self.clock = hosted, clock
         self.behaviours: dict[str, Behaviour] = {}
+        # Of background processes, by the unit's name without the site, and by the release, or without it: rq, rq of r2.
+        self.processes: dict[str, Process] = {}
         self.servers: dict[str, Server] = {}
         self.under_ways: list[int] = []
         self.log: list[str] = []
@@ -157,13 +160,33 @@ class Host(FakeSystemd):
         """What happened, without the resets that go with each start and stop."""
         return [event for event in self.log if not event.startswith("reset-failed")]
 
+    def now(self) -> float:
+        """Tell the time of the site's clock."""
+        return self.clock.now
+
+    def wait_until(self, moment: float) -> None:
+        """Let the time pass."""
+        self.clock.now = max(self.clock.now, moment)
+
     def slot(self, unit: str) -> Slot:
         """Find the slot of a unit."""
-        return next(slot for slot in self.hosted.slots.values() if slot.unit == unit)
+        return next(slot for slot in self.hosted.slots.values() if unit.endswith(f"@{slot.name}.service"))
 
-    def process(self, unit: str) -> Behaviour:
-        """Tell how the release behaves that the slot links to."""
-        return self.behaviours.get(self.slot(unit).release or "", Behaviour())
+    def is_web(self, unit: str) -> bool:
+        """Tell whether it is the unit of the slot itself, and not of a background process."""
+        return unit == self.slot(unit).unit
+
+    def name(self, unit: str) -> str:
+        """Call a unit by its slot, and a background process by its name there: rq@blue."""
+        return self.slot(unit).name if self.is_web(unit) else unit[len("shop-") : -len(".service")]
+
+    def process(self, unit: str) -> Process:
+        """Tell how the release behaves that the slot links to, or a background process of it."""
+        release = self.slot(unit).release or ""
+        if self.is_web(unit):
+            return self.behaviours.get(release, Behaviour())
+        name = self.name(unit).partition("@")[0]
+        return self.processes.get(f"{name} of {release}") or self.processes.get(name) or Process()
 
     def order(self, *words: str) -> str | None:
         """Note the order, and do as systemctl does; of the waiting room it is only noted."""
@@ -174,13 +197,17 @@ class Host(FakeSystemd):
         if units and "-liveness." in units[-1]:
             self.note(f"{verb} the watch")
             return super().order(*words) if verb == "enable" else None
-        slots = [] if units == [self.hosted.boot_unit] else [self.slot(unit).name for unit in units]
-        self.note(" ".join([verb, *slots]))
+        if units and re.search(r"^shop-(?!boot)\w+\.(timer|service)$", units[-1]):
+            self.note(f"{verb} {units[-1]}")
+            return super().order(verb, units[-1]) if verb in ("enable", "disable") else None
+        names = [] if units == [self.hosted.boot_unit] else [self.name(unit) for unit in units]
+        asks = "--no-block" in words and not any(map(self.is_web, units))
+        self.note(" ".join(["ask", *names, "to stop"] if asks else [verb, *names]))
         return super().order(*words)
 
     def journal(self, unit: str, since: float | None = None) -> str:
         """Tell the last words of a unit."""
-        self.note(f"journal {self.slot(unit).name}")
+        self.note(f"journal {self.name(unit)}")
         return f"Traceback of {unit} {'in its latest run' if since is None else 'since it was started'}"
 
     def under_way(self, path: Path) -> int:
@@ -196,8 +223,12 @@ class Host(FakeSystemd):
 
     def start(self, unit: str) -> str | None:
         """Start the unit, and the server on the slot's socket."""
-        complaint = super().start(unit)
-        slot, behaviour, started = self.slot(unit), self.process(unit), self.clock.now
+        slot = self.slot(unit)
+        if not self.is_web(unit) and not (slot.path / "secrets").exists():
+            return "Failed to load environment files: No such file or directory"
+        complaint, behaviour, started = super().start(unit), self.process(unit), self.clock.now
+        if not isinstance(behaviour, Behaviour):
+            return complaint
         release = slot.release
 
         def respond(request: bytes) -> bytes:
@@ -220,7 +251,7 @@ class Host(FakeSystemd):
 
     def stop(self, unit: str) -> None:
         """Stop it, and write down where that was the slot that served."""
-        if self.hosted.live is self.slot(unit):
+        if self.hosted.live is self.slot(unit) and self.is_web(unit):
             self.outages.append(unit)
         super().stop(unit)
         if server := self.servers.pop(unit, None):
@@ -307,3 +338,8 @@ class Site:
         slots = self.hosted.slots.values()
         running = [slot for slot in slots if not self.host.show(slot.unit).stopped]
         return running == [self.hosted.live] and self.hosted.boots(BOOT)
+
+    def working(self) -> list[str]:
+        """Tell which background processes run, and not only finish what they have."""
+        units = [unit for unit in self.host.units if not self.host.is_web(unit)]
+        return sorted(self.host.name(unit) for unit in units if not self.host.show(unit).ending)

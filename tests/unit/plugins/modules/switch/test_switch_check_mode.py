@@ -50,7 +50,9 @@ def test_check_mode_does_not_settle(site: Site) -> None:
 def diff(site: Site, release: str, **params: Any) -> dict[str, str]:
     """Give the differences as the module makes them: Ansible's own censorship of secrets comes later."""
     site.run(release, check=True, **params)
-    switch = module.Switch({"files": {}, "environment": {}, "secrets": {}, "record": {}, **site.params}, site.host)
+    switch = module.Switch(
+        {"files": {}, "environment": {}, "secrets": {}, "record": {}, "processes": [], **site.params}, site.host
+    )
     return switch.diff()
 
 

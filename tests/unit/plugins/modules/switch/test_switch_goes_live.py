@@ -337,3 +337,28 @@ def test_it_is_watched_from_then_on(site: Site) -> None:
     assert (site.units / "shop-liveness.service").read_text() == "[Service]\nType=oneshot\n"
     assert site.deploy("r1")["changed"] is True
     assert not (site.units / "shop-liveness.timer").exists()
+
+
+SCHEDULE = {"name": "report", "timer": "[Timer]\n[Install]\nWantedBy=timers.target\n", "service": "[Service]\n"}
+
+
+def test_its_commands_run_by_calendar_from_then_on(site: Site) -> None:
+    """Their timers start once there is a live slot; a change of them switches nothing."""
+    assert site.deploy("r1", schedules=[SCHEDULE])["changed"] is True
+    timed = [word for word in site.host.log if "report" in word or word.startswith("live ")]
+    assert timed == ["live blue", "enable shop-report.timer", "restart shop-report.timer"]
+    assert site.deploy("r1", schedules=[SCHEDULE])["changed"] is False
+    slot = site.serves()
+    answer = site.deploy("r1", schedules=[{**SCHEDULE, "service": "[Service]\nType=oneshot\n"}])
+    assert (answer["changed"], answer["differences"], site.serves()) == (True, [], slot)
+    assert (site.units / "shop-report.service").read_text() == "[Service]\nType=oneshot\n"
+    assert "restart shop-report.timer" not in site.host.log
+    assert site.deploy("r1")["changed"] is True
+    assert not list(site.units.glob("shop-report.*"))
+
+
+def test_a_refused_release_leaves_its_schedules_alone(site: Site) -> None:
+    site.deploy("r1", schedules=[SCHEDULE])
+    site.host.behaviours["r2"] = Behaviour(answer=lambda _seconds: (500, ""))
+    assert site.deploy("r2", schedules=[])["failed"] is True
+    assert (site.units / "shop-report.timer").exists()

@@ -429,6 +429,8 @@ def test_a_switch_that_ended_while_this_one_began(site: Site, monkeypatch: pytes
                 "keep_refused": False,
                 "overlap": True,
                 "watch": None,
+                "processes": [],
+                "schedules": [],
                 "record": {},
             }
             | site.params

@@ -1,0 +1,1 @@
+"""Jobs, what became of each of them, and what was due by a calendar."""
