@@ -54,6 +54,13 @@ KINDS: dict[str, dict[str, str | None]] = {
     "little": {},
     "nothing": dict.fromkeys(("manage.py", "requirements.txt", "shop/settings.py", "shop/wsgi.py")),
     "worst": dict(FILES),
+    "background": {
+        "shop/celery.py": "app = Celery('shop')\n",
+        "shop/asgi.py": "application = ProtocolTypeRouter({'websocket': URLRouter([])})\n",
+        "shop/settings.py": START + "CELERY_BEAT_SCHEDULE = {'a': {}}\nINSTALLED_APPS += ['django_rq', 'django_q']\n",
+        "uwsgi.ini": "attach-daemon = ./manage.py bot\nattach-daemon = ./manage.py smtpd --port %(_)\n",
+        "crontab": "@daily ./manage.py clearsessions\n*/5 * * * * ./manage.py tick\n",
+    },
     "below": {"manage.py": None, "web/manage.py": "", "requirements.txt": None, "requirements/prod.txt": "django\n"},
 }
 
@@ -100,7 +107,7 @@ def test_the_whole_text() -> None:
         proposal(inspection, checked="Django confirms this.").text()
         == """\
 /srv/shop, 3f2a9c1d04ab: manage.py with the settings shop.settings, packages
-from requirements.txt. 5 variables proposed, 2 guesses among them; 1 to fill in,
+from requirements.txt. 6 variables proposed, 2 guesses among them; 1 to fill in,
 0 questions left. Django confirms this.
 
 Proposed inventory:
@@ -123,13 +130,13 @@ django:
       SECRET_KEY: >-
         <fill in: the output of python3 -c 'import secrets;
         print(secrets.token_urlsafe(50))'>
+    site_processes:
+      # Procfile starts it as 'worker' (Procfile, line 1).
+      rq: {preset: rq}
 
 What a deploy would warn of, or what visitors would notice:
 - CACHES is not set: each worker process has a cache of its own. Redis and
   Django's database cache are shared (shop/settings.py, line 14)
-
-Background processes, which a deploy does not run; write units of your own:
-- ./manage.py rqworker (the process 'worker' of the Procfile) (Procfile, line 1)
 
 Also read from the environment, with a default:
 - COLOUR
