@@ -14,7 +14,7 @@ from typing import Any, Final
 from .calendars import UntranslatableError, from_cron
 from .celery import CeleryApp, find_celery
 from .command_lines import Command, commands_of
-from .findings import CERTAIN, GUESS, PROCESS, QUESTION, Finding, Place
+from .findings import CERTAIN, GUESS, PROCESS, QUESTION, Finding, Place, fill_in
 from .lists import Lists
 from .management import runs_for_ever, source_commands
 from .programs import COMPOSE, KEPT, ONCE, SCRIPT, Program, programs
@@ -214,7 +214,7 @@ def _of_products(workers: Workers, scope: Scope, lists: Lists | None, names: _Na
             if preset == "rq" and "queues" not in made and (queues := _rq_queues(scope)):
                 made = {"preset": "rq", "queues": queues, **made}
                 reason += "; RQ_QUEUES names the queues"
-            yield Finding("site_processes", {name: made}, reason, program.place)
+            yield Finding("site_processes", {name: _completed(made, scope)}, reason, program.place)
     place = scope.places.get("INSTALLED_APPS")
     if tasks is not None and tasks[0] not in workers and not (tasks[0] == "django_tasks_rq" and "rq" in workers):
         preset, queues = tasks
@@ -236,7 +236,8 @@ def _of_products(workers: Workers, scope: Scope, lists: Lists | None, names: _Na
             if known(scope.get("TASKS")):
                 continue  # They name another backend.
             certainty, reason = GUESS, f"{reason}; TASKS has to name its backend"
-        yield Finding("site_processes", {names.take(NAMES[preset]): values}, reason, place, certainty)
+        made = _completed(values, scope)
+        yield Finding("site_processes", {names.take(NAMES[preset]): made}, reason, place, certainty)
     if (
         "rq" in seen
         and "rq_scheduler" not in workers
@@ -247,6 +248,26 @@ def _of_products(workers: Workers, scope: Scope, lists: Lists | None, names: _Na
         value = {names.take("rq_scheduler"): {"preset": "rq_scheduler"}}
         package = lists.has("rq-scheduler")
         yield Finding("site_processes", value, "rq-scheduler is installed", package.place if package else None, GUESS)
+
+
+def _completed(made: Values, scope: Scope) -> Values:
+    """Add what the settings tell the product itself, where the preset has to know it."""
+    if made["preset"] == "django_q":
+        if "command" in made:
+            return {"command": made["command"]}
+        cluster = scope.get("Q_CLUSTER")
+        workers = cluster.get("workers") if isinstance(cluster, dict) else None
+        told = isinstance(workers, int) and not isinstance(workers, bool)
+        return {**made, "concurrency": workers if told else fill_in("the number of workers in Q_CLUSTER")}
+    huey = scope.get("HUEY")
+    consumer = huey.get("consumer") if made["preset"] == "huey" and isinstance(huey, dict) else None
+    if isinstance(consumer, dict):
+        workers, kind = consumer.get("workers"), consumer.get("worker_type")
+        if "concurrency" not in made and isinstance(workers, int):
+            made = {"preset": "huey", "concurrency": workers, **made}
+        if kind in ("process", "greenlet") and not re.search(r"-k|--worker-type", str(made.get("arguments", ""))):
+            made = {**made, "arguments": " ".join(filter(None, (str(made.get("arguments", "")), f"-k {kind}")))}
+    return made
 
 
 def _rq_queues(scope: Scope) -> list[str]:

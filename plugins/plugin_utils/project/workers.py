@@ -103,13 +103,22 @@ def _celery(words: Sequence[str]) -> list[Values]:
     if command == "beat":
         valued += ["-s", "--schedule"]
         return [_made("celery_beat", Options.of(words, meanings, valued, flags))]
-    meanings |= {"-Q": "queues", "--queues": "queues", "-c": "concurrency", "--concurrency": "concurrency"}
+    meanings |= {
+        "--autoscale": "most",
+        "-Q": "queues",
+        "--queues": "queues",
+        "-c": "concurrency",
+        "--concurrency": "concurrency",
+    }
     with_beat = any(word in ("-B", "--beat") for word in words)
     valued += ["-S", "--scheduler", "-s", "--schedule", "--schedule-filename"]
     options = Options.of(words, meanings, valued, flags)
     if command == "multi":
         options = Options(options.values, ())
     worker = _made("celery", options)
+    most = options.values.get("most", "").partition(",")[0]
+    if most.isdecimal():
+        worker["concurrency"] = int(most)
     beat = {"preset": "celery_beat", **{key: worker[key] for key in ("application",) if key in worker}}
     return [worker, beat] if with_beat else [worker]
 
@@ -119,7 +128,7 @@ def _rq(words: Sequence[str]) -> list[Values]:
         return []  # It ends when the queues are empty.
     meanings = {"--num-workers": "concurrency", "-n": "concurrency"}
     valued = [*LOGGING, "--name", "--url", "-u", "--sentry-dsn", "--config", "--logging_level", "--path", "-P"]
-    options = Options.of(words, meanings, valued, ["--quiet", "-q", "--with-scheduler"])
+    options = Options.of(words, meanings, valued, ["--quiet", "-q"])
     queues = [word for word in options.rest if not word.startswith("-")]
     kept, waiting = [], list(options.rest)
     while waiting:
@@ -130,8 +139,7 @@ def _rq(words: Sequence[str]) -> list[Values]:
         elif word.startswith("-"):
             kept.append(word)
     options = Options({**options.values, "queues": " ".join(queues)}, tuple(kept))
-    worker = _made("rq", options, separator=" ")
-    return [worker, {"preset": "rq_scheduler"}] if "--with-scheduler" in words else [worker]
+    return [_made("rq", options, separator=" ")]
 
 
 def _rq_scheduler(words: Sequence[str]) -> list[Values]:
@@ -174,7 +182,11 @@ def _procrastinate(words: Sequence[str]) -> list[Values]:
 
 
 def _django_q(words: Sequence[str]) -> list[Values]:
-    return [_made("django_q", Options.of(words, {}, LOGGING, []))]
+    options = Options.of(words, {"-n": "name", "--name": "name"}, LOGGING, [])
+    if name := options.values.get("name"):
+        # Its own option for this comes too late for the processes that it starts.
+        return [{"preset": "django_q", "command": f"env Q_CLUSTER_NAME={shlex.quote(name)} python manage.py qcluster"}]
+    return [_made("django_q", options)]
 
 
 def _django_tasks(words: Sequence[str]) -> list[Values]:

@@ -447,10 +447,14 @@ def _placeholders_are_filled(
         "site_secret_settings": site_secret_settings,
     }
     for source, values in given.items():
-        for name, value in values.items():
-            if is_placeholder(value):
-                what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
-                yield Complaint(source, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
+        yield from _left_open(source, values)
+
+
+def _left_open(variable: str, values: Mapping[Any, Any]) -> Iterator[Complaint]:
+    for name, value in values.items():
+        if is_placeholder(value):
+            what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
+            yield Complaint(variable, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
 
 
 @rule

@@ -61,8 +61,7 @@ def commented(files: dict[str, Any]) -> dict[str, Any]:
         (
             "python manage.py rqworker high default --with-scheduler --job-class a.B",
             {
-                "rq": {"preset": "rq", "queues": ["high", "default"], "arguments": "--job-class a.B"},
-                "rq_scheduler": {"preset": "rq_scheduler"},
+                "rq": {"preset": "rq", "queues": ["high", "default"], "arguments": "--with-scheduler --job-class a.B"},
             },
         ),
         ("rq worker mail", {"rq": {"preset": "rq", "queues": ["mail"]}}),
@@ -79,7 +78,14 @@ def commented(files: dict[str, Any]) -> dict[str, Any]:
             "./manage.py procrastinate worker -q mail,default -c 10",
             {"procrastinate": {"preset": "procrastinate", "queues": ["mail", "default"], "concurrency": 10}},
         ),
-        ("./manage.py qcluster", {"django_q": {"preset": "django_q"}}),
+        (
+            "./manage.py qcluster",
+            {"django_q": {"preset": "django_q", "concurrency": "<fill in: the number of workers in Q_CLUSTER>"}},
+        ),
+        (
+            "./manage.py qcluster --name mail",
+            {"django_q": {"command": "env Q_CLUSTER_NAME=mail python manage.py qcluster"}},
+        ),
         ("./manage.py db_worker --queue-name a,b", {"tasks": {"preset": "django_tasks", "queues": ["a", "b"]}}),
     ],
 )
@@ -90,7 +96,10 @@ def test_workers_of_products(text: str, expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ("INSTALLED_APPS += ['django_q']\n", {"django_q": {"preset": "django_q"}}),
+        (
+            "INSTALLED_APPS += ['django_q']\nQ_CLUSTER = {'workers': 4}\n",
+            {"django_q": {"preset": "django_q", "concurrency": 4}},
+        ),
         ("INSTALLED_APPS += ['django_rq']\n", {"rq": {"preset": "rq"}}),
         ("INSTALLED_APPS += ['django_rq']\nRQ_QUEUES = {'default': {}}\n", {"rq": {"preset": "rq"}}),
         (
@@ -98,6 +107,11 @@ def test_workers_of_products(text: str, expected: dict[str, Any]) -> None:
             {"rq": {"preset": "rq", "queues": ["high", "default"]}},
         ),
         ("INSTALLED_APPS += ['huey.contrib.djhuey']\n", {"huey": {"preset": "huey"}}),
+        (
+            "INSTALLED_APPS += ['huey.contrib.djhuey']\n"
+            "HUEY = {'consumer': {'workers': 2, 'worker_type': 'greenlet'}}\n",
+            {"huey": {"preset": "huey", "concurrency": 2, "arguments": "-k greenlet"}},
+        ),
         ("INSTALLED_APPS += ['django_dramatiq']\n", {"dramatiq": {"preset": "dramatiq"}}),
         ("INSTALLED_APPS += ['procrastinate.contrib.django']\n", {"procrastinate": {"preset": "procrastinate"}}),
         ("INSTALLED_APPS += ['django_tasks_db']\n", {"tasks": {"preset": "django_tasks"}}),
@@ -261,8 +275,8 @@ def test_a_worker_whose_application_nobody_names() -> None:
             {"worker": {"preset": "celery", "application": "shop"}},
         ),
         (
-            {"fly.toml": "[processes]\napp = 'gunicorn shop.wsgi'\nworker = 'python manage.py qcluster'\n"},
-            {"django_q": {"preset": "django_q"}},
+            {"fly.toml": "[processes]\napp = 'gunicorn shop.wsgi'\nworker = 'python manage.py db_worker'\n"},
+            {"tasks": {"preset": "django_tasks"}},
         ),
         (
             {"heroku.yml": "run:\n  web: gunicorn shop.wsgi\n  bot: python manage.py bot\n"},

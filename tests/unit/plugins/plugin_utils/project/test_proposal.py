@@ -57,7 +57,8 @@ KINDS: dict[str, dict[str, str | None]] = {
     "background": {
         "shop/celery.py": "app = Celery('shop')\n",
         "shop/asgi.py": "application = ProtocolTypeRouter({'websocket': URLRouter([])})\n",
-        "shop/settings.py": START + "CELERY_BEAT_SCHEDULE = {'a': {}}\nINSTALLED_APPS += ['django_rq', 'django_q']\n",
+        "shop/settings.py": START
+        + "CELERY_BEAT_SCHEDULE = {'a': {}}\nINSTALLED_APPS += ['django_rq', 'huey.contrib.djhuey']\n",
         "uwsgi.ini": "attach-daemon = ./manage.py bot\nattach-daemon = ./manage.py smtpd --port %(_)\n",
         "crontab": "@daily ./manage.py clearsessions\n*/5 * * * * ./manage.py tick\n",
     },
