@@ -129,6 +129,9 @@ def _lists(
         line = tree.line_of(path, r"\bgit\+(ssh|https?|file)://|^git = |type = \"git\"|\bgit = \"")
         git = git or (Place(path, line) if line else None)
         declared = parsed_toml(tree.read(joined(posixpath.dirname(path), "pyproject.toml")) or "")
+        if posixpath.basename(path) == "Pipfile.lock":
+            # What `default` and `develop` are not is a category of the user's.
+            groups += [name for name in _json(tree.read(path) or "") if name not in ("_meta", "default", "develop")]
         if posixpath.basename(path) in ("uv.lock", "poetry.lock", "pyproject.toml"):
             groups += [*_table(declared, "dependency-groups"), *_table(declared, "tool", "poetry", "group")]
             extras += [
@@ -250,14 +253,16 @@ def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Fin
     if main:
         reason = "Django is in this group, and no other dependencies are declared"
         yield Finding("site_requirements_groups", main, reason, Place(lists.paths[0]))
-    production = [name for name in lists.groups if re.fullmatch(r"prod(uction)?|deploy(ment)?|server|live", name)]
+    pipenv = posixpath.basename(lists.paths[0]) == "Pipfile.lock"
+    named = r"(prod(uction)?|deploy(ment)?|server|live)([-_]packages)?"
+    production = [name for name in lists.groups if re.fullmatch(named, name)]
     extras = [name for name in lists.extras if re.fullmatch(r"prod(uction)?|deploy\w*|server", name)]
     for variable, names in (("site_requirements_groups", production), ("site_requirements_extras", extras)):
         if names:
-            what = variable.rpartition("_")[2]
-            place = Place(joined(posixpath.dirname(lists.paths[0]), "pyproject.toml"))
+            what = "categories" if pipenv else variable.rpartition("_")[2]
+            place = Place(joined(posixpath.dirname(lists.paths[0]), "Pipfile" if pipenv else "pyproject.toml"))
             yield Finding(variable, names, f"{what} that are named after production", place, GUESS)
-    left = [f"group {name}" for name in lists.groups if name not in (*production, *main)]
+    left = [f"{'category' if pipenv else 'group'} {name}" for name in lists.groups if name not in (*production, *main)]
     left += [f"extra {name}" for name in lists.extras if name not in extras]
     if left:
         reason = f"Packages come from {shown[0]}, without {', '.join(left[:8])}: site_requirements_groups and "

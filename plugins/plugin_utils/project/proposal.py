@@ -26,7 +26,7 @@ ORDER: Final = (
     "site_processes", "site_schedules", "site_services", "site_health_path",
 )  # fmt: skip
 WORDS: Final = (
-    "a", "by", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it", "its", "no", "names",
+    "a", "by", "categories", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it", "its", "no", "names",
     "none", "one", "only", "tasks", "the", "their", "there", "this", "what", "with", "without",
 )  # fmt: skip
 """First words of reasons that are not names of files, packages or settings."""
