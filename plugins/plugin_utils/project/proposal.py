@@ -26,8 +26,9 @@ ORDER: Final = (
     "site_processes", "site_schedules", "site_services", "site_health_path",
 )  # fmt: skip
 WORDS: Final = (
-    "a", "by", "categories", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it", "its", "no", "names",
-    "none", "one", "only", "tasks", "the", "their", "there", "this", "what", "with", "without",
+    "a", "by", "categories", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it",
+    "its", "no", "names", "none", "one", "only", "tasks", "the", "their", "there", "this", "what", "with",
+    "without",
 )  # fmt: skip
 """First words of reasons that are not names of files, packages or settings."""
 MOST_NAMES: Final = 60
@@ -134,7 +135,8 @@ class Proposal:
 
 def _is_added(finding: Finding) -> bool:
     """Whether a value is added to what the user has set; processes have names of the user's, so nothing is added."""
-    return isinstance(finding.value, (dict, list)) and finding.variable not in ("site_processes", "site_schedules")
+    named = finding.variable in ("site_processes", "site_schedules")
+    return isinstance(finding.value, (dict, list)) and not named and not finding.commented
 
 
 def _shortened(finding: Finding) -> Finding:
@@ -163,7 +165,8 @@ def _sentence(finding: Finding) -> str:
 
 def _reason(finding: Finding) -> str:
     text = str(finding)
-    return f"{PREFIX[finding.certainty]}{text}." if PREFIX[finding.certainty] else f"{_capital(text)}."
+    prefix = "If wanted: " if finding.commented and finding.certainty == CERTAIN else PREFIX[finding.certainty]
+    return f"{prefix}{text}." if prefix else f"{_capital(text)}."
 
 
 def _capital(text: str) -> str:

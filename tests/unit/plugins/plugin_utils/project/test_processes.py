@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.pitcrew.django.plugins.plugin_utils.project.findings import Finding
+from ansible_collections.pitcrew.django.plugins.plugin_utils.project.inspection import Inspection
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.proposal import Proposal
 from inspected import PROJECT, inspect, of, proposed, with_settings
 
@@ -23,8 +25,12 @@ def schedules(files: dict[str, Any]) -> Any:
     return proposed(inspect(files)).get("site_schedules")
 
 
+def questions(inspection: Inspection) -> list[Finding]:
+    return [one for one in inspection.findings if one.commented and one.certainty == "question"]
+
+
 def commented(files: dict[str, Any]) -> dict[str, Any]:
-    return {name: one.value[name] for one in inspect(files).findings if one.commented for name in one.value}
+    return {name: one.value[name] for one in questions(inspect(files)) for name in one.value}
 
 
 # Products
@@ -234,7 +240,7 @@ def test_queues_that_only_routes_name() -> None:
 def test_celery_that_is_switched_off(settings: str, reason: str) -> None:
     inspection = with_settings(settings, **{"shop/celery.py": CELERY})
     assert "site_processes" not in proposed(inspection)
-    (finding,) = [one for one in inspection.findings if one.commented]
+    (finding,) = questions(inspection)
     assert str(finding).startswith(reason)
     assert finding.value == {"worker": {"preset": "celery", "application": "shop"}}
 
@@ -356,7 +362,7 @@ def test_a_command_with_a_setting_of_its_own() -> None:
     )
     inspection = inspect({"docker/uwsgi.ini": text})
     assert proposed(inspection)["site_processes"] == {"a": {"command": "python manage.py a"}}
-    (finding,) = [one for one in inspection.findings if one.commented]
+    (finding,) = questions(inspection)
     assert finding.value == {"smtpd": {"command": "python manage.py smtpd --port '<fill in: value>'"}}
     assert str(finding) == (
         "uwsgi.ini starts it, only with a setting of its own; is it wanted? (docker/uwsgi.ini, line 2)"

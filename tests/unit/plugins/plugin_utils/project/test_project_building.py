@@ -97,3 +97,11 @@ def test_commands(files: dict[str, Any], release: list[str] | None, first: list[
 def test_a_cache_in_the_database() -> None:
     text = "CACHES = {'default': {'BACKEND': 'django.core.cache.backends.db.DatabaseCache', 'LOCATION': 'cache'}}\n"
     assert proposed(with_settings(text))["site_release_commands"] == ["createcachetable"]
+
+
+def test_an_account_for_the_admin() -> None:
+    """It is for the user to decide; a site without the admin needs none."""
+    (finding,) = [one for one in inspect({}).findings if one.commented]
+    assert (finding.variable, finding.value) == ("site_first_commands", ["createsuperuser --noinput"])
+    assert "site_first_commands" not in proposed(inspect({}))
+    assert not [one for one in with_settings("INSTALLED_APPS = ['shop']\n").findings if one.commented]

@@ -131,6 +131,11 @@ django:
       SECRET_KEY: >-
         <fill in: the output of python3 -c 'import secrets;
         print(secrets.token_urlsafe(50))'>
+    # site_first_commands:
+      # If wanted: an account for the admin, with DJANGO_SUPERUSER_USERNAME,
+      # DJANGO_SUPERUSER_EMAIL and DJANGO_SUPERUSER_PASSWORD in site_secrets
+      # (shop/settings.py, line 4).
+      # - createsuperuser --noinput
     site_processes:
       # Procfile starts it as 'worker' (Procfile, line 1).
       rq: {preset: rq}
@@ -148,7 +153,7 @@ Also read from the environment, with a default:
 def test_each_item_of_a_list_has_its_reason() -> None:
     lines = proposal(inspect({"requirements.txt": "django\nmysqlclient\npython-magic\n"})).inventory().splitlines()
     first = lines.index("    site_system_packages:")
-    assert lines[first + 1 :] == [
+    assert lines[first + 1 : lines.index("    # site_first_commands:")] == [
         "      # mysqlclient is compiled on the host (requirements.txt, line 2).",
         "      - build-essential",
         "      - default-libmysqlclient-dev",
@@ -168,6 +173,12 @@ def test_what_the_user_has_set_is_left_out() -> None:
         "site_secrets",
         "site_settings",
     }
+
+
+def test_what_the_user_may_want_is_left_out_where_that_is_decided() -> None:
+    inspection = inspect({}, site_first_commands=["createsuperuser --noinput"])
+    text = proposal(inspection, given=frozenset({"site_first_commands"})).inventory()
+    assert "createsuperuser" not in text
 
 
 def test_questions_of_the_host_are_listed() -> None:
