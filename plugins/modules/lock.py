@@ -18,6 +18,9 @@ description:
     host takes time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.site
+  - pitcrew.django.site.python
 attributes:
   action:
     description: The control node determines who works on the site.
@@ -44,15 +47,6 @@ options:
     description: Files that the host is expected to have.
     type: list
     elements: path
-    default: []
-  python:
-    description: A Python on the host whose version is a fact.
-    type: path
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
     default: []
   state:
     description: Whether to take the lock or to release it.

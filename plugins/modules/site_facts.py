@@ -14,6 +14,9 @@ description:
     time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.site
+  - pitcrew.django.site.python
 attributes:
   check_mode:
     description: Does the same.
@@ -39,15 +42,6 @@ options:
     description: Files that the host is expected to have.
     type: list
     elements: path
-    default: []
-  python:
-    description: A Python on the host whose version is a fact.
-    type: path
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
     default: []
 """
 
