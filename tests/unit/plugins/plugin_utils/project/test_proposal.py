@@ -10,6 +10,7 @@ import yaml
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.findings import Finding, is_placeholder
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.inspection import Inspection, site_name
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.proposal import Proposal
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import check_relations
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import PlayVariables, validate
 from inspected import START, inspect, with_settings
@@ -84,6 +85,22 @@ def test_placeholders_are_refused() -> None:
     assert [str(complaint) for complaint in complaints] == [
         "site_secrets: SECRET_KEY is still what pitcrew.django.inspect left open; fill in the output of python3 -c "
         "'import secrets; print(secrets.token_urlsafe(50))'"
+    ]
+
+
+def test_placeholders_of_processes_are_refused() -> None:
+    processes = {
+        "smtpd": {"command": "python manage.py smtpd --port '<fill in: PORT>'"},
+        "rq": {"preset": "rq"},
+        "django_q": {"preset": "django_q", "concurrency": "<fill in: the number of workers in Q_CLUSTER>"},
+    }
+    schedules = {"report": {"command": "python manage.py report '<fill in: MONTH>'", "calendar": "daily"}}
+    found = [str(one) for one in check_relations({"site_processes": processes, "site_schedules": schedules})]
+    assert found == [
+        "site_processes: smtpd is still what pitcrew.django.inspect left open; fill in PORT",
+        "site_processes: django_q is still what pitcrew.django.inspect left open; fill in the number of workers in "
+        "Q_CLUSTER",
+        "site_schedules: report is still what pitcrew.django.inspect left open; fill in MONTH",
     ]
 
 
