@@ -11,12 +11,12 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...module_utils.system_packages import COMPILER, packages_for
+from ...module_utils.system_packages import COMPILER, needs_of, packages_for
 from ..dependencies import DependencyError, Request, find_dependencies
 from ..server_version import parsed_toml
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
@@ -26,7 +26,15 @@ from .tree import Tree, joined, upwards
 with suppress(ImportError):
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-__all__ = ["Lists", "allows", "find_lists", "list_findings", "python_requirement", "system_packages"]
+__all__ = [
+    "Lists",
+    "allows",
+    "compiled_packages",
+    "find_lists",
+    "list_findings",
+    "python_requirement",
+    "system_packages",
+]
 
 OTHER_NAMES: Final = r"(?:requirements[\w.-]*|(?:prod|production|base|common|live|deploy)[\w.-]*)\.txt"
 
@@ -233,6 +241,14 @@ def _table(table: Any, *names: str) -> dict[str, Any]:
 
 
 # What follows from them
+
+
+def compiled_packages(tree: Tree, paths: Iterable[str], others: Iterable[str] = ()) -> tuple[str, ...]:
+    """Name the packages of lists and of other requirements that every host compiles, since no wheel of them exists."""
+    listed = [package for path in paths for package in _packages(tree, path, set())]
+    requirements = [*(f"{one.name}[{','.join(one.extras)}]" for one in listed), *others]
+    needs = [found for found in map(needs_of, requirements) if found]
+    return tuple(dict.fromkeys(name for name, need in needs if need.always_built))
 
 
 def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Finding]:
