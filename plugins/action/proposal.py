@@ -165,4 +165,5 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "file": finding.place.file if finding.place else "",
         "line": finding.place.line if finding.place else 0,
         "certainty": finding.certainty,
+        "commented": finding.commented,
     }

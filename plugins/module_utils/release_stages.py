@@ -195,6 +195,8 @@ class ReleaseStages:
             # A range in the project's list leaves these to the installer.
             "server_version": installed_version(self.release.venv, self.params["server_package"]),
             "prometheus_client": installed_version(self.release.venv, "prometheus_client"),
+            # A release with the same needs no packages.
+            "packages": self.params["packages_digest"] or "",
         }
 
     def warn(self, description: dict[str, Any], checks: str) -> None:

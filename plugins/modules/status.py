@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - pitcrew.django.health
   - pitcrew.django.health.proxy
+  - pitcrew.django.site
 attributes:
   check_mode:
     description: Does the same.
@@ -62,12 +63,6 @@ options:
     description: What could not be determined, in sentences.
     type: list
     elements: str
-    default: []
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
     default: []
   monitored:
     description: Whether the inventory has hosts that monitor the site, so that its metrics have to be read.

@@ -28,6 +28,7 @@ from .dependencies import (
     python_complaints,
     system_packages_of,
 )
+from .project.lists import compiled_packages
 from .project.modules import settings_modules, wsgi_applications
 from .project.roots import module_roots
 from .project.tree import Tree
@@ -81,6 +82,7 @@ class Found:
     dependencies: Dependencies | None = None
     digest: str = ""
     system_packages: tuple[str, ...] = ()
+    compiled: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
     servers: dict[str, ServerVersion] = field(default_factory=dict)
@@ -121,6 +123,9 @@ def examine(contents: Contents, wanted: Wanted) -> Found:
         _find_lists(contents, str(project), wanted, found)
     more = found.dependencies.system_packages if found.dependencies else ()
     found.system_packages = tuple(dict.fromkeys((*more, *system_packages_of(texts))))
+    lists = found.dependencies.lists if found.dependencies else ()
+    paths = [os.path.normpath(PurePosixPath(wanted.project, one.path)) for one in lists]
+    found.compiled = compiled_packages(Tree(contents.names, contents.read), paths, texts)
     for name, server in wanted.servers.items():
         try:
             found.servers[name] = choose_version(server, _listed(contents, wanted, found, server.package))

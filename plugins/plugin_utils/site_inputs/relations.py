@@ -30,11 +30,14 @@ __all__ = [
     "check_sources",
     "environment_variables",
     "rule",
+    "rule_for_each",
 ]
 
 Rule = Callable[..., Iterator[Complaint]]
+RuleForEach = Callable[[str, Any], Iterator[Complaint]]
 
 RULES: Final[list[Rule]] = []
+RULES_FOR_EACH: Final[list[tuple[str, RuleForEach]]] = []
 
 SOURCE_VARIABLES: Final = (
     "site_git_url",
@@ -128,6 +131,9 @@ def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
         names = list(inspect.signature(rule).parameters)
         if all(values.get(name) is not None for name in names):
             yield from rule(*(values[name] for name in names))
+    for name, one in RULES_FOR_EACH:
+        if values.get(name) is not None:
+            yield from one(name, values[name])
 
 
 def check_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
@@ -148,6 +154,16 @@ def rule(function: Rule) -> Rule:
     """Make a function one of the rules."""
     RULES.append(function)
     return function
+
+
+def rule_for_each(*variables: str) -> Callable[[RuleForEach], RuleForEach]:
+    """Make a function a rule of each of these variables: it is given the name and the value."""
+
+    def add(function: RuleForEach) -> RuleForEach:
+        RULES_FOR_EACH.extend((name, function) for name in variables)
+        return function
+
+    return add
 
 
 @rule
@@ -431,26 +447,15 @@ def _overrides(source: str, settings: Mapping[Any, Any]) -> Iterator[Complaint]:
             yield Complaint(source, f"{name} extends a list, but its value is not a list", "write it as in [value]")
 
 
-@rule
-def _placeholders_are_filled(
-    site_environment: dict[str, Any],
-    site_secrets: dict[str, Any],
-    site_settings: dict[str, Any],
-    site_secret_settings: dict[str, Any],
-    site_files: dict[str, Any],
-) -> Iterator[Complaint]:
-    given = {
-        "site_files": site_files,
-        "site_environment": site_environment,
-        "site_secrets": site_secrets,
-        "site_settings": site_settings,
-        "site_secret_settings": site_secret_settings,
-    }
-    for source, values in given.items():
-        for name, value in values.items():
-            if is_placeholder(value):
-                what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
-                yield Complaint(source, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
+@rule_for_each(
+    "site_files", "site_environment", "site_secrets", "site_settings", "site_secret_settings", "site_processes",
+    "site_schedules",
+)  # fmt: skip
+def _left_open(variable: str, values: Any) -> Iterator[Complaint]:
+    for name, value in values.items():
+        if is_placeholder(value):
+            what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
+            yield Complaint(variable, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
 
 
 @rule

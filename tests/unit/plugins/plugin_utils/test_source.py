@@ -874,6 +874,15 @@ def test_modules_that_the_inventory_adds(pack: Packer, directory: Path) -> None:
     assert "msg" not in pack(**options, files=["shop/live.py"])
 
 
+def test_packages_that_every_host_compiles(pack: Packer, directory: Path) -> None:
+    """They take minutes, so that they are named before."""
+    (directory / "requirements.txt").write_text("django\npsycopg[c]\n-r more.txt\nlxml\n")
+    (directory / "more.txt").write_text("uWSGI==2.0.31\n")
+    answer = pack(directory=str(directory), python_packages=["mysqlclient>=2", "redis"])
+    assert answer["compiled"] == ["psycopg-c", "uwsgi", "mysqlclient"]
+    assert pack(package="shop==2.4.*")["compiled"] == []
+
+
 # An application that is a package
 
 
