@@ -62,6 +62,7 @@ JOB = (
     "middleware",
     "application",
     "application_guessed",
+    "interface",
     "boot_timeout",
     "workers",
     "packages_digest",
@@ -191,6 +192,7 @@ class ReleaseStages:
             "unmigrated": [str(label) for label in found.get("unmigrated", [])],
             "collected": str(found.get("collected", "")),
             "server": self.params["server"],
+            "interface": self.params["interface"],
             # A range in the project's list leaves these to the installer.
             "server_version": installed_version(self.release.venv, self.params["server_package"]),
             "prometheus_client": installed_version(self.release.venv, "prometheus_client"),

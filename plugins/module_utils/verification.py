@@ -95,6 +95,8 @@ class Verification:
         return HealthCheck(health, self.address, self.protocol, self.release, static, files=1)
 
     def _old_slot(self) -> str | None:
-        """Return a sentence if the old slot still runs, or None."""
-        unit = self.site.idle.unit
-        return None if self.systemd.show(unit).stopped else f"{unit} still runs beside the slot that serves"
+        """Return a sentence if the old slot still runs, or None. One with WebSockets may take its time to stop."""
+        idle = self.site.idle
+        unit = self.systemd.show(idle.unit)
+        stopped = unit.ending if idle.lasts else unit.stopped
+        return None if stopped else f"{idle.unit} still runs beside the slot that serves"

@@ -146,6 +146,7 @@ ansible_facts:
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
+            worker_shutdown_timeout: 0
     pitcrew_services:
       description:
         - What the host has of O(services).

@@ -210,6 +210,7 @@ class Inputs:
     cv_wait: float = _number(1.0, 0, 3)
     max_request_s: float = _number(30.0, 0, 86_400, over=True)
     boot_s: float = _number(3.0, 0, 3_600, over=True)
+    drain_long_s: float = _number(0.0, 0, 86_400)
     thread_safe: bool = _flag(True)
     free_threaded: bool = _flag(False)
 
@@ -296,8 +297,11 @@ class Inputs:
 
     @property
     def known(self) -> dict[str, Any]:
-        """All inputs by their names, without those of services that the host does not have."""
-        return {name: value for name, value in asdict(self).items() if name not in SERVICE_INPUTS or value is not None}
+        """All inputs by their names, without those of services that the host does not have and of another interface."""
+        left_out = {name for name in SERVICE_INPUTS if getattr(self, name) is None}
+        if not self.event_loop:
+            left_out.add("drain_long_s")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @property
     def source(self) -> str:
