@@ -574,7 +574,8 @@ def _asgi_has_no_threads(site_interface: str, site_threads: int) -> Iterator[Com
     if site_interface == "asgi":
         yield Complaint(
             "site_threads",
-            f'{site_threads} has no effect, as site_interface is "asgi": a worker answers its requests in one event loop',
+            f'{site_threads} has no effect, as site_interface is "asgi": '
+            "a worker answers its requests in one event loop",
             "leave it out; worker_connections in gunicorn_settings is how many at a time",
         )
 
