@@ -11,7 +11,7 @@ slot makes way for another one, they are left alone for a while first: the switc
 
 import asyncio
 import os
-from contextlib import suppress
+import re
 from time import monotonic
 
 import site_application
@@ -24,6 +24,8 @@ RESTART = {"type": "websocket.close", "code": 1012, "reason": "service restart"}
 UNBUFFERED = (b"x-accel-buffering", b"no")
 # All clients at once would meet the new slot with one burst of handshakes.
 SPREAD_S = 5
+# How long clients and the application may take for their part of it.
+FAREWELL_S = 5
 # As often as gunicorn itself looks whether the worker ends.
 POLL_S = 1
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -186,11 +188,13 @@ class Site:
         return connection
 
     async def end_with(self, worker):
-        """Wait until the worker ends, then close what is still open."""
+        """Wait until the worker ends, then close what is still open, and let the application take note of it."""
         while worker.alive:
             await asyncio.sleep(POLL_S)
+        # The worker exits once it has no connections: without this one, before the application has seen them go.
+        worker.nr_conns += 1
         if os.path.exists(DRAIN):
-            await asyncio.sleep(self.drain_long)
+            await self.empty_within(self.drain_long)
         self.over = True
         remaining = list(self.lasting)
         if remaining:
@@ -200,6 +204,14 @@ class Site:
             # One after the other, each of which may have to wait for its client.
             self.do(loop, connection.end())
             await asyncio.sleep(SPREAD_S / len(remaining))
+        await self.empty_within(FAREWELL_S)
+        worker.nr_conns -= 1
+
+    async def empty_within(self, seconds):
+        """Wait until nothing that may last is under way, for so many seconds at most."""
+        end = monotonic() + seconds
+        while self.lasting and monotonic() < end:
+            await asyncio.sleep(min(POLL_S, max(end - monotonic(), 0)))
 
 
 def located(scope):
@@ -209,13 +221,11 @@ def located(scope):
     """
     headers = dict(scope["headers"])
     address = headers.get(b"x-real-ip", b"").decode("latin-1")
-    host, _colon, port = headers.get(b"host", b"").decode("latin-1").partition(":")
-    if host.startswith("["):  # An IPv6 address.
-        host, port = headers[b"host"].decode("latin-1"), ""
-    server = [host, PORTS.get(scope.get("scheme"), 80)]
-    with suppress(ValueError):
-        server[1] = int(port)
-    return {**scope, "client": (address, 0) if address else None, "server": tuple(server)}
+    # An IPv6 address has colons of its own, in brackets.
+    named = re.fullmatch(r"(.*?)(?::(\d+))?", headers.get(b"host", b"").decode("latin-1"))
+    host, port = named.groups() if named else ("", None)
+    server = (host, int(port) if port else PORTS.get(scope.get("scheme"), 80))
+    return {**scope, "client": (address, 0) if address else None, "server": server}
 
 
 def load(site):

@@ -99,6 +99,7 @@ PLAN = [
         "pitcrew.django.site_inputs": {
             "facts": "{{ ansible_facts }}",
             "server": "{{ site_candidate_server }}",
+            "interface": "{{ site_candidate_interface }}",
             "home": "{{ site_state }}",
         },
         "register": "validated",
