@@ -123,7 +123,7 @@ class ActionModule(RefusingAction):
             return None
         text = (ROLES / "gunicorn/vars/main.yml").read_text(encoding="utf-8")
         wanted = self._templar.template(variables.get("gunicorn_version", ""))
-        return Server(**{**yaml.safe_load(text)["gunicorn_requirement"], "wanted": str(wanted or "")})
+        return Server(**{**yaml.safe_load(text)["__gunicorn_requirement"], "wanted": str(wanted or "")})
 
     def _target(self, file: str, task_vars: dict[str, Any] | None) -> Path | None:
         if not file:

@@ -277,12 +277,12 @@ def judge_application(
         )
     elif answer["missing"] and f"{application}.".replace(":", ".").startswith(f"{answer['missing']}."):
         why = f"no module {answer['missing']!r}"
-        sentence, inventory = missing_application(application, why, release, job.get("application_guessed", False))
+        sentence, inventory = missing_application(application, why, release, job)
         report.complain(sentence, **inventory)
     elif answer["attribute"]:
         module, _colon, name = application.partition(":")
         why = f"{module} has no {name or 'application'}"
-        sentence, inventory = missing_application(application, why, release, job.get("application_guessed", False))
+        sentence, inventory = missing_application(application, why, release, job)
         report.complain(sentence, **inventory)
     elif added.variables and (answer["variable"] in added.variables or not answer["missing"]):
         names = [answer["variable"]] if answer["variable"] in added.variables else sorted(added.variables)
@@ -301,7 +301,7 @@ def judge_application(
             "or to site_python_packages"
         )
         report.complain(
-            f"site_wsgi_application: {application!r} cannot be loaded: {answer['error']}"
+            f"site_{job.get('interface', 'wsgi')}_application: {application!r} cannot be loaded: {answer['error']}"
             + (cure if answer["missing"] else "")
         )
 

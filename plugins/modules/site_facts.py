@@ -145,6 +145,7 @@ ansible_facts:
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
+            worker_shutdown_timeout: 0
         schedules:
           description:
             - What is wrong with O(schedules), if there are any.

@@ -503,7 +503,9 @@ class Examination:
                 f"{live.unit} may not start at boot: {self.site.boot_unit} is disabled or out of date; deploy again"
             )
         idle = self.site.idle
-        if not self.systemd.show(idle.unit).stopped:
+        unit = self.systemd.show(idle.unit)
+        # WebSockets may stay with it for a while.
+        if not (unit.ending if idle.lasts else unit.stopped):
             self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
 
     def see_watch(self, live: Slot, watch: ProcessWatch) -> None:

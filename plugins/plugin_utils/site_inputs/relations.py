@@ -538,10 +538,6 @@ def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
 
 @rule
 def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
-    if site_plan_inputs.get("interface", "wsgi") == "asgi":
-        yield Complaint(
-            "site_plan_inputs", 'interface: "asgi" is not supported, the roles run WSGI only', "leave it out"
-        )
     # More than the plan depends on these variables, such as which server is installed.
     variables = {name: variable for variable, name in PLAN_INPUTS.items()}
     alone = [name for name in site_plan_inputs if name in variables]
@@ -552,6 +548,63 @@ def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
             f"{listed(alone)} {verb} not only for the plan",
             f"set {listed([variables[name] for name in alone])} instead",
         )
+
+
+@rule
+def _asgi(
+    site_interface: str, site_server: str, site_wsgi_middleware: list[Any], site_wsgi_application: str
+) -> Iterator[Complaint]:
+    if site_interface != "asgi":
+        return
+    if site_server == "uwsgi":
+        yield Complaint(
+            "site_interface", '"asgi" needs gunicorn, and site_server is "uwsgi"', "set site_server: gunicorn"
+        )
+    if site_wsgi_middleware:
+        yield Complaint(
+            "site_wsgi_middleware",
+            'it wraps WSGI applications, and site_interface is "asgi"',
+            "leave it out; ASGI middleware belongs into the project's asgi.py",
+        )
+    if site_wsgi_application:
+        yield Complaint(
+            "site_wsgi_application",
+            f'{shown(site_wsgi_application)} has no effect, as site_interface is "asgi"',
+            "leave it out; site_asgi_application names another application than asgi.py has",
+        )
+
+
+@rule
+def _asgi_has_no_threads(site_interface: str, site_threads: int) -> Iterator[Complaint]:
+    if site_interface == "asgi":
+        yield Complaint(
+            "site_threads",
+            f'{site_threads} has no effect, as site_interface is "asgi": '
+            "a worker answers its requests in one event loop",
+            "leave it out; worker_connections in gunicorn_settings is how many at a time",
+        )
+
+
+@rule
+def _asgi_application(site_interface: str, site_asgi_application: str) -> Iterator[Complaint]:
+    if site_interface == "wsgi" and site_asgi_application:
+        yield Complaint(
+            "site_asgi_application",
+            f'{shown(site_asgi_application)} has no effect, as site_interface is "wsgi"',
+            "set site_interface: asgi, or leave it out",
+        )
+
+
+@rule
+def _worker_class(site_interface: str, gunicorn_settings: dict[str, Any]) -> Iterator[Complaint]:
+    chosen = gunicorn_settings.get("worker_class")
+    if chosen is None or (chosen == "asgi") == (site_interface == "asgi"):
+        return
+    yield Complaint(
+        "gunicorn_settings",
+        f'worker_class: {shown(chosen)} cannot run an application of site_interface "{site_interface}"',
+        "set site_interface: asgi" if chosen == "asgi" else "leave it out; gunicorn's own asgi worker is used",
+    )
 
 
 @rule

@@ -53,6 +53,7 @@ NOTHING: dict[str, Any] = {
         "other_listeners": [],
         "worker_connections": 0,
         "worker_rlimit_nofile": 0,
+        "worker_shutdown_timeout": 0,
     },
 }
 

@@ -94,6 +94,38 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "site_settings_module: is not set, and has no default; set it, as in site_settings_module: shop.settings",
     ),
     (
+        {
+            "site_interface": "asgi",
+            "site_server": "uwsgi",
+            "site_threads": 4,
+            "site_wsgi_application": "shop.wsgi:app",
+            "site_wsgi_middleware": ["whitenoise.WhiteNoise"],
+            "gunicorn_settings": {"worker_class": "uvicorn.workers.UvicornWorker"},
+        },
+        'site_interface: "asgi" needs gunicorn, and site_server is "uwsgi"; set site_server: gunicorn\n'
+        'site_wsgi_application: "shop.wsgi:app" has no effect, as site_interface is "asgi"; leave it out; '
+        "site_asgi_application names another application than asgi.py has\n"
+        'site_wsgi_middleware: it wraps WSGI applications, and site_interface is "asgi"; leave it out; ASGI middleware '
+        "belongs into the project's asgi.py\n"
+        'site_threads: 4 has no effect, as site_interface is "asgi": a worker answers its requests in one event loop; '
+        "leave it out; worker_connections in gunicorn_settings is how many at a time\n"
+        'gunicorn_settings: worker_class: "uvicorn.workers.UvicornWorker" cannot run an application of site_interface '
+        '"asgi"; leave it out; gunicorn\'s own asgi worker is used',
+    ),
+    (
+        {"site_asgi_application": "shop.asgi:app", "gunicorn_settings": {"worker_class": "asgi"}},
+        'site_asgi_application: "shop.asgi:app" has no effect, as site_interface is "wsgi"; set site_interface: asgi, '
+        "or leave it out\n"
+        'gunicorn_settings: worker_class: "asgi" cannot run an application of site_interface "wsgi"; set '
+        "site_interface: asgi",
+    ),
+    ({"site_interface": "rsgi"}, 'site_interface: "rsgi" is not one of wsgi, asgi; set one of them'),
+    (
+        {"site_interface": "asgi", "site_asgi_application": "shop/asgi.py", "site_drain_long": -1},
+        'site_asgi_application: "shop/asgi.py" is not a module and a name in it; write it as in shop.asgi:application\n'
+        "site_drain_long: -1 is below 0; set seconds, or 0 to close WebSockets and streams at once",
+    ),
+    (
         {"site_wsgi_application": "shop.wsgi:app()"},
         'site_wsgi_application: "shop.wsgi:app()" is not a module and a name in it; write it as in '
         "shop.wsgi:application",
@@ -387,9 +419,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
-        'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
-        "site_plan_inputs: server and max_request_s are not only for the plan; set site_server and "
-        "site_request_timeout instead\n"
+        "site_plan_inputs: server, max_request_s and interface are not only for the plan; set site_server, "
+        "site_request_timeout and site_interface instead\n"
         "site_plan_inputs: cpu_mss: there is no such input; did you mean cpu_ms?",
     ),
     ({"site_workers": 0}, "site_workers: expected a whole number from 1 to 100000, got 0"),
