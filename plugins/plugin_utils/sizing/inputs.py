@@ -354,7 +354,7 @@ class Inputs:
 
     @property
     def known(self) -> dict[str, Any]:
-        """All inputs by their names, without those of services, processes and interfaces that the site does not have."""
+        """All inputs by their names, without those of services, processes and interfaces that it does not have."""
         absent = {name for name in SERVICE_INPUTS if getattr(self, name) is None}
         if not self.processes:
             absent |= {"processes", "processes_cpu_share"}
