@@ -92,7 +92,7 @@ class Preset:
     def with_arguments(self, arguments: Sequence[str]) -> Preset:
         """Give what it is to the plan with arguments that choose another kind of worker."""
         kind = self.kinds.get(value_of(arguments, self.kind_options) or "")
-        return replace(self, kind=kind, attendants=0) if kind else self
+        return replace(self, kind=kind) if kind else self
 
     def is_alone(self, arguments: Sequence[str]) -> bool:
         """Whether the arguments have one that only a single worker knows."""
@@ -259,8 +259,10 @@ PRESETS: Final[Mapping[str, Preset]] = {
         # SIGTERM interrupts the tasks.
         kill_signal="SIGINT",
         kind="threads",
+        # As processes, the consumer and its scheduler are two more.
         kinds={"process": "pool"},
         kind_options=HUEY_KIND,
+        attendants=2,
         elsewhere={"queues": "leave it out: the queue is that of HUEY in the settings"},
         refused={
             ("-w", "--workers"): BY_CONCURRENCY,

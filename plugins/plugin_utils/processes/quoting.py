@@ -44,7 +44,7 @@ def systemd_words(text: str) -> str:
 def _quoted(word: str) -> str:
     parts = ["".join(map(_escaped, part)) for part in word.split(SLOT)]
     whole = "%i".join(parts)
-    return whole if PLAIN.fullmatch(whole.replace("%i", "i").replace("%%", "i")) else f'"{whole}"'
+    return whole if PLAIN.fullmatch(whole.replace("%%", "i").replace("%i", "i")) else f'"{whole}"'
 
 
 def _escaped(character: str) -> str:

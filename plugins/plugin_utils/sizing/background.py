@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -14,10 +14,10 @@ from .queueing import ROUNDING
 
 __all__ = ["Background", "PlannedBackground", "PlannedProcess", "Unit", "background_of", "most_of", "planned"]
 
-MEMORY_PART: Final = 1 / 3
-"""What processes whose concurrency the plan chooses may take of the site's memory, all together, during a deploy."""
+CHOSEN_PART: Final = 1 / 3
+"""What all processes may take of the site's memory and database connections, as far as the plan chooses concurrency."""
 SUPERVISOR_MB: Final = 20
-"""A process that supervises others and has not loaded the application: 14 to 17 MB were measured for Dramatiq's."""
+"""A process that supervises others and has not loaded the application: 13 MB were measured for Dramatiq's."""
 
 HIGH: Final = (1.1, 2.0)
 MOST: Final = (1.3, 2.5)
@@ -110,6 +110,11 @@ class Background:
 
     units: tuple[Unit, ...]
 
+    @property
+    def as_chosen(self) -> tuple[Load, ...] | None:
+        """The processes as inputs, with the concurrency that was chosen; None if there are none."""
+        return tuple(replace(unit.load, concurrency=unit.concurrency) for unit in self.units) or None
+
     @cached_property
     def memory_mb(self) -> float:
         """Memory of one generation."""
@@ -133,12 +138,17 @@ def most_of(inputs: Inputs, cpus: float) -> Background:
     return _with(inputs, max(1, math.floor(cpus + ROUNDING)))
 
 
-def background_of(inputs: Inputs, cpus: float, memory_mb: float) -> Background:
-    """Choose the concurrency of each process that has none: as far as all processes take a third of the memory."""
-    low, high = 1, max(1, math.floor(cpus + ROUNDING))
+def background_of(inputs: Inputs, cpus: float, memory_mb: float, connections: float) -> Background:
+    """Choose the concurrency of each process that has none: the highest with which all take a third at most.
+
+    That is of the memory and of the host's database connections, during a deploy.
+    """
+    low, high, overlap = 1, max(1, math.floor(cpus + ROUNDING)), inputs.reload_overlap
     while low < high:
         middle = (low + high + 1) // 2
-        if _with(inputs, middle).memory_during(inputs.reload_overlap) <= MEMORY_PART * memory_mb:
+        background = _with(inputs, middle)
+        fits_memory = background.memory_during(overlap) <= CHOSEN_PART * memory_mb
+        if fits_memory and background.connections_during(overlap) <= CHOSEN_PART * connections:
             low = middle
         else:
             high = middle - 1

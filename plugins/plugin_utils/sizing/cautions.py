@@ -10,7 +10,7 @@ from typing import Final
 from .choice import Choice
 from .queueing import QUOTA_PERIOD_MS
 from .settings import RECYCLING_COST, Settings
-from .wording import mb, ms, per_second, rate, size
+from .wording import mb, ms, per_second, process_memory, rate, size
 
 __all__ = ["cautions"]
 
@@ -18,11 +18,14 @@ USUAL_DB_CONNECTIONS: Final = 97
 """PostgreSQL's max_connections of 100 less the 3 it reserves."""
 
 WORTH_SAYING: Final = 0.01
+MUCH: Final = 0.5
+"""Of the memory, for background processes."""
 
 
 def cautions(choice: Choice, settings: Settings, unpinned: Choice | None) -> Iterator[str]:
     """Yield one or two sentences for each consequence, the gravest first."""
     yield from _of_memory(choice, settings)
+    yield from _of_processes(choice)
     yield from _of_choice(choice, unpinned)
     yield from _of_server(choice)
     yield from _of_surroundings(choice, settings)
@@ -31,8 +34,10 @@ def cautions(choice: Choice, settings: Settings, unpinned: Choice | None) -> Ite
 def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
     site, inputs, recycling = choice.site, choice.site.inputs, settings.recycling
     if choice.gives_overlap_up:
+        wish = inputs.reload_overlap
+        processes = f" + {mb(site.background.memory_during(wish))} of background processes" if inputs.processes else ""
         yield (
-            f"Memory holds one generation only: {inputs.reload_overlap:g} x {mb(choice.generation_mb)} "
+            f"Memory holds one generation only: {wish:g} x {mb(choice.generation_mb)}{processes} "
             f"exceed the {mb(site.available_mb)} there are. "
             f"A switch stops the old one before it starts the new one: requests wait, for {inputs.boot_s:g} s or so."
         )
@@ -41,6 +46,16 @@ def _of_memory(choice: Choice, settings: Settings) -> Iterator[str]:
             f"A leak of {inputs.leak_kb_per_request:g} kB per request fills growth_mb={inputs.growth_mb:g} "
             f"after {recycling.max_requests} requests: starting workers takes {100 * recycling.cost:.1f} % of "
             "their time. Raise growth_mb, or fix the leak."
+        )
+
+
+def _of_processes(choice: Choice) -> Iterator[str]:
+    site, overlap = choice.site, choice.overlap
+    taken = site.background.memory_during(overlap)
+    if taken > MUCH * site.available_mb:
+        yield (
+            f"Background processes take {100 * taken / site.available_mb:.0f} % of the memory during a deploy: "
+            f"{process_memory(site, overlap)}. Lower concurrency or count, or set memory_mb to what a unit takes."
         )
 
 

@@ -11,7 +11,7 @@ from .choice import Choice
 from .layouts import CLOSE_ENOUGH, best_layout
 from .queueing import Layout
 from .site import Limits, Site
-from .wording import beside_services, count, db_sum, mb, ms, per_second, pins, rate, size
+from .wording import beside, count, cpus_for_requests, db_sum, mb, ms, per_second, pins, rate, size
 
 __all__ = ["explain", "limiting_factor"]
 
@@ -47,7 +47,7 @@ def explain(choice: Choice, factor: str, unpinned: Choice | None) -> str:
     if factor == "cpu":
         through = f" through {ms(work.wait_ms)} of waiting per request" if work.wait_ms else ", as no request waits"
         return (
-            f"CPU is the limit: {site.cpus:g} CPU / {ms(work.cpu_ms)} of CPU per request = {rate(by_cpu)}; "
+            f"CPU is the limit: {cpus_for_requests(site)} / {ms(work.cpu_ms)} of CPU per request = {rate(by_cpu)}; "
             f"{layout.slots} request slots keep them busy{through}."
         )
     useful = (
@@ -59,7 +59,8 @@ def explain(choice: Choice, factor: str, unpinned: Choice | None) -> str:
         generations = (
             f"{overlap:g} x ({generation}) during a deploy" if overlap > 1 else f"one generation ({generation})"
         )
-        return f"Memory is the limit: {mb(site.available_mb)}{beside_services(site)} hold {generations}, {useful}."
+        memory = f"{mb(site.web_memory_mb(overlap))}{beside(site, overlap)}"
+        return f"Memory is the limit: {memory} hold {generations}, {useful}."
     if factor == "db_connections":
         return f"Database connections are the limit: {db_sum(site, overlap)} for one generation, {useful}."
     if factor == "thread_safety":

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..text import wrapped
+from .background import Background, Unit
 from .inputs import Host, Inputs, SizingError
 from .planning import Plan, make_plan
 from .policies import RULES
@@ -21,6 +23,8 @@ LABEL: Final = max(len(rule.label) for rule in RULES.values())
 MARGIN: Final = 12
 """Where the facts of a plan begin, behind their names."""
 
+DURING: Final = "during a deploy"
+
 WORTH_SAYING: Final = 1.05
 """A change is listed if it serves 5 % more at least."""
 
@@ -31,7 +35,7 @@ def report(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     Raises SizingError for anything else than a plan.
     """
     case = _case_of(planned)
-    sections = (_facts(case), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
+    sections = (_facts(case), _processes(case), _rules(case), _changes(case), _notes([*case.plan.warnings, *notes]))
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines) + "\n"
 
 
@@ -42,6 +46,7 @@ def summary(planned: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     facts = [
         _fact("why", plan.explanation),
         *_services(case),
+        *_summed_processes(case),
         *(_fact("note", note) for note in (*plan.warnings, *notes)),
     ]
     return "\n".join([_layout(plan), *facts]) + "\n"
@@ -102,6 +107,61 @@ def _services(case: _Case) -> Iterator[str]:
         yield _fact("services", *sums)
 
 
+def _summed_processes(case: _Case) -> Iterator[str]:
+    """Yield what all background processes take; nothing if the site has none."""
+    site = Site(case.host, case.inputs)
+    background, overlap = site.background, case.plan.memory.reload_overlap
+    if not background.units:
+        return
+    names = ", ".join(f"{unit.load.name} {_tasks(unit)}" for unit in background.units)
+    whole = f"{mb(background.memory_mb)} and {count(background.connections_during(1), 'connection')}"
+    during = f"{mb(background.memory_during(overlap))} and {background.connections_during(overlap)} during a deploy"
+    yield _fact(
+        "processes",
+        f"tasks at a time: {names}{_chosen(background)}",
+        f"{whole}, {during}" if overlap > 1 else whole,
+        f"{100 * case.inputs.processes_cpu_share:g} % of the CPUs while requests want them, too",
+    )
+
+
+def _processes(case: _Case) -> Iterator[str]:
+    """Yield what each background process takes, and all of them together; nothing if the site has none."""
+    background, overlap = Site(case.host, case.inputs).background, case.plan.memory.reload_overlap
+    if not background.units:
+        return
+    width = max(len(DURING), *(len(unit.load.name) for unit in background.units))
+
+    def row(name: str, tasks: str, memory_mb: float, connections: int, remark: str = "") -> str:
+        return f"  {name:<{width}}{tasks:>14}{mb(memory_mb):>11}{connections:>6}{remark}"
+
+    yield "Background processes: tasks at a time, memory, database connections"
+    for unit in background.units:
+        times, remark = unit.load.count, "  one only" if unit.load.single else ""
+        tasks = f"{_tasks(unit)} {'*' if _is_chosen(unit) else ' '}"
+        yield row(unit.load.name, tasks, times * unit.memory_mb, times * unit.connections, remark)
+    yield row("together", "", background.memory_mb, background.connections_during(1))
+    if overlap > 1:
+        yield row(DURING, "", background.memory_during(overlap), background.connections_during(overlap))
+    yield f"  They have {100 * case.inputs.processes_cpu_share:g} % of the CPUs while requests want them, too."
+    if any(map(_is_chosen, background.units)):
+        yield "  * chosen by the plan"
+
+
+def _tasks(unit: Unit) -> str:
+    """Write units x processes x threads, without factors of one."""
+    numbers = [number for number in (unit.load.count, unit.concurrency, unit.load.threads) if number > 1]
+    return " x ".join(map(str, numbers or [1]))
+
+
+def _is_chosen(unit: Unit) -> bool:
+    return not unit.load.concurrency and unit.load.kind != "one"
+
+
+def _chosen(background: Background) -> str:
+    names = [unit.load.name for unit in background.units if _is_chosen(unit)]
+    return f"; the plan chose those of {', '.join(names)}" if names else ""
+
+
 def _facts(case: _Case) -> Iterator[str]:
     plan = case.plan
     host, capacity, memory, database = plan.host, plan.capacity, plan.memory, plan.database
@@ -153,7 +213,9 @@ def _rules(case: _Case) -> Iterator[str]:
     if plan != free and plan.policy == "model":
         rows.append(("this plan", plan))
     for name, rule in RULES.items():
-        rows.append((rule.label, make_plan(case.host, replace(inputs, policy=name))))
+        # One worker fits twice where two do not, and then the database may have too few connections for both.
+        with suppress(SizingError):
+            rows.append((rule.label, make_plan(case.host, replace(inputs, policy=name))))
     best = free.capacity.rps_at_slo
     for label, row in rows:
         percent = round(100 * (row.capacity.rps_at_slo / best - 1)) if best else 0
@@ -176,21 +238,27 @@ def _changes(case: _Case) -> Iterator[str]:
 
 
 def _changed(case: _Case) -> Iterator[tuple[str, Plan]]:
-    host, inputs = case.host, replace(case.inputs, slo_p99_ms=case.plan.capacity.slo_p99_ms)
-    yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", make_plan(replace(host, cpus=2 * host.cpus), inputs)
+    """Yield each change with its plan, if there is one: more memory may call for connections that there are not."""
+    for label, host, inputs in _single_changes(case):
+        with suppress(SizingError):
+            yield label, make_plan(host, inputs)
+
+
+def _single_changes(case: _Case) -> Iterator[tuple[str, Host, Inputs]]:
+    """Yield each change; background processes stay as they are, for it is requests that are compared."""
+    host, background = case.host, Site(case.host, case.inputs).background
+    inputs = replace(case.inputs, slo_p99_ms=case.plan.capacity.slo_p99_ms, processes=background.as_chosen)
+    yield f"{2 * host.cpus:g} CPU instead of {host.cpus:g}", replace(host, cpus=2 * host.cpus), inputs
     more = replace(host, memory_mb=2 * host.memory_mb)
-    yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", make_plan(more, inputs)
+    yield f"{mb(more.memory_mb)} of memory instead of {mb(host.memory_mb)}", more, inputs
     connections = Site(host, inputs).db_connections
     if connections:
         doubled = 2 * connections
-        yield (
-            f"db_connections={doubled} instead of {connections}",
-            make_plan(host, replace(inputs, db_connections=doubled)),
-        )
+        yield f"db_connections={doubled} instead of {connections}", host, replace(inputs, db_connections=doubled)
     if not inputs.thread_safe:
-        yield "thread_safe=true, once the code is", make_plan(host, replace(inputs, thread_safe=True))
+        yield "thread_safe=true, once the code is", host, replace(inputs, thread_safe=True)
     if inputs.is_pinned:
-        yield "nothing pinned", make_plan(host, inputs.free)
+        yield "nothing pinned", host, inputs.free
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:

@@ -86,7 +86,8 @@ class Site:
     @cached_property
     def background(self) -> Background:
         """The site's background processes."""
-        return background_of(self.inputs, self.all_cpus, self.available_mb)
+        connections = math.inf if self.db_connections is None else self.db_connections / self.inputs.db_hosts
+        return background_of(self.inputs, self.all_cpus, self.available_mb, connections)
 
     @cached_property
     def memory_mb(self) -> float:

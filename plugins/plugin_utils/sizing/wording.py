@@ -4,19 +4,22 @@
 
 from __future__ import annotations
 
+from .background import Unit
 from .queueing import Layout
 from .services import KEPT, PROCESSES_MB
 from .site import Site
 
 __all__ = [
-    "beside_services",
+    "beside",
     "count",
+    "cpus_for_requests",
     "db_sum",
     "grant",
     "mb",
     "ms",
     "per_second",
     "pins",
+    "process_memory",
     "rate",
     "service_sums",
     "size",
@@ -64,7 +67,10 @@ def db_sum(site: Site, overlap: float) -> str:
     """Write how many slots of one of so many generations the database has connections for, with all terms."""
     inputs = site.inputs
     hosts, aliases = count(inputs.db_hosts, "host"), count(inputs.db_aliases, "alias", "aliases")
-    return f"{_connections(site)} / {hosts} / overlap {overlap:g} / {aliases} leave {site.db_slots(overlap):.0f}"
+    connections, processes = _connections(site), _process_connections(site, overlap)
+    if processes:
+        connections = f"({connections} - {processes} of background processes)"
+    return f"{connections} / {hosts} / overlap {overlap:g} / {aliases} leave {site.db_slots(overlap):.0f}"
 
 
 def _connections(site: Site) -> str:
@@ -99,11 +105,44 @@ def service_sums(site: Site) -> dict[str, str]:
     return sums
 
 
-def beside_services(site: Site) -> str:
-    """Write what else the memory holds, as an insertion after the memory that is left; empty if it is nothing."""
+def process_memory(site: Site, overlap: float) -> str:
+    """Write how much memory each background process takes while so many generations exist, with the sum."""
+    terms = [f"{unit.load.name} {_times(unit, overlap)}{mb(unit.memory_mb)}" for unit in site.background.units]
+    whole = f" = {mb(site.background.memory_during(overlap))}"
+    return " + ".join(terms) + (whole if len(terms) > 1 or _times(site.background.units[0], overlap) else "")
+
+
+def _process_connections(site: Site, overlap: float) -> str:
+    """Write how many of the database's connections background processes hold; empty if they hold none."""
+    units = [unit for unit in site.background.units if unit.connections]
+    if not units:
+        return ""
+    terms = " + ".join(f"{unit.load.name} {_times(unit, overlap)}{unit.connections}" for unit in units)
+    hosts = f"{site.inputs.db_hosts} x " if site.inputs.db_hosts > 1 else ""
+    return f"{hosts}({terms})"
+
+
+def _times(unit: Unit, overlap: float) -> str:
+    """Write how often something of one unit counts, as a factor; empty for once."""
+    generations = 1 if unit.load.single else overlap
+    return "".join(f"{number:g} x " for number in (generations, unit.load.count) if number != 1)
+
+
+def cpus_for_requests(site: Site) -> str:
+    """Write the CPUs that requests have, and why they are fewer than the site's."""
+    cpus = f"{site.cpus:g} CPU"
+    if not site.inputs.processes:
+        return cpus
+    return f"{cpus} ({site.all_cpus:g} less {100 * site.inputs.processes_cpu_share:g} % for background processes)"
+
+
+def beside(site: Site, overlap: float) -> str:
+    """Write what else the memory holds, as an insertion after the memory that there is; empty if it is nothing."""
     taken = []
     if site.postgresql:
         taken.append(f"PostgreSQL ({mb(site.shared_services_mb + site.connections_mb)})")
     if site.redis:
         taken.append(f"Redis ({mb(site.redis.own_mb)})")
+    if site.background.units:
+        taken.append(f"background processes ({mb(site.background.memory_during(overlap))})")
     return f" beside {' and '.join(taken)}" if taken else ""

@@ -11,6 +11,7 @@ from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validat
     PlayVariables,
     validate_on_host,
 )
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import PlanWithProcesses
 from test_site_variables import ROLES, SITE, TLS
 
 HOST = {"home": None, "absent": []}
@@ -271,3 +272,41 @@ def test_sizes_that_the_user_sets_are_those_of_the_plan() -> None:
     assert not isinstance(plan, Complaint)
     assert (plan.inputs["redis_mb"], plan.inputs["redis_cache_mb"]) == (300.0, 128)
     assert plan.inputs["postgresql_connections"] == 100
+
+
+def test_a_process_with_the_name_of_another_site() -> None:
+    """Its unit would have the name of that site's."""
+    processes = {"beat": {"command": "true"}, "rq": {"preset": "rq"}}
+    assert checked(host={"neighbours": ["shop-beat", "shop-two"]}, site_processes=processes) == [
+        'site_processes["beat"]: its unit would have the name of the site shop-beat, which is on this host; rename '
+        "the process"
+    ]
+    assert checked(host={"neighbours": ["shop-two"]}, site_processes=processes) == []
+
+
+def test_processes_that_do_not_fit() -> None:
+    """The only one is named, and several are together; each is a term of the sum."""
+    large = {"preset": "celery", "application": "shop", "concurrency": 40}
+    (sentence,) = checked(site_processes={"worker": large})
+    assert sentence.startswith("site_processes[worker]: (4096 MB - 410 MB reserve) = 3686 MB cannot hold ")
+    assert "beside the background processes worker 3900 MB; lower count or concurrency, set memory_mb" in sentence
+    (sentence,) = checked(site_processes={"worker": large, "alerts": {"command": "true"}})
+    assert sentence.startswith("site_processes: (4096 MB - 410 MB reserve) = 3686 MB cannot hold ")
+    assert "worker 3900 MB + alerts 130 MB = 4030 MB" in sentence
+
+
+def test_connections_that_do_not_suffice_for_processes() -> None:
+    (sentence,) = checked(
+        site_processes={"worker": {"preset": "rq", "count": 4}}, site_database_connections=12, hosts=2
+    )
+    assert sentence.startswith(
+        "site_processes[worker]: (12 connections - 2 x (worker 2 x 4 x 1) of background processes)"
+    )
+
+
+def test_processes_and_their_share_are_planned() -> None:
+    facts = {"pitcrew_site": HOST, "pitcrew_capacity": {"cpus": 2, "memory_mb": 16384, "somaxconn": 4096}}
+    values = {**SITE, "site_processes": {"rq": {"preset": "rq", "count": 2}}, "site_processes_cpu_share": 0.5}
+    plan = plan_site(values, facts, "gunicorn", 1)
+    assert isinstance(plan, PlanWithProcesses)
+    assert (plan.processes["rq"].count, plan.processes["rq"].concurrency, plan.background.cpu_share) == (2, 2, 0.5)

@@ -128,6 +128,14 @@ def test_a_free_plan_is_not_listed_twice() -> None:
     assert "this plan" not in told(2, 8192)
 
 
+def test_what_has_no_plan_is_left_out() -> None:
+    """Here one worker fits twice into the memory, and the database has one connection; the plan has one generation."""
+    text = told(1, 600, db_connections=1)
+    assert "\n  the model  " in text
+    assert "\n  one worker  " not in text
+    assert "1200 MB of memory instead of 600 MB" not in text
+
+
 @pytest.mark.parametrize("what", [{}, {"host": {}}, {"host": {"cpus_total": 2}, "inputs": {}}, None, "text"])
 def test_only_a_plan_can_be_told(what: Any) -> None:
     """The text is made from the plan alone."""
