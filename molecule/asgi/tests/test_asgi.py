@@ -17,6 +17,11 @@ testinfra_hosts = ["ansible://django"]
 CURL = "curl -s --max-time 20 -H 'Host: shop.test'"
 
 
+def test_the_deploy_again(deploy: Callable[..., Play]) -> None:
+    """Nothing is left to do."""
+    assert set(deploy().succeeded().changed.values()) == {0}
+
+
 def test_the_worker(host: Host, live: Callable[[], str]) -> None:
     """gunicorn's own, with the plan's numbers; nginx lets through no more than the plan has."""
     slot = f"/srv/shop/slots/{live()}"
