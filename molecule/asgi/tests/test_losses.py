@@ -56,7 +56,8 @@ def test_nothing_is_lost(
 ) -> None:
     """Each deploy is done while the slot before still has its WebSockets."""
     repository = {"site_source_directory": "", "site_git_url": str(source.directory)}
-    deploy(**repository, site_drain_long=DRAINS[0]).succeeded()
+    if host.ansible.get_variables()["site_drain_long"] != DRAINS[0]:
+        deploy(site_drain_long=DRAINS[0]).succeeded()
     wait_for_the_end(host, 60)
     rows = []
     with (

@@ -25,6 +25,7 @@ from .plan import PLAN_INPUTS
 
 __all__ = [
     "GUNICORN_SETTINGS",
+    "OLDEST_FOR_ASGI",
     "SOURCE_VARIABLES",
     "check_relations",
     "check_sources",
@@ -76,6 +77,8 @@ TAKEN_BY_SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
     "redis": ("redis", "server"),
 }
 """Names that a service, or its exporter, has for something of its own."""
+OLDEST_FOR_ASGI: Final = "26.1.0"
+"""The oldest gunicorn whose asgi worker can be stopped; roles/gunicorn/vars/main.yml has the reason."""
 OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
     "DJANGO_SETTINGS_MODULE": "set site_settings_module",
     "SITE_RELEASE": "it is the name of the release; leave it out",
@@ -592,6 +595,21 @@ def _asgi_application(site_interface: str, site_asgi_application: str) -> Iterat
             "site_asgi_application",
             f'{shown(site_asgi_application)} has no effect, as site_interface is "wsgi"',
             "set site_interface: asgi, or leave it out",
+        )
+
+
+@rule
+def _asgi_needs_a_recent_gunicorn(site_interface: str, gunicorn_version: str) -> Iterator[Complaint]:
+    """Compare the version that the user has set; the one of the project's list is compared when the source is read."""
+    numbers, oldest = (
+        [*map(int, re.findall(r"\d+", one)[:3]), 0, 0][:3] for one in (gunicorn_version, OLDEST_FOR_ASGI)
+    )
+    if site_interface == "asgi" and gunicorn_version and numbers < oldest:
+        yield Complaint(
+            "gunicorn_version",
+            f'{shown(gunicorn_version)} is before {OLDEST_FOR_ASGI}, and site_interface is "asgi": its asgi worker '
+            "leaves connections open, and takes all the time it may take to stop",
+            "leave it out, or set a later one",
         )
 
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import RULES, check_sources
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import (
+    OLDEST_FOR_ASGI,
+    RULES,
+    check_sources,
+)
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
     PlayVariables,
@@ -118,6 +122,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "or leave it out\n"
         'gunicorn_settings: worker_class: "asgi" cannot run an application of site_interface "wsgi"; set '
         "site_interface: asgi",
+    ),
+    (
+        {"site_interface": "asgi", "gunicorn_version": "25.3.0"},
+        'gunicorn_version: "25.3.0" is before 26.1.0, and site_interface is "asgi": its asgi worker leaves connections '
+        "open, and takes all the time it may take to stop; leave it out, or set a later one",
     ),
     ({"site_interface": "rsgi"}, 'site_interface: "rsgi" is not one of wsgi, asgi; set one of them'),
     (
@@ -536,6 +545,14 @@ def test_what_is_refused(variables: dict[str, Any], sentences: str) -> None:
 )
 def test_what_is_not_refused(variables: dict[str, Any]) -> None:
     assert complaints(**variables) == []
+
+
+@pytest.mark.parametrize("version", ["26.1.0", "26.1", "27.0.1", "30"])
+def test_a_gunicorn_that_can_be_stopped(version: str) -> None:
+    """It is as old as the role says that one may be."""
+    assert complaints(site_interface="asgi", gunicorn_version=version) == []
+    role = yaml.safe_load((ROOT / "roles/gunicorn/vars/main.yml").read_text())
+    assert role["__gunicorn_requirement_of_asgi"]["oldest"] == OLDEST_FOR_ASGI
 
 
 def test_everything_is_said_at_once_and_in_the_documented_order() -> None:
