@@ -409,6 +409,10 @@ description:
       description: The version of C(prometheus_client) in it, or null.
       type: str
       sample: 0.26.0
+    packages:
+      description: O(packages_digest), or an empty text.
+      type: str
+      sample: 8c1f0a5b22d7
 migrations:
   description: The migrations that were applied.
   returned: success, except in check mode

@@ -41,7 +41,6 @@ APPS: Final = (
     ("django_q", "django_q", "django-q2"),
     ("django_rq", "rq", "RQ"),
     ("huey.contrib.djhuey", "huey", "Huey"),
-    ("bx_django_utils.huey", "huey", "Huey"),
     ("django_dramatiq", "dramatiq", "Dramatiq"),
     ("procrastinate.contrib.django", "procrastinate", "Procrastinate"),
     ("django_tasks.backends.database", "django_tasks", "django-tasks"),

@@ -190,14 +190,17 @@ def _supervisor(tree: Tree, name: str) -> Iterator[Program]:
 
 
 def _uwsgi(tree: Tree, name: str) -> Iterator[Program]:
-    conditional = False
+    conditional, variable = False, ""
     base = posixpath.basename(name)
     for number, line in tree.lines(name):
         option, _equals, value = (part.strip() for part in line.partition("="))
         if option.startswith(("if-", "endif")):
             conditional = option != "endif"
+            variable = value if option == "if-env" else ""
         elif option in ("attach-daemon", "attach-daemon2"):
             command = next((part[4:] for part in value.split(",") if part.startswith("cmd=")), value)
+            # What the condition has found.
+            command = command.replace("%(_)", f"${{{variable}}}") if variable else command
             what = f"{base} starts it"
             yield Program(command, Place(name, number), "", KEPT, what, conditional=conditional, rank=UWSGI)
         elif option == "cron" and (match := re.match(r"((?:-?\d+\s+){5})(.*)", value)):

@@ -363,7 +363,7 @@ def test_a_command_with_a_setting_of_its_own() -> None:
     inspection = inspect({"docker/uwsgi.ini": text})
     assert proposed(inspection)["site_processes"] == {"a": {"command": "python manage.py a"}}
     (finding,) = questions(inspection)
-    assert finding.value == {"smtpd": {"command": "python manage.py smtpd --port '<fill in: value>'"}}
+    assert finding.value == {"smtpd": {"command": "python manage.py smtpd --port '<fill in: SMTPD_PORT>'"}}
     assert str(finding) == (
         "uwsgi.ini starts it, only with a setting of its own; is it wanted? (docker/uwsgi.ini, line 2)"
     )
@@ -501,7 +501,7 @@ def test_how_it_looks() -> None:
       a: {command: python manage.py a}
       # Not found out: uwsgi.ini starts it, only with a setting of its own; is
       # it wanted? (docker/uwsgi.ini, line 3).
-      # smtpd: {command: 'python manage.py smtpd --port ''<fill in: value>'''}
+      # smtpd: {command: 'python manage.py smtpd --port ''<fill in: X>'''}
 """
     )
     assert "1 to fill in, 2 questions left" in " ".join(proposal.summary().split())

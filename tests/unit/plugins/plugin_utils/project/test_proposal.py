@@ -96,7 +96,7 @@ def test_placeholders_of_processes_are_refused() -> None:
     }
     schedules = {"report": {"command": "python manage.py report '<fill in: MONTH>'", "calendar": "daily"}}
     found = [str(one) for one in check_relations({"site_processes": processes, "site_schedules": schedules})]
-    assert found == [
+    assert [one for one in found if "left open" in one] == [
         "site_processes: smtpd is still what pitcrew.django.inspect left open; fill in PORT",
         "site_processes: django_q is still what pitcrew.django.inspect left open; fill in the number of workers in "
         "Q_CLUSTER",
