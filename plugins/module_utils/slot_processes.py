@@ -193,13 +193,12 @@ class SlotProcesses:
         self._start(missing, missing)
 
     def restore(self, live: Slot | None, candidate: Slot, all_of_it: bool, after_all: bool) -> None:
-        """Have the units of a refused candidate end, and start again those that this run has stopped in the live slot.
+        """Wait for the end of a refused candidate's units, and start again what this run has stopped in the live slot.
 
         With C(all_of_it), start whatever of the live slot does not run: an earlier run may have been cut off. With
         C(after_all), only after the last of the candidate's has ended, for lack of memory.
         """
         units, before = self.of(candidate), self.of(live)
-        self.request_stop(candidate)
         singles = self._singles(units, before)
         self._stop(name for name, unit in units.items() if after_all or unit.prefix in singles)
         if again := [name for name in self.down(live) if all_of_it or name in self.stopped]:

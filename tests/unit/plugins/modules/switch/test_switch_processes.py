@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import waiting_room as room_module
+from ansible_collections.pitcrew.django.plugins.module_utils.waiting_room import WaitingRoom
 from ansible_collections.pitcrew.django.plugins.modules import switch as module
 from fake_systemd import Process
 from switch_site import Behaviour, Killed, Site
@@ -388,11 +390,24 @@ def test_tasks_of_a_refused_release_keep_nobody_waiting(site: Site) -> None:
             answers.append(site.host.clock.now - began)
         note(event)
 
+    start, beside = site.host.start, []
+
+    def start_alone(started: str) -> str | None:
+        if started.endswith("@blue.service") and started != "shop@blue.service":
+            beside.extend(name for name in site.host.units if name.endswith("@green.service") and not stopped(name))
+        return start(started)
+
+    def stopped(name: str) -> bool:
+        return site.host.show(name).stopped
+
     site.host.note = watch  # type: ignore[method-assign]
+    site.host.start = start_alone  # type: ignore[method-assign]
     answer = deploy(site, "r2", overlap=False)
+    assert beside == []
     assert "release r1 keeps serving: shop-rq-2@green exited" in answer["msg"]
     assert answers[0] < 60
     story = orders(site)
+    assert story.index("ask rq@green rq-2@green to stop") < story.index("start blue")
     assert story.index("stop the waiting room") < story.index("start rq@blue rq-2@blue beat@blue")
     assert site.working() == ["beat@blue", "rq-2@blue", "rq@blue"]
     assert site.at_rest()
@@ -508,6 +523,98 @@ def test_killed_while_a_release_is_refused(site: Site, moment: str) -> None:
     assert release == "r1"
     assert site.at_rest()
     assert site.working() == [f"beat@{slot}", f"rq-2@{slot}", f"rq@{slot}"]
+
+
+def test_a_room_that_is_left_is_left_by_processes_too(site: Site) -> None:
+    """They are told to stop before the old slot starts again: memory holds one generation."""
+    deploy(site, "r1", overlap=False)
+    site.host.kill_before = "start beat@green"
+    with pytest.raises(Killed):
+        deploy(site, "r2", overlap=False)
+    deploy(site, "r1", overlap=False)
+    story = orders(site)
+    assert story.index("ask rq@green rq-2@green to stop") < story.index("start blue")
+
+
+def test_requests_wait_for_as_long_as_the_processes_may_take(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that may exist only once come after the others."""
+    deploy(site, "r1", overlap=False)
+    start, shut = site.host.start, []
+    monkeypatch.setattr(room_module, "uptime", lambda: 1000)
+
+    def look(started: str) -> str | None:
+        shut.append(WaitingRoom(site.hosted, site.host).shut.read_text())
+        return start(started)
+
+    monkeypatch.setattr(site.host, "start", look)
+    processes = [unit(site, "rq", startsecs=20), unit(site, "mail"), unit(site, "beat", startsecs=7, single=True)]
+    deploy(site, "r2", overlap=False, processes=processes, boot_timeout=20, patience=5, drain_timeout=35)
+    # 3 x 35 + 20 + 5 + 10 s as without processes, and 20 + 7 s.
+    assert shut[0] == "1167 blue green\n"
+
+
+@pytest.mark.parametrize("moment", ["start beat@green", "live green"])
+def test_what_an_earlier_run_had_stopped(site: Site, moment: str) -> None:
+    """A release that is refused long before its processes start leaves those of the live one running all the same."""
+    deploy(site, "r1")
+    site.host.kill_before = moment
+    with pytest.raises(Killed):
+        deploy(site, "r2")
+    assert "beat@blue" not in site.working()
+    site.host.behaviours["r3"] = Behaviour(complaint="no")
+    assert "release r1 keeps serving: it does not start" in deploy(site, "r3")["msg"]
+    assert site.working() == ["beat@blue", "rq-2@blue", "rq@blue"]
+    assert deploy(site, "r1")["changed"] is False
+
+
+def test_a_single_process_is_not_there_twice_after_a_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of the candidate may take its time to end."""
+    deploy(site, "r1")
+    site.host.processes["beat of r2"] = Process(finishes=8)
+    site.host.kill_before = "live green"
+    with pytest.raises(Killed):
+        deploy(site, "r2")
+    start, seen = site.host.start, []
+
+    def look(started: str) -> str | None:
+        seen.append((started, site.host.show("shop-beat@green.service").active))
+        return start(started)
+
+    monkeypatch.setattr(site.host, "start", look)
+    deploy(site, "r1")
+    assert seen == [("shop-beat@blue.service", "inactive")]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "the run before was killed"])
+def test_a_process_starts_as_it_was_meant(site: Site, monkeypatch: pytest.MonkeyPatch, killed: bool) -> None:
+    """systemd has read its unit, and may have held another one because others refer to it."""
+    site.host.referred_to = {"shop-rq@green.service"}
+    deploy(site, "r0")
+    deploy(site, "r1")
+    deploy(site, "r1", processes=[unit(site, "rq", "Nice=4\n")])
+    wanted = [unit(site, "rq", "Nice=5\n")]
+    if killed:
+        site.host.kill_before = "daemon-reload"
+        with pytest.raises(Killed):
+            deploy(site, "r2", processes=wanted)
+    start, seen = site.host.start, []
+
+    def look(started: str) -> str | None:
+        site.host.load(started)
+        seen.append((started, site.host.loaded[started]))
+        return start(started)
+
+    monkeypatch.setattr(site.host, "start", look)
+    deploy(site, "r2", processes=wanted)
+    assert seen[-1] == ("shop-rq@green.service", wanted[0]["text"])
+
+
+def test_a_process_that_failed_is_started_again(site: Site) -> None:
+    """Such as one that systemd had to kill when it was told to stop."""
+    deploy(site, "r1")
+    site.host.state("shop-rq@blue.service", "failed")
+    assert "failed" not in deploy(site, "r1")
+    assert site.working() == ["beat@blue", "rq-2@blue", "rq@blue"]
 
 
 def test_a_process_that_was_stopped_is_started_again(site: Site) -> None:
