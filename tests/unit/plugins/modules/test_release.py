@@ -239,6 +239,7 @@ def test_a_finished_release(site: Site) -> None:
         "collected": "",
         "checks": "",
         "server": "gunicorn",
+        "interface": "wsgi",
         "server_version": None,
         "prometheus_client": None,
         "packages": "d1",
