@@ -37,6 +37,7 @@ NAMES: Final = {
     "django_tasks_rq": "tasks",
 }
 """The presets, and what a process of each is called."""
+CELERY: Final = ("celery", "celery_beat")
 APPS: Final = (
     ("django_q", "django_q", "django-q2"),
     ("django_rq", "rq", "RQ"),
@@ -147,7 +148,7 @@ def _of_celery(celery: CeleryApp | None, workers: Workers, names: _Names) -> Ite
     named = next(
         (one["application"] for one, _program in workers.get("celery", []) if "application" in one), application
     )
-    for preset in ("celery", "celery_beat"):
+    for preset in CELERY:
         for name, values, program in list(_named(workers.get(preset, []), preset, names)):
             made = {"preset": preset, **({"application": named} if named else {}), **values}
             certainty = CERTAIN if program.keeping == KEPT or celery else GUESS
@@ -196,57 +197,47 @@ def _switched(finding: Finding, celery: CeleryApp | None) -> Finding:
 
 
 def _of_products(workers: Workers, scope: Scope, lists: Lists | None, names: _Names) -> Iterator[Finding]:
+    """Propose the workers of all products but Celery: those that files start, then those that only settings tell of."""
     tasks = _tasks_backend(scope)
+    by_rq = tasks is not None and tasks[0] == "django_tasks_rq"
     for preset in NAMES:
-        if preset.startswith("celery"):
-            continue
-        for name, values, program in _named(workers.get(preset, []), preset, names):
-            made = dict(values)
-            reason = program.what
-            if (
-                preset == "rq"
-                and tasks is not None
-                and tasks[0] == "django_tasks_rq"
-                and not _installed(scope, "django_rq")
-            ):
-                made["preset"] = "django_tasks_rq"
-            if preset == "rq" and "queues" not in made and (queues := _rq_queues(scope)):
-                made = {"preset": "rq", "queues": queues, **made}
-                reason += "; RQ_QUEUES names the queues"
+        for name, values, program in () if preset in CELERY else _named(workers.get(preset, []), preset, names):
+            made, reason = dict(values), program.what
+            if preset == "rq":
+                if by_rq and not _installed(scope, "django_rq"):
+                    made["preset"] = "django_tasks_rq"
+                if "queues" not in made and (queues := _rq_queues(scope)):
+                    made = {"preset": "rq", "queues": queues, **made}
+                    reason += "; RQ_QUEUES names the queues"
             yield Finding("site_processes", {name: _completed(made, scope)}, reason, program.place)
-    place = scope.places.get("INSTALLED_APPS")
-    if tasks is not None and tasks[0] not in workers and not (tasks[0] == "django_tasks_rq" and "rq" in workers):
+    if tasks is not None and tasks[0] not in workers and not (by_rq and "rq" in workers):
         preset, queues = tasks
         values = {"preset": preset, **({"queues": queues} if queues else {})}
         reason = "TASKS names a backend whose tasks need a worker"
         yield Finding("site_processes", {names.take("tasks"): values}, reason, scope.places.get("TASKS"))
-    seen = {*workers, *([tasks[0]] if tasks else [])}
+    yield from _of_apps({*workers, *([tasks[0]] if tasks else [])}, scope, names)
+    package = lists.has("rq-scheduler") if lists else None
+    if package is not None and "rq_scheduler" not in workers and _installed(scope, "django_rq"):
+        value = {names.take("rq_scheduler"): {"preset": "rq_scheduler"}}
+        yield Finding("site_processes", value, "rq-scheduler is installed", package.place, GUESS)
+
+
+def _of_apps(seen: set[str], scope: Scope, names: _Names) -> Iterator[Finding]:
     for app, preset, what in APPS:
         if preset in seen or not _installed(scope, app):
             continue
         seen.add(preset)
-        values = {"preset": preset}
-        reason = f"{what} is installed"
+        values: Values = {"preset": preset}
+        reason, certainty = f"{what} is installed", CERTAIN
         if preset == "rq" and (queues := _rq_queues(scope)):
             values["queues"] = queues
             reason += ", and RQ_QUEUES names its queues"
-        certainty = CERTAIN
         if preset == "django_tasks":
             if known(scope.get("TASKS")):
                 continue  # They name another backend.
             certainty, reason = GUESS, f"{reason}; TASKS has to name its backend"
-        made = _completed(values, scope)
-        yield Finding("site_processes", {names.take(NAMES[preset]): made}, reason, place, certainty)
-    if (
-        "rq" in seen
-        and "rq_scheduler" not in workers
-        and lists
-        and lists.has("rq-scheduler")
-        and _installed(scope, "django_rq")
-    ):
-        value = {names.take("rq_scheduler"): {"preset": "rq_scheduler"}}
-        package = lists.has("rq-scheduler")
-        yield Finding("site_processes", value, "rq-scheduler is installed", package.place if package else None, GUESS)
+        value = {names.take(NAMES[preset]): _completed(values, scope)}
+        yield Finding("site_processes", value, reason, scope.places.get("INSTALLED_APPS"), certainty)
 
 
 def _completed(made: Values, scope: Scope) -> Values:
