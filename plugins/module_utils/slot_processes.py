@@ -241,19 +241,21 @@ class SlotProcesses:
                 # systemd calls it activating while it waits to restart it.
                 if name not in ended and (not state.running or state.restarts):
                     ended[name] = self.systemd.how_it_ended(name)
-            if is_over:
+            if is_over or units.keys() <= ended.keys():
                 break
             time.sleep(POLL_S)
         if ended:
-            raise self._down({name: watched[name] for name in ended}, ended, complaint, began)
+            raise self._down({name: watched[name] for name in watched if name in ended}, ended, complaint, began)
 
     def _down(self, units: Units, ended: Mapping[str, str], complaint: str, since: float) -> DownError:
         """What to say of units that did not stay up: once of each process, with the journal of its first unit."""
-        first = {self.process(unit): name for name, unit in reversed(units.items())}
+        first: dict[str, str] = {}
+        for name, unit in units.items():
+            first.setdefault(self.process(unit), name)
         sentences, journals = [], []
-        for process, name in reversed(first.items()):
+        for process, name in first.items():
             journal = self.systemd.journal(name, since)
-            sentences.append(with_exception(_sentence(process, name, units[name], ended[name], complaint), journal))
+            sentences.append(with_exception(_sentence(process, name, ended[name], complaint), journal))
             journals.append(of_unit(name, journal))
         return DownError(".\n".join(sentences), *journals)
 
@@ -269,7 +271,7 @@ class SlotProcesses:
         return first, {name: unit for name, unit in units.items() if unit.prefix in singles}
 
 
-def _sentence(process: str, name: str, unit: ProcessUnit, ended: str, complaint: str) -> str:
+def _sentence(process: str, name: str, ended: str, complaint: str) -> str:
     """What happened to a unit, and what to do about it."""
     instance, variable = name[: -len(".service")], f"site_processes.{process}"
     if not ended and complaint:
@@ -281,7 +283,7 @@ def _sentence(process: str, name: str, unit: ProcessUnit, ended: str, complaint:
         "killed by signal 9": f"raise {variable}.memory_mb, if it was for lack of memory",
     }
     cure = cures.get(ended, f"correct {variable}, or start what it needs")
-    return f"{instance} {predicate(ended)} within {unit.startsecs} s of its start; {cure}"
+    return f"{instance} {predicate(ended)} soon after its start; {cure}"
 
 
 def predicate(ended: str) -> str:

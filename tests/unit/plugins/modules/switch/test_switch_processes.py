@@ -231,32 +231,32 @@ def test_check_mode_orders_nothing(site: Site) -> None:
 DOWN = [
     pytest.param(
         Process(complaint="Job for shop-rq@green.service failed.", ended="status 203"),
-        "shop-rq@green exited with status 203 within 5 s of its start; correct site_processes.rq, or start what it",
+        "shop-rq@green exited with status 203 soon after its start; correct site_processes.rq, or start what it",
         id="cannot be executed",
     ),
     pytest.param(
         Process(active="activating", ended="status 1"),
-        "shop-rq@green exited with status 1 within 5 s of its start; correct site_processes.rq, or start what it",
+        "shop-rq@green exited with status 1 soon after its start; correct site_processes.rq, or start what it",
         id="exits",
     ),
     pytest.param(
         Process(stays_up=4.5, ended="status 0"),
-        "shop-rq@green exited with status 0 within 5 s of its start; the command of site_processes.rq has to run until",
+        "shop-rq@green exited with status 0 soon after its start; the command of site_processes.rq has to run until",
         id="exits without an error at the last moment",
     ),
     pytest.param(
         Process(active="activating", ended="status 127"),
-        "shop-rq@green exited with status 127 within 5 s of its start; correct site_processes.rq: its command is",
+        "shop-rq@green exited with status 127 soon after its start; correct site_processes.rq: its command is",
         id="not found",
     ),
     pytest.param(
         Process(restarts=1),
-        "shop-rq@green exited within 5 s of its start; correct site_processes.rq",
+        "shop-rq@green exited soon after its start; correct site_processes.rq",
         id="was restarted",
     ),
     pytest.param(
         Process(active="activating", ended="killed for lack of memory"),
-        "shop-rq@green was killed for lack of memory within 5 s of its start; raise site_processes.rq.memory_mb.",
+        "shop-rq@green was killed for lack of memory soon after its start; raise site_processes.rq.memory_mb.",
         id="memory",
     ),
     pytest.param(
@@ -305,13 +305,22 @@ def test_all_processes_that_do_not_stay_up_are_named(site: Site) -> None:
     ]
 
 
+def test_nothing_more_can_fail(site: Site) -> None:
+    """If all that have been started are down, the old one does not stay away any longer."""
+    deploy(site, "r1")
+    site.host.processes["beat of r2"] = Process(active="activating", ended="status 1")
+    began = site.host.clock.now
+    deploy(site, "r2", processes=[*workers(site)[:2], unit(site, "beat", single=True, startsecs=60)])
+    assert site.host.clock.now - began < 10
+
+
 def test_the_last_exception_of_a_process(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in the sentence."""
     journal = 'Traceback (most recent call last):\n  File "x.py", line 1\nConnectionError: no broker at redis:6379'
     monkeypatch.setattr(site.host, "journal", lambda *_args: journal)
     site.host.processes["rq"] = Process(stays_up=1, ended="status 1")
     assert (
-        "shop-rq@blue exited with status 1 within 5 s of its start: ConnectionError: no broker at redis:6379; correct "
+        "shop-rq@blue exited with status 1 soon after its start: ConnectionError: no broker at redis:6379; correct "
         "site_processes.rq, or start what it needs."
     ) in deploy(site, "r1")["msg"]
 
@@ -633,7 +642,7 @@ def test_a_live_process_that_does_not_stay_up(site: Site) -> None:
     site.host.processes["rq"] = Process(stays_up=0, ended="status 1")
     answer = deploy(site, "r1")
     assert answer["msg"].startswith(
-        "Release r1 is live, but shop-rq@blue exited with status 1 within 5 s of its start; correct site_processes.rq"
+        "Release r1 is live, but shop-rq@blue exited with status 1 soon after its start; correct site_processes.rq"
     )
     assert not [event for event in site.host.log if event.startswith(("stop", "ask"))]
     assert "rq@blue" in site.working()
