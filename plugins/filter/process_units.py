@@ -62,6 +62,10 @@ _value:
       description: The same as a list of words that are not quoted. C(%i) stands for the slot.
       type: list
       elements: str
+    package:
+      description: The requirement that brings the command, for the presets. Empty for a command.
+      type: str
+      sample: django-rq
     kill_signal: {description: The signal after which it finishes what it has begun., type: str, sample: SIGTERM}
     drain: {description: "For how many seconds it may do so.", type: int}
     startsecs: {description: "How many seconds it has to stay up before its release goes live.", type: int}

@@ -47,6 +47,7 @@ def _units(
             "prefix": prefix,
             "exec": quoted(words),
             "words": [word.replace(SLOT, "%i") for word in words],
+            "package": preset.package if preset else "",
             "kill_signal": preset.kill_signal if preset else "SIGTERM",
             "drain": process.drain,
             "startsecs": process.startsecs,

@@ -49,6 +49,12 @@ def _processes(site_processes: dict[Any, Any]) -> Iterator[Complaint]:
             yield Complaint(where, f"{shown(given)} is not a mapping", CURE)
 
 
+@rule
+def _plan_inputs_without_processes(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
+    if "processes" in site_plan_inputs:
+        yield Complaint("site_plan_inputs", "processes is not only for the plan", "set site_processes instead")
+
+
 def check_unit_names(values: Mapping[str, Any]) -> Iterator[Complaint]:
     """Refuse a name that both a process and a schedule have, since each names a unit."""
     schedules = values.get("site_schedules") or {}

@@ -250,3 +250,39 @@ def test_templates_of_files(run: Run) -> None:
         },
     )
     assert [line.partition(":")[0] for line in refusal(done)] == ["site_build[0]", 'site_files["c.py"].template']
+
+
+def test_processes_are_planned_and_become_units(run: Run) -> None:
+    """What may exist once only has a unit on the first host of the site, even if a run is limited to another."""
+    processes = {
+        "worker": {"preset": "celery", "application": "shop"},
+        "beat": {"preset": "celery_beat", "application": "shop"},
+    }
+    keep = {"name": "Keep", "ansible.builtin.set_fact": {"site_plan": "{{ found.plan }}"}}
+    tell = {
+        "name": "Tell",
+        "ansible.builtin.debug": {"msg": "{{ __site_process_units | map(attribute='exec') | list | to_json }}"},
+    }
+    tasks = [ROLE, {**PLAN, "register": "found"}, keep, tell]
+    worker = "python -m celery --app=shop worker --loglevel=INFO --hostname=shop-worker.%i@%%h --concurrency=2"
+    beat = "python -m celery --app=shop beat --loglevel=INFO --schedule=/var/lib/shop/beat-schedule --pidfile="
+    for options, told in (((), {"web1": [worker, beat], "web2": [worker]}), (("--limit=web2",), {"web2": [worker]})):
+        done = run(tasks, "--extra-vars=" + json.dumps({"site_processes": processes}), *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = re.findall(r'^ok: \[(web\d)\] => \{\n    "msg": (".+")\n\}$', done.stdout, re.MULTILINE)
+        assert {host: json.loads(json.loads(units)) for host, units in found} == told
+
+
+def test_a_site_without_processes_has_no_units(run: Run) -> None:
+    """And its plan has both keys that templates read."""
+    keep = {"name": "Keep", "ansible.builtin.set_fact": {"site_plan": "{{ found.plan }}"}}
+    tell = {
+        "name": "Tell",
+        "ansible.builtin.debug": {
+            "msg": "{{ [__site_process_units, site_plan.processes, site_plan.background] | to_json }}"
+        },
+    }
+    done = run([ROLE, {**PLAN, "register": "found"}, keep, tell], "--limit=web1")
+    nothing = {"memory_mb": 0.0, "cpu_share": 0.0, "database_connections": 0}
+    [found] = re.findall(r'^    "msg": (".+")$', done.stdout, re.MULTILINE)
+    assert json.loads(json.loads(found)) == [[], {}, nothing]

@@ -113,6 +113,7 @@ def test_a_unit_in_full() -> None:
         "prefix": "shop-rq-2",
         "exec": "python manage.py rqworker-pool --num-workers=3",
         "words": ["python", "manage.py", "rqworker-pool", "--num-workers=3"],
+        "package": "django-rq",
         "kill_signal": "SIGTERM",
         "drain": 60,
         "startsecs": 9,

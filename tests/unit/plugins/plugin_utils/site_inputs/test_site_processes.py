@@ -238,6 +238,13 @@ def test_a_unit_with_the_name_of_another_site() -> None:
     ]
 
 
+def test_processes_are_no_input_of_the_plan_alone() -> None:
+    found = check_relations({"site_plan_inputs": {"processes": {"rq": {}}}})
+    assert [str(one) for one in found] == [
+        "site_plan_inputs: processes is not only for the plan; set site_processes instead"
+    ]
+
+
 def test_all_at_once_in_a_whole_site() -> None:
     found = of_a_whole_site(
         site_processes={"Worker": {"preset": "celery", "count": 0}, "b": {"command": "a 'b"}},
