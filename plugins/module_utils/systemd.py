@@ -16,6 +16,8 @@ __all__ = ["Systemd", "Unit"]
 
 LINES_READ = 2000
 STATE = ("ActiveState", "MainPID", "NRestarts", "InvocationID")
+# systemd's own identifier of its message (sd-messages.h): the kernel has killed a process of a unit for lack of memory.
+OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"
 # If systemd or the kernel killed the process, its exit status does not show why.
 ENDS = {"timeout": "timeout", "oom-kill": "killed for lack of memory"}
 
@@ -135,6 +137,15 @@ class Systemd:
         # The codes are those of waitid: exited, killed, killed with a core dump.
         words = {"1": "status", "2": "killed by signal", "3": "killed by signal"}.get(found["ExecMainCode"])
         return f"{words} {found['ExecMainStatus']}" if words else ""
+
+    def killed_for_memory(self, unit: str, since: float) -> int:
+        """How many processes of the unit the kernel has killed for lack of memory since a time, as systemd has noticed.
+
+        It does so with version 2 of control groups only. The unit's group has its own count, but only until the main
+        process ends.
+        """
+        found = self._read_journal(f"--unit={unit}", f"--since=@{int(since)}", f"MESSAGE_ID={OUT_OF_MEMORY}")
+        return len(found.splitlines())
 
     def journal(self, unit: str, since: float | None = None) -> str:
         """What the unit has written since a time, in seconds since the epoch, or else in its latest run."""

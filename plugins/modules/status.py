@@ -355,7 +355,8 @@ class Examination:
     def see_process(self, unit: str, process: str, state: str, since: str | None, found: dict[str, str]) -> None:
         """See what is wrong with a unit of the live slot."""
         restarts = int(found["NRestarts"] or 0)
-        times = f"{counted(restarts, 'time', 'times')} since {self.counted_from(since)}"
+        counts_from = self.counts_from(since)
+        times = f"{counted(restarts, 'time', 'times')} since {when(counts_from)}"
         ran_s = time.monotonic() - int(found["ExecMainStartTimestampMonotonic"] or 0) / 1e6
         if state == "restarting":
             how = predicate(self.systemd.how_it_ended(unit))
@@ -372,10 +373,13 @@ class Examination:
             )
         elif restarts:
             self.notes.append(f"systemd has restarted {unit} {times}: see journalctl -u {unit}.")
-        if killed := oom_kills(found["ControlGroup"]) or int(found["Result"] == "oom-kill"):
+        killed = oom_kills(found["ControlGroup"]) or 0
+        if restarts or state == "restarting":
+            killed = max(killed, self.systemd.killed_for_memory(unit, counts_from))
+        if killed:
             processes = counted(killed, "process", "processes")
             self.complaints.append(
-                f"The kernel has killed {processes} of {unit} for lack of memory since it started: find what uses it, "
+                f"The kernel has killed {processes} of {unit} for lack of memory: find what uses it, "
                 f"or raise site_processes.{process}.memory_mb"
             )
         if found["NeedDaemonReload"] == "yes":
@@ -403,10 +407,10 @@ class Examination:
             self.notes.append(f"{name} is running too: a deploy is under way, or was cut off.")
 
     @staticmethod
-    def counted_from(since: str | None) -> str:
+    def counts_from(since: str | None) -> float:
         """From when on systemd counts the restarts of a unit: since the slot went live, or since a later boot."""
         went_live = calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")) if since else 0
-        return when(max(went_live, time.time() - uptime()))
+        return max(went_live, time.time() - uptime())
 
     def see_last_run(self) -> None:
         last = LastRun.read(self.site.root)

@@ -204,6 +204,7 @@ def test_requests_under_way(output: str, count: int) -> None:
     assert run.seen == [["ss", "--unix", "--all", "--no-header", "--numeric"]]
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("output", "count"),
     [
@@ -239,3 +240,37 @@ def test_when_timers_elapse() -> None:
     words = ["env", "TZ=UTC", "LC_ALL=C", "systemctl", "show", "--property=Id,NextElapseUSecRealtime"]
     assert run.seen == [[*words, *names]]
     assert Systemd(Commands({})).next_elapses([]) == {}
+=======
+def test_states_of_several_units() -> None:
+    """They are asked at once; one that is not there is inactive, and nothing is asked of none."""
+    answer = (
+        "Id=shop-rq@blue.service\nActiveState=active\nMainPID=7\nNRestarts=2\nInvocationID=5f0c\n\n"
+        "Id=shop-beat@blue.service\nActiveState=inactive\nMainPID=0\nNRestarts=0\nInvocationID=\n"
+    )
+    run = Commands({"systemctl": (0, answer, "")})
+    names = ["shop-rq@blue.service", "shop-beat@blue.service", "shop-mail@blue.service"]
+    assert Systemd(run).show_all(iter(names)) == {
+        names[0]: Unit(names[0], "active", 7, 2, "5f0c"),
+        names[1]: Unit(names[1], "inactive", 0, 0, ""),
+        names[2]: Unit(names[2], "inactive", 0, 0, ""),
+    }
+    assert run.seen == [
+        ["systemctl", "show", "--property=Id,ActiveState,MainPID,NRestarts,InvocationID", *names],
+    ]
+    assert Systemd(run).show_all([]) == {}
+    assert len(run.seen) == 1
+
+
+def test_processes_that_were_killed_for_lack_of_memory() -> None:
+    """systemd writes a message for each, with an identifier of its own."""
+    said = "shop-rq@blue.service: A process of this unit has been killed by the OOM killer.\n"
+    run = Commands({"journalctl": (0, 2 * said, "")})
+    assert Systemd(run).killed_for_memory("shop-rq@blue.service", 1750000000.7) == 2
+    assert run.seen == [
+        [
+            *("journalctl", "--unit=shop-rq@blue.service", "--since=@1750000000"),
+            *("MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef", "--output=cat", "--no-pager", "--quiet"),
+        ]
+    ]
+    assert Systemd(Commands({"journalctl": (0, "", "")})).killed_for_memory("shop-rq@blue.service", 0) == 0
+>>>>>>> proc-s
