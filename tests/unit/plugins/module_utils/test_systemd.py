@@ -204,7 +204,6 @@ def test_requests_under_way(output: str, count: int) -> None:
     assert run.seen == [["ss", "--unix", "--all", "--no-header", "--numeric"]]
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("output", "count"),
     [
@@ -240,7 +239,8 @@ def test_when_timers_elapse() -> None:
     words = ["env", "TZ=UTC", "LC_ALL=C", "systemctl", "show", "--property=Id,NextElapseUSecRealtime"]
     assert run.seen == [[*words, *names]]
     assert Systemd(Commands({})).next_elapses([]) == {}
-=======
+
+
 def test_states_of_several_units() -> None:
     """They are asked at once; one that is not there is inactive, and nothing is asked of none."""
     answer = (
@@ -273,4 +273,3 @@ def test_processes_that_were_killed_for_lack_of_memory() -> None:
         ]
     ]
     assert Systemd(Commands({"journalctl": (0, "", "")})).killed_for_memory("shop-rq@blue.service", 0) == 0
->>>>>>> proc-s
