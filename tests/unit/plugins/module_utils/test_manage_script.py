@@ -323,7 +323,7 @@ def test_an_application_that_does_not_exist(project: Project, application: str, 
 def test_an_asgi_application_that_does_not_exist(project: Project) -> None:
     """The one that is offered is of the same kind, and often a function that is asynchronous."""
     project.files["shop/asgi.py"] = "async def application(scope, receive, send): ...\n"
-    assert project.refused(application="shop.asgy:application", interface="asgi") == [
+    assert project.refused(application="shop.asgy:application", application_guessed=False, interface="asgi") == [
         "site_asgi_application: 'shop.asgy:application' does not exist (no module 'shop.asgy'); set "
         "site_asgi_application: shop.asgi:application"
     ]
