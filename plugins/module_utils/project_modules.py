@@ -118,7 +118,7 @@ def _defined(statement: ast.stmt) -> list[str]:
         return [statement.target.id]
     if isinstance(statement, ast.ImportFrom):
         return [alias.asname or alias.name for alias in statement.names]
-    return [statement.name] if isinstance(statement, ast.FunctionDef) else []
+    return [statement.name] if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
 
 
 def _sentence(

@@ -27,7 +27,7 @@ WEBSOCKET = "/exercise/live/"
 EVENTS = "/exercise/events/?seconds=1"
 MOST = 1000
 # A text comes back within this time, an event within this time after the one before.
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 # All at once would be a load of its own: opening a connection costs as much as a request.
 OPENED_PER_S = 100
 # Who is refused, or finds nobody, tries again after this time.

@@ -22,7 +22,7 @@ WEBSOCKETS, STREAMS = 200, 20
 # How long they may stay, in each deploy of new code; None waits for nothing: the next deploy comes at once.
 DRAINS = (60, 60, 20, 20, 0) if LONG else (8,)
 # Five seconds over which the closing is spread, two until the workers know, and some for a busy machine.
-SPREAD_S = 5 + 2 + 3
+SPREAD_S = 5 + 2 + 5
 
 
 def stops(host: Host, report: LastingReport) -> list[float]:

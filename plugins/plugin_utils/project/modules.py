@@ -275,7 +275,7 @@ def _top_level_names(tree: ast.Module) -> set[str]:
             names.add(statement.target.id)
         elif isinstance(statement, ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, ast.FunctionDef):
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names.add(statement.name)
     return names
 

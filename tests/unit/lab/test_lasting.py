@@ -106,7 +106,7 @@ def test_connections_that_stay(server: Server) -> None:
 def test_a_websocket_that_is_closed(server: Server) -> None:
     """With its code; the client comes again."""
     server.fault = "restart"
-    first, second = watched(server, websockets=1, streams=0, seconds=1).connections
+    first, second = watched(server, websockets=1, streams=0, seconds=3).connections
     assert (first.code, first.release, first.error) == (1012, "r1", "")
     assert first.closed is not None
     assert second.began >= first.closed
@@ -120,14 +120,14 @@ def test_a_websocket_that_is_closed(server: Server) -> None:
 def test_a_websocket_that_fails(server: Server, fault: str, error: str) -> None:
     """The report says why, and the client tries again."""
     server.fault = fault
-    first, second = watched(server, websockets=1, streams=0, seconds=2).connections
+    first, second = watched(server, websockets=1, streams=0, seconds=3).connections
     assert error in first.error
     assert second.error == ""
 
 
 def test_a_stream_that_ends(server: Server) -> None:
     server.fault = "end"
-    first, second = watched(server, websockets=0, streams=1, seconds=1).connections
+    first, second = watched(server, websockets=0, streams=1, seconds=3).connections
     assert (first.error, first.release, first.code) == ("", "r1", None)
     assert first.closed is not None
     assert (second.closed, second.release) == (None, "r2")

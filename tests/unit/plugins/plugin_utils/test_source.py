@@ -562,6 +562,13 @@ def test_the_application_that_is_offered(pack: Packer, directory: Path, text: st
     assert found in pack(directory=str(directory), modules={"site_wsgi_application": "shop.wsgi:application"})["msg"]
 
 
+def test_the_asgi_application_that_is_offered(pack: Packer, directory: Path) -> None:
+    """Of its own kind, and often a function that is asynchronous."""
+    write(directory, {"site/run/asgi.py": "async def application(scope, receive, send): ..."})
+    message = pack(directory=str(directory), modules={"site_asgi_application": "shop.asgi:application"})["msg"]
+    assert message.endswith("Set site_asgi_application: site.run.asgi:application")
+
+
 def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
     """Modules and packages, in the project's own notation; no more than five."""
     write(
