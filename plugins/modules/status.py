@@ -199,6 +199,7 @@ import calendar
 import http.client
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -334,22 +335,21 @@ class Examination:
     def processes(self, live: Slot | None, since: str | None) -> list[dict[str, Any]]:
         """Return how the background processes of the site are: those of the live slot, and what others still finish."""
         every, idle = SlotProcesses(self.site, self.systemd), self.site.idle
-        units = {**every.of(live), **every.of(idle)} if live else {}
-        found = self.systemd.properties_of(units, *PROCESS_PROPERTIES) if units else {}
+        of_live, of_idle = every.of(live), every.of(idle) if live else {}
+        units = {**of_live, **of_idle}
+        told = self.systemd.properties_of(units, *PROCESS_PROPERTIES) if units else {}
+        found = {name: {**dict.fromkeys(PROCESS_PROPERTIES, ""), **told.get(name, {})} for name in units}
         rows = []
         for name, unit in units.items():
-            properties = {**dict.fromkeys(PROCESS_PROPERTIES, ""), **found.get(name, {})}
-            process, is_live = every.process(unit), name.endswith(f"@{live.name}.service") if live else False
-            state = state_of_process(properties, is_live)
-            if is_live:
-                self.see_process(name, process, state, since, properties)
-            else:
-                self.see_old_process(idle, name, unit, process, state, properties)
-            if is_live or properties["ActiveState"] not in STOPPED:
-                memory = {"now": megabytes(properties["MemoryCurrent"]), "most": megabytes(properties["MemoryMax"])}
-                restarts = int(properties["NRestarts"] or 0)
-                row = {"process": process, "unit": name, "state": state, "restarts": restarts, "memory_mb": memory}
-                rows.append(row)
+            process, state = every.process(unit), state_of_process(found[name], name in of_live)
+            if name in of_live:
+                self.see_process(name, process, state, since, found[name])
+            elif found[name]["ActiveState"] in STOPPED:
+                continue
+            memory = {"now": megabytes(found[name]["MemoryCurrent"]), "most": megabytes(found[name]["MemoryMax"])}
+            restarts = int(found[name]["NRestarts"] or 0)
+            rows.append({"process": process, "unit": name, "state": state, "restarts": restarts, "memory_mb": memory})
+        self.see_old_processes(idle, of_idle, found)
         return rows
 
     def see_process(self, unit: str, process: str, state: str, since: str | None, found: dict[str, str]) -> None:
@@ -387,24 +387,33 @@ class Examination:
         if found["DropInPaths"]:
             self.notes.append(f"{unit} has drop-in files: {', '.join(found['DropInPaths'].split())}.")
 
-    def see_old_process(
-        self, slot: Slot, name: str, unit: ProcessUnit, process: str, state: str, found: dict[str, str]
+    def see_old_processes(
+        self, slot: Slot, units: Mapping[str, ProcessUnit], found: Mapping[str, dict[str, str]]
     ) -> None:
-        """See what a unit of the other slot is still busy with."""
-        if state == "draining":
-            stopping_s = time.monotonic() - int(found["ActiveExitTimestampMonotonic"] or 0) / 1e6
-            left_s = max(0.0, unit.drain - stopping_s)
+        """See what units of the other slot are still busy with, or were when they were killed."""
+        draining, running = {}, []
+        for name, unit in units.items():
+            state = state_of_process(found[name], False)
+            if state == "draining":
+                stopping_s = time.monotonic() - int(found[name]["ActiveExitTimestampMonotonic"] or 0) / 1e6
+                draining[name] = max(0.0, unit.drain - stopping_s)
+            elif state == "timeout":
+                self.notes.append(
+                    f"{name} had not finished what it had within {unit.drain} s, and was killed: see journalctl -u "
+                    f"{name}, or raise the drain of this process in site_processes."
+                )
+            elif found[name]["ActiveState"] not in STOPPED:
+                running.append(name)
+        if draining:
+            left_s = max(draining.values())
             left = f"{left_s / 60:.0f} min" if left_s >= 120 else f"{left_s:.0f} s"
+            finish = "finishes what it has" if len(draining) == 1 else "finish what they have"
             self.notes.append(
-                f"{name} still finishes what it has, with release {slot.release}: for at most another {left}."
+                f"{', '.join(draining)} still {finish}, with release {slot.release}: for at most another {left}."
             )
-        elif state == "timeout":
-            self.notes.append(
-                f"{name} had not finished what it had within {unit.drain} s, and was killed: see journalctl -u {name}, "
-                f"or raise site_processes.{process}.drain."
-            )
-        elif found["ActiveState"] not in STOPPED:
-            self.notes.append(f"{name} is running too: a deploy is under way, or was cut off.")
+        if running:
+            are = "is" if len(running) == 1 else "are"
+            self.notes.append(f"{', '.join(running)} {are} running too: a deploy is under way, or was cut off.")
 
     @staticmethod
     def counts_from(since: str | None) -> float:

@@ -70,8 +70,9 @@ def _minute(time: str | None) -> str:
 
 def _processes(host: str, status: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for found in status.get("processes", ()):
-        # All units begin with the site's name; the second of a process is rq-2.
-        process = found["unit"].removeprefix(f"{status['site']}-").partition("@")[0]
+        # All units begin with the name of the site. The slot is named unless it is the live one.
+        process = found["unit"].removeprefix(f"{status['site']}-").removesuffix(".service")
+        process = process.removesuffix(f"@{status['slot']}")
         yield (host, process, found["state"], str(found["restarts"]), _memory(found["memory_mb"]))
 
 

@@ -127,7 +127,7 @@ def test_background_processes_have_a_table_of_their_own() -> None:
         "web1  rq                           active           0         85 of 200 MB",
         "web1  rq-2                         restarting       12        -",
         "web1  a_worker_whose_name_is_long  start-limit-hit  1234      1385 of 10240 MB",
-        "web1  rq                           draining         0         120 MB",
+        "web1  rq@green                     draining         0         120 MB",
         "",
     ]
     assert "process" not in report({"web2": WELL})

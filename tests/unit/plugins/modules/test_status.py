@@ -711,7 +711,7 @@ def test_tasks_of_the_release_before(working: Site, stopped_s: float, left: str)
                 "ExecMainExitTimestampMonotonic": "9" * 12,
             },
             "shop-rq@green.service had not finished what it had within 900 s, and was killed: see journalctl -u "
-            "shop-rq@green.service, or raise site_processes.rq.drain.",
+            "shop-rq@green.service, or raise the drain of this process in site_processes.",
             [],
         ),
         ({}, "shop-rq@green.service is running too: a deploy is under way, or was cut off.", ["active"]),
@@ -727,6 +727,25 @@ def test_what_else_there_is_of_the_release_before(
     status = working.look()
     assert (status["complaints"], status["notes"]) == ([], [note])
     assert [row["state"] for row in status["processes"][2:]] == shown
+
+
+def test_several_units_of_the_release_before(working: Site) -> None:
+    """One sentence for all that finish their tasks, with the longest time, and one for all that run."""
+    green = working.hosted.slots["green"]
+    prefixes = ["shop-rq", "shop-rq-2", "shop-a", "shop-b"]
+    green.record_deployed({}, True, [{"prefix": prefix, "drain": 900} for prefix in prefixes])
+    stopping = {"ActiveState": "deactivating", "SubState": "stop-sigterm"}
+    working.processes |= {
+        "shop-rq@green.service": {**stopping, "ActiveExitTimestampMonotonic": "600 s ago"},
+        "shop-rq-2@green.service": {**stopping, "ActiveExitTimestampMonotonic": "300 s ago"},
+        "shop-a@green.service": {},
+        "shop-b@green.service": {},
+    }
+    assert working.look()["notes"] == [
+        "shop-rq@green.service, shop-rq-2@green.service still finish what they have, with release r1: for at most "
+        "another 10 min.",
+        "shop-a@green.service, shop-b@green.service are running too: a deploy is under way, or was cut off.",
+    ]
 
 
 def test_a_unit_of_a_process_that_was_edited_or_overridden(working: Site) -> None:
