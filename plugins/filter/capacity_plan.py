@@ -406,6 +406,7 @@ _value:
         memory_mb: {description: Memory., type: float}
         cpu_share: {description: "Part of the site's CPUs while requests want them, too.", type: float}
         database_connections: {description: Connections., type: int}
+        command_mb: {description: "What a command that runs beside them, once, may take at most.", type: int}
     inputs:
       description: All inputs as understood, the defaults included.
       type: dict

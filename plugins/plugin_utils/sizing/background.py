@@ -5,14 +5,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from .inputs import Inputs, Load
 from .queueing import ROUNDING
 
-__all__ = ["Background", "PlannedBackground", "PlannedProcess", "Unit", "background_of", "most_of", "planned"]
+__all__ = [
+    "Background",
+    "PlannedBackground",
+    "PlannedProcess",
+    "Unit",
+    "background_of",
+    "command_mb",
+    "most_of",
+    "planned",
+]
 
 CHOSEN_PART: Final = 1 / 3
 """What all processes may take of the site's memory and database connections, as far as the plan chooses concurrency."""
@@ -46,11 +56,15 @@ class PlannedProcess:
 
 @dataclass(frozen=True)
 class PlannedBackground:
-    """What one generation of all processes takes; `cpu_share` is of the site's CPUs, while requests want them, too."""
+    """What one generation of all processes takes; `cpu_share` is of the site's CPUs, while requests want them, too.
+
+    `command_mb` is what a command that runs beside them, once, may take at most.
+    """
 
     memory_mb: float
     cpu_share: float
     database_connections: int
+    command_mb: int
 
 
 @dataclass(frozen=True)
@@ -165,7 +179,7 @@ def _chosen(load: Load, concurrency: int) -> int:
 
 
 def planned(
-    background: Background, cpu_share: float, high_mb: float, most_mb: float
+    inputs: Inputs, background: Background, cpu_share: float, high_mb: float, most_mb: float
 ) -> tuple[dict[str, PlannedProcess], PlannedBackground]:
     """Set the limits of each unit; a runaway may take no more of the host than `high_mb` and `most_mb`."""
     weight = WEB_WEIGHT * cpu_share / (1 - cpu_share)
@@ -189,8 +203,16 @@ def planned(
         memory_mb=round(background.memory_mb, 1),
         cpu_share=cpu_share if processes else 0.0,
         database_connections=background.connections_during(1),
+        command_mb=command_mb(asdict(inputs)),
     )
     return processes, whole
+
+
+def command_mb(inputs: Mapping[str, Any]) -> int:
+    """What a command may take at most, in MB: it loads the application once, and how it grows is not known."""
+    _known, assumed = MOST
+    one_mb: float = inputs["worker_shared_mb"] + inputs["worker_unique_mb"] + inputs["growth_mb"]
+    return math.floor(assumed * one_mb)
 
 
 def _limit(unit: Unit, factors: tuple[float, float]) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .background import PlannedBackground, PlannedProcess, planned
+from .background import PlannedBackground, PlannedProcess, command_mb, planned
 from .cautions import cautions
 from .choice import Choice, choose
 from .explanation import explain, limiting_factor
@@ -118,6 +118,7 @@ def make_plan(host: Host, inputs: Inputs) -> Plan:
     if not inputs.processes:
         return plan
     processes, background = planned(
+        inputs,
         site.background,
         inputs.processes_cpu_share,
         high_mb=site.memory_beyond(site.reserve_mb / 2),
@@ -129,7 +130,7 @@ def make_plan(host: Host, inputs: Inputs) -> Plan:
 
 def as_mapping(plan: Plan) -> dict[str, Any]:
     """Write a plan as templates expect it: they find `processes` and `background` in every plan."""
-    nothing = {"processes": {}, "background": asdict(PlannedBackground(0.0, 0.0, 0))}
+    nothing = {"processes": {}, "background": asdict(PlannedBackground(0.0, 0.0, 0, command_mb(plan.inputs)))}
     return {**nothing, **asdict(plan)}
 
 

@@ -1,4 +1,4 @@
-"""After a reboot in the middle of the work: all that ran runs again, and no task is lost."""
+"""A reboot in the middle of the work: all that ran runs again, and no task is lost. Before it and after it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ def test_each_task_that_was_queued_is_run_once(host: Host) -> None:
     depot = Depot(host)
     assert until(lambda: not depot.unended("reboot"), 90)
     jobs = depot.jobs("reboot")
-    assert {job["product"] for job in jobs} == set(PRODUCTS)
+    assert {job["product"] for job in jobs} == (set(PRODUCTS) if rebooted(host) else set())
     assert [job for job in jobs if len(job["runs"]) != 1] == []
+
+
+def rebooted(host: Host) -> bool:
+    """Whether the host has been rebooted with work under way."""
+    exists: bool = host.file("/root/queued").exists
+    return exists
 
 
 def test_schedules_go_on(host: Host) -> None:
@@ -32,5 +38,5 @@ def test_schedules_go_on(host: Host) -> None:
     depot = Depot(host)
     for source in ("schedule", "minute"):
         minutes = [int(moment // 60) for moment in depot.ticks(source)]
-        assert minutes == list(range(minutes[0], minutes[-1] + 1)), source
+        assert minutes == list(range(minutes[0], minutes[0] + len(minutes))) if minutes else not rebooted(host), source
     assert host.check_output("systemctl is-active shop-note.timer shop-archive.timer").split() == ["active"] * 2

@@ -24,6 +24,9 @@ POOL = {"kind": "pool", "attendants": 1}
 # A worker of 120 + 40 shared, and two children of 120 + 30 each; 40 + 120 + 30; and the same twice.
 THREE = {"worker": {**POOL, "concurrency": 2}, "beat": {"single": True}, "mail": {"count": 2}}
 
+# Two and a half times 40 + 120 + 30 of one process.
+COMMAND = 475
+
 
 def with_processes(cpus: float, memory_mb: float, **inputs: Any) -> PlanWithProcesses:
     plan = planned(cpus, memory_mb, **inputs)
@@ -41,7 +44,7 @@ def test_a_site_without_processes_has_nothing_of_them_in_its_plan() -> None:
     assert "rocesses" not in report(asdict(without)) + summary(asdict(without))
     assert as_mapping(without) == {
         "processes": {},
-        "background": {"memory_mb": 0.0, "cpu_share": 0.0, "database_connections": 0},
+        "background": {"memory_mb": 0.0, "cpu_share": 0.0, "database_connections": 0, "command_mb": COMMAND},
         **asdict(without),
     }
 
@@ -61,7 +64,12 @@ def test_a_unit_of_each() -> None:
         "database_connections": 2,
     }
     assert [one["memory_mb"] for one in plan["processes"].values()] == [460, 190, 190]
-    assert plan["background"] == {"memory_mb": 1030.0, "cpu_share": 0.2, "database_connections": 5}
+    assert plan["background"] == {
+        "memory_mb": 1030.0,
+        "cpu_share": 0.2,
+        "database_connections": 5,
+        "command_mb": COMMAND,
+    }
 
 
 def test_memory_counts_twice_during_a_deploy_and_what_exists_once_once() -> None:
