@@ -13,7 +13,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.pitcrew.django.plugins.action.refuse import RefusingAction
 from ansible_collections.pitcrew.django.plugins.action.site_inputs import ROLES
-from ansible_collections.pitcrew.django.plugins.plugin_utils.project.findings import NOTE, Finding
+from ansible_collections.pitcrew.django.plugins.plugin_utils.project.findings import NOTE, Finding, merged
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.hosts import host_findings, wanted_packages
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.inspection import inspect_source
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.loaded import explained, with_loaded
@@ -71,7 +71,8 @@ class ActionModule(RefusingAction):
                 loaded = load_settings(inspection, archive, Path(arguments["cache"]).expanduser())
                 inspection = with_loaded(inspection, loaded)
             dropped = [Finding("", None, warning, None, NOTE) for warning in warnings]
-            server = self._server(given, task_vars or {})
+            interface = given.get("site_interface") or merged(inspection.findings).get("site_interface", "wsgi")
+            server = self._server(given, task_vars or {}, interface)
             asked = server_findings(tree, inspection.lists, server) if server else ()
             more = (*asked, *host_findings(inspection, arguments["hosts"]), *dropped)
         proposal = Proposal(
@@ -117,13 +118,14 @@ class ActionModule(RefusingAction):
                 given[name] = value
         return given
 
-    def _server(self, given: Mapping[str, Any], variables: Mapping[str, Any]) -> Server | None:
+    def _server(self, given: Mapping[str, Any], variables: Mapping[str, Any], interface: str) -> Server | None:
         """Return what a deploy would install to serve the site; None for uWSGI, which few lists have."""
         if given.get("site_server", "gunicorn") != "gunicorn":
             return None
-        text = (ROLES / "gunicorn/vars/main.yml").read_text(encoding="utf-8")
+        found = yaml.safe_load((ROLES / "gunicorn/vars/main.yml").read_text(encoding="utf-8"))
+        of_asgi = found["__gunicorn_requirement_of_asgi"] if interface == "asgi" else {}
         wanted = self._templar.template(variables.get("gunicorn_version", ""))
-        return Server(**{**yaml.safe_load(text)["gunicorn_requirement"], "wanted": str(wanted or "")})
+        return Server(**{**found["__gunicorn_requirement"], **of_asgi, "wanted": str(wanted or "")})
 
     def _target(self, file: str, task_vars: dict[str, Any] | None) -> Path | None:
         if not file:
@@ -165,4 +167,5 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "file": finding.place.file if finding.place else "",
         "line": finding.place.line if finding.place else 0,
         "certainty": finding.certainty,
+        "commented": finding.commented,
     }

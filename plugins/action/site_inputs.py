@@ -45,6 +45,7 @@ class ActionModule(RefusingAction):
                 "required": {"type": "list", "elements": "str", "default": []},
                 "facts": {"type": "dict"},
                 "server": {"type": "str", "choices": ["gunicorn", "uwsgi"]},
+                "interface": {"type": "str", "choices": ["wsgi", "asgi"]},
                 "home": {"type": "path"},
                 "hosts": {"type": "int", "default": 1},
             },

@@ -68,6 +68,12 @@ options:
     description: Time a worker needs until it serves, in seconds.
     type: float
     default: 3.0
+  drain_long_s:
+    description:
+      - With O(interface=asgi), how long WebSockets and streams of events may stay with a release that was replaced, in
+        seconds.
+    type: float
+    default: 0.0
   thread_safe:
     description: Whether the application may serve several requests in one process at a time.
     type: bool

@@ -33,6 +33,8 @@ NGINX = "(nginx)"
 NO_RESPONSE = "(no response)"
 """The route of a request that was passed to the application, which did not answer in time or at all."""
 OTHER = "(other)"
+# The status of a WebSocket, which ends when it is closed: how long it was open is no response time.
+_UPGRADED = b"101"
 _APPLICATION, _NGINX, _NO_RESPONSE = (name.encode() for name in (APPLICATION, NGINX, NO_RESPONSE))
 
 # The times of lines are grouped by their first eight digits.
@@ -189,7 +191,7 @@ class AccessLog:
                 passed = upstream not in (b"", b"-")
                 kinds[route or (_APPLICATION if release else _NO_RESPONSE if passed else _NGINX), status, duration] += 1
                 size += int(length)
-                if passed:
+                if passed and status != _UPGRADED:
                     seconds = float(duration)
                     add_path(path, seconds, request)
                     if seconds > threshold:
@@ -252,11 +254,13 @@ class AccessLog:
                     buckets[duration] = bucket
             self.statuses[status] += count
             route.statuses[status] += count
-            route.seconds += count * seconds
-            route.durations.add(bucket, count)
             slot.requests += count
             if code >= b"500":
                 slot.errors += count
+            if code == _UPGRADED:
+                continue
+            route.seconds += count * seconds
+            route.durations.add(bucket, count)
             if name != _NGINX:
                 slot.durations.add(bucket, count)
 

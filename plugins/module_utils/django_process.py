@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pwd
@@ -11,51 +12,18 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.pitcrew.django.plugins.module_utils import (
-    backup,
-    command_words,
-    django_runner,
-    exceptions,
-    log_handlers,
-    manage_script,
-    migrations,
-    missing_tables,
-    output,
-    process_commands,
-    project_modules,
-    public_paths,
-    release_commands,
-    settings_judgement,
-    static_files,
-    web_process,
-)
+from ansible_collections.pitcrew.django.plugins.module_utils import django_runner
 from ansible_collections.pitcrew.django.plugins.module_utils.output import ending
 
 __all__ = ["NICE", "PATH", "Django", "as_user", "source_of"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PARTS = (
-    backup,
-    command_words,
-    exceptions,
-    log_handlers,
-    manage_script,
-    migrations,
-    missing_tables,
-    output,
-    process_commands,
-    project_modules,
-    public_paths,
-    release_commands,
-    settings_judgement,
-    static_files,
-    web_process,
-)
-"""What the runner imports; only the release's own Python is there when it runs."""
 SETPRIV = "/usr/bin/setpriv"
 # The live release needs the CPU more than the one that is being built.
 NICE = ("nice", "-n", "10")
@@ -83,14 +51,32 @@ def source_of(module: ModuleType) -> str:
     return module.__loader__.get_source(module.__name__)
 
 
-def write_application(file: Any, main: ModuleType, *others: ModuleType) -> None:
-    """Put modules into an archive that any Python can run; they import each other by the names that they have here."""
+@cache
+def imported_by(module: ModuleType) -> tuple[ModuleType, ...]:
+    """The modules of the collection that a module imports, with those that they import themselves."""
+    package = module.__name__.rpartition(".")[0]
+    found: dict[str, ModuleType] = {}
+    waiting = [module]
+    while waiting:
+        for node in ast.walk(ast.parse(source_of(waiting.pop()))):
+            name = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if name.startswith(f"{package}.") and name not in found:
+                found[name] = import_module(name)
+                waiting.append(found[name])
+    return tuple(found.values())
+
+
+def write_application(file: Any, main: ModuleType) -> None:
+    """Put a module and those that it imports into an archive that any Python can run: nothing else is there then.
+
+    They import each other by the names that they have here.
+    """
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("__main__.py", f"from {main.__name__} import main\nmain()\n")
         parts = main.__name__.split(".")
         for depth in range(1, len(parts)):
             archive.writestr("/".join([*parts[:depth], "__init__.py"]), "")
-        for module in (main, *others):
+        for module in (main, *imported_by(main)):
             archive.writestr(f"{module.__name__.replace('.', '/')}.py", source_of(module))
 
 
@@ -112,7 +98,7 @@ class Django:
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(prefix="release-", suffix=".pyz") as archive,
         ):
-            write_application(archive, django_runner, *PARTS)
+            write_application(archive, django_runner)
             archive.flush()
             os.chmod(archive.name, 0o644)
             program = {

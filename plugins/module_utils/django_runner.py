@@ -14,15 +14,12 @@ at each stage, so that even a process that is killed has reported how far it got
 
 from __future__ import annotations
 
-import atexit
 import functools
 import importlib.machinery
 import io
 import json
 import os
-import shutil
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,27 +56,11 @@ from ansible_collections.pitcrew.django.plugins.module_utils.settings_judgement 
     advise_health_path,
     judge_settings,
     link_shared,
-    said,
     settings_module,
 )
 from ansible_collections.pitcrew.django.plugins.module_utils.static_files import collect
 from ansible_collections.pitcrew.django.plugins.module_utils.web_process import Loading
 
-DEPLOYED: dict[str, Any] = {
-    "domains": [],
-    "shared": [],
-    "collectstatic": True,
-    "migrate": True,
-    "migrates_shared_database": True,
-    "allow_insecure": False,
-    "allow_lossy": False,
-    "health_path": "/",
-    "middleware": [],
-    "commands": [],
-    "first_commands": [],
-    "boot_timeout": 60,
-}
-"""What an inspection assumes of a deploy, where the job does not say it."""
 # Only the server itself provides them.
 MODULES_OF_SERVERS = ("uwsgi", "uwsgidecorators")
 
@@ -256,11 +237,7 @@ def set_up_project(job: dict[str, Any], report: Report) -> None:
                 f"site_shared_paths: [{name}]",
                 site_shared_paths=[name],
             )
-            home = Path(job["home"])
-            if job.get("do") == "inspect":  # An inspection leaves nothing behind.
-                home = Path(tempfile.mkdtemp(prefix="inspection-"))
-                atexit.register(shutil.rmtree, home, ignore_errors=True)
-            link_shared(Path.cwd(), home, [name], report)
+            link_shared(Path.cwd(), Path(job["home"]), [name], report)
         else:
             return
 
@@ -300,12 +277,12 @@ def judge_application(
         )
     elif answer["missing"] and f"{application}.".replace(":", ".").startswith(f"{answer['missing']}."):
         why = f"no module {answer['missing']!r}"
-        sentence, inventory = missing_application(application, why, release, job.get("application_guessed", False))
+        sentence, inventory = missing_application(application, why, release, job)
         report.complain(sentence, **inventory)
     elif answer["attribute"]:
         module, _colon, name = application.partition(":")
         why = f"{module} has no {name or 'application'}"
-        sentence, inventory = missing_application(application, why, release, job.get("application_guessed", False))
+        sentence, inventory = missing_application(application, why, release, job)
         report.complain(sentence, **inventory)
     elif added.variables and (answer["variable"] in added.variables or not answer["missing"]):
         names = [answer["variable"]] if answer["variable"] in added.variables else sorted(added.variables)
@@ -324,7 +301,7 @@ def judge_application(
             "or to site_python_packages"
         )
         report.complain(
-            f"site_wsgi_application: {application!r} cannot be loaded: {answer['error']}"
+            f"site_{job.get('interface', 'wsgi')}_application: {application!r} cannot be loaded: {answer['error']}"
             + (cure if answer["missing"] else "")
         )
 
@@ -444,45 +421,6 @@ def run_due(commands: list[Command], job: dict[str, Any], report: Report, script
         run_commands(commands, enter, report)
 
 
-def inspect_project(
-    job: dict[str, Any], report: Report, script: ManageScript | None = None, waiting: Loading | None = None
-) -> None:
-    """Judge a project as a build would, without changing anything, and report what its settings say.
-
-    What fails is noted in C(failures), and the rest is judged all the same.
-    """
-    job = {**DEPLOYED, **job}
-    report["failures"] = []
-    set_up_project(job, report)
-    from django.conf import settings
-
-    report.enter("settings")
-    if script is not None:
-        added = script.added
-        report["additions"] = {"path": list(added.path), "variables": sorted(added.variables)}
-
-    def check_health() -> None:
-        advise_health_path(job["health_path"], settings, report)
-
-    steps = {
-        "description": lambda: judge_settings(settings, job, report),
-        "said": lambda: said(settings),
-        "application": lambda: judge_application(job, report, script, waiting),
-        "commands": lambda: judge_commands(commands_of(job), report.complain),
-        "untold": lambda: check(report),
-        "unmigrated": lambda: without_migration(Path(job["release"]) / "app"),
-        "health": check_health,
-    }
-    for name, step in steps.items():
-        try:
-            report[name] = step()
-        except Exception as error:
-            sys.stderr.write(traceback_of(error))
-            report["failures"].append(f"{name}: {in_words(error)}")
-        report.write()
-    report["stage"] = "done"
-
-
 def compare_migrations(
     job: dict[str, Any], report: Report, script: ManageScript | None = None, waiting: Loading | None = None
 ) -> None:
@@ -495,7 +433,7 @@ def compare_migrations(
     report |= {"unknown": found.unknown, "pending": found.pending, "stage": "done"}
 
 
-JOBS = {"build": build, "compare": compare_migrations, "inspect": inspect_project}
+JOBS = {"build": build, "compare": compare_migrations}
 
 
 def place_in_project(error: BaseException) -> str:
@@ -541,7 +479,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     report = Report(job["report"])
     script = ManageScript(Path.cwd())
-    judged = job["do"] in ("build", "inspect") and job.get("application")
+    judged = job["do"] == "build" and job.get("application")
     waiting = Loading(job["application"]) if judged else None
     report.enter("script")
     missed = script.run(lambda: do(job, report, script, waiting))

@@ -79,6 +79,16 @@ class Slot:
         """The protocol of the slot's socket."""
         return self.socket_link.stem
 
+    @property
+    def lasts(self) -> bool:
+        """Whether connections to the slot may last for hours: WebSockets and streams of an ASGI application."""
+        return (self.path / "site_asgi.py").exists()
+
+    @property
+    def drain_file(self) -> Path:
+        """What tells the slot, when it is stopped, that such connections may stay for a while: site_asgi.py."""
+        return self.path / "drain"
+
     def file(self, name: str) -> Path:
         """The path of one of the slot's own files.
 

@@ -26,7 +26,7 @@ NGINX_PROGRAM = Path("/usr/sbin/nginx")
 NGINX_UNIT = host.UNITS / "nginx.service.d/pitcrew.conf"
 # Packages that have the program, from the usual to the rare.
 NGINX_PACKAGES = ("nginx", "nginx-core", "nginx-full", "nginx-light", "nginx-extras")
-NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile")
+NGINX_LIMITS = ("worker_connections", "worker_rlimit_nofile", "worker_shutdown_timeout")
 # The configuration that all sites of the host share.
 SHARED = "conf.d/pitcrew.conf"
 # Where packages of nginx put a site that welcomes whoever has installed them.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ def write_project_file(app: Path, name: str, content: str, user: int, group: int
         there = _kind(path.name, directory)
         if there == "directory":
             raise ProjectFileError(f"site_files: {name!r} is a directory of the source; choose another path")
-        new = f".{path.name}.new"
+        # Whatever the source has, it does not have this name.
+        new = f".{path.name}.{secrets.token_hex(8)}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(content)

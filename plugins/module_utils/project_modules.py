@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,11 @@ def _settings(source: Path) -> list[tuple[str, Path | None]]:
     return sorted(found, key=lambda one: (order.get(one[0], len(order)), one[1] is not None))
 
 
-def _applications(source: Path) -> list[tuple[str, Path | None]]:
+def _applications(source: Path, interface: str) -> list[tuple[str, Path | None]]:
     found = []
     for file in _python_files(source):
         module, lacking = _module(file, _roots(source))
-        if not module or "wsgi" not in module.rpartition(".")[2]:
+        if not module or interface not in module.rpartition(".")[2]:
             continue
         try:
             tree = ast.parse(_text(file))
@@ -118,7 +118,7 @@ def _defined(statement: ast.stmt) -> list[str]:
         return [statement.target.id]
     if isinstance(statement, ast.ImportFrom):
         return [alias.asname or alias.name for alias in statement.names]
-    return [statement.name] if isinstance(statement, ast.FunctionDef) else []
+    return [statement.name] if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
 
 
 def _sentence(
@@ -153,17 +153,23 @@ def missing_settings(module: str, missing: str, release: Path) -> tuple[str, dic
     return _sentence("site_settings_module", problem, module, _settings(release / "app"), release, otherwise)
 
 
-def missing_application(application: str, why: str, release: Path, guessed: bool) -> tuple[str, dict[str, Any]]:
-    """The same for the WSGI application; C(guessed) if it follows from site_settings_module."""
+def missing_application(
+    application: str, why: str, release: Path, job: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The same for the application: of which C(interface) the job tells, and whether it was C(application_guessed).
+
+    It is guessed if it follows from site_settings_module.
+    """
+    interface = job.get("interface", "wsgi")
+    variable = f"site_{interface}_application"
     problem = (
-        f"site_wsgi_application is not set, and {application!r}, which follows from site_settings_module, does not "
-        f"exist ({why})"
-        if guessed
-        else f"site_wsgi_application: {application!r} does not exist ({why})"
+        f"{variable} is not set, and {application!r}, which follows from site_settings_module, does not exist ({why})"
+        if job.get("application_guessed", False)
+        else f"{variable}: {application!r} does not exist ({why})"
     )
     otherwise = (
-        "the project has no WSGI application: add a wsgi.py such as startproject creates, with application = "
-        "django.core.wsgi.get_wsgi_application()"
+        f"the project has no {interface.upper()} application: add a {interface}.py such as startproject creates, with "
+        f"application = django.core.{interface}.get_{interface}_application()"
     )
-    found = _applications(release / "app")
-    return _sentence("site_wsgi_application", problem, application, found, release, otherwise)
+    found = _applications(release / "app", interface)
+    return _sentence(variable, problem, application, found, release, otherwise)

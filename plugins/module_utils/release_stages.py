@@ -63,6 +63,7 @@ JOB = (
     "application",
     "application_guessed",
     "process_commands",
+    "interface",
     "boot_timeout",
     "workers",
     "packages_digest",
@@ -192,9 +193,12 @@ class ReleaseStages:
             "unmigrated": [str(label) for label in found.get("unmigrated", [])],
             "collected": str(found.get("collected", "")),
             "server": self.params["server"],
+            "interface": self.params["interface"],
             # A range in the project's list leaves these to the installer.
             "server_version": installed_version(self.release.venv, self.params["server_package"]),
             "prometheus_client": installed_version(self.release.venv, "prometheus_client"),
+            # A release with the same needs no packages.
+            "packages": self.params["packages_digest"] or "",
         }
 
     def warn(self, description: dict[str, Any], checks: str) -> None:

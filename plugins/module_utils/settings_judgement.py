@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What settings say about a site in production, and everything that would not work there, each with its cure.
 
-A build refuses a release for what is wrong; an inspection reports the same, and changes nothing.
+A build refuses a release for what is wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from ansible_collections.pitcrew.django.plugins.module_utils.log_handlers import judge
 from ansible_collections.pitcrew.django.plugins.module_utils.public_paths import public_path_complaints
 
-__all__ = ["NEW_KEY", "Findings", "advise_health_path", "describe", "judge_settings", "link_shared", "said"]
+__all__ = ["NEW_KEY", "Findings", "advise_health_path", "describe", "judge_settings", "link_shared"]
 
 GENERATED_KEY = "django-insecure-"
 """How a SECRET_KEY begins that startproject has made: it is in the source for everybody who can read that."""
@@ -86,12 +86,11 @@ def link_shared(project: Path, home: Path, shared: list[str], findings: Findings
         link.symlink_to(kept)
 
 
-def link_media(media_root: Path, release: Path, home: Path, findings: Findings, changes: bool = True) -> Path:
+def link_media(media_root: Path, release: Path, home: Path, findings: Findings) -> Path:
     """Keep uploads out of the release: a media directory inside it becomes a link to one outside all releases."""
     if media_root.resolve().is_relative_to(home):
         # nginx only follows a link that has the owner of its target, so the target has to exist before the link.
-        if changes:
-            media_root.resolve().mkdir(parents=True, exist_ok=True)
+        media_root.resolve().mkdir(parents=True, exist_ok=True)
         return media_root.resolve()
     if not media_root.is_relative_to(release):
         return media_root
@@ -110,10 +109,9 @@ def link_media(media_root: Path, release: Path, home: Path, findings: Findings, 
             site_settings={"MEDIA_ROOT": str(kept)},
         )
         return kept
-    if changes:
-        kept.mkdir(exist_ok=True)
-        media_root.parent.mkdir(parents=True, exist_ok=True)
-        media_root.symlink_to(kept)
+    kept.mkdir(exist_ok=True)
+    media_root.parent.mkdir(parents=True, exist_ok=True)
+    media_root.symlink_to(kept)
     return kept
 
 
@@ -294,9 +292,7 @@ def describe(settings: Any, job: dict[str, Any], findings: Findings) -> dict[str
             public[static_path] = str(Path(settings.STATIC_ROOT).absolute())
     media_path = None
     if settings.MEDIA_ROOT and are_files("default"):
-        kept = link_media(
-            Path(settings.MEDIA_ROOT).absolute(), release, home, findings, changes=job.get("do") != "inspect"
-        )
+        kept = link_media(Path(settings.MEDIA_ROOT).absolute(), release, home, findings)
         media_path = served_path("MEDIA_URL", settings.MEDIA_URL, domains, findings)
         if media_path:
             public[media_path] = str(kept)
@@ -517,53 +513,6 @@ def check_other_databases(settings: Any, job: dict[str, Any], findings: Findings
             f'site_release_commands: ["{command}"]',
             site_release_commands=[command],
         )
-
-
-def said(settings: Any) -> dict[str, Any]:
-    """What the settings say, for an inspection: no passwords, keys or addresses with a login."""
-    from importlib.metadata import distributions
-
-    handlers = (getattr(settings, "LOGGING", None) or {}).get("handlers", {})
-    key = ""
-    with suppress(Exception):
-        key = str(settings.SECRET_KEY)
-    return {
-        "module": settings_module(),
-        "debug": bool(settings.DEBUG),
-        "secret_key": "generated" if key.startswith(GENERATED_KEY) else "set" if key else "empty",
-        "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
-        "databases": {
-            alias: {
-                "engine": database.get("ENGINE", ""),
-                **({"name": str(database.get("NAME"))} if database.get("ENGINE", "").endswith("sqlite3") else {}),
-            }
-            for alias, database in settings.DATABASES.items()
-        },
-        "caches": {alias: cache.get("BACKEND", "") for alias, cache in getattr(settings, "CACHES", {}).items()},
-        "static": {name: _plain(getattr(settings, f"STATIC_{name.upper()}", None)) for name in ("url", "root")},
-        "media": {name: _plain(getattr(settings, f"MEDIA_{name.upper()}", None)) for name in ("url", "root")},
-        "logging": {
-            str(name): {"class": _plain(one.get("class")), "file": _plain(one.get("filename"))}
-            for name, one in handlers.items()
-            if isinstance(one, dict)
-        },
-        "installed_apps": [str(app) for app in settings.INSTALLED_APPS],
-        "middleware": [str(one) for one in settings.MIDDLEWARE],
-        "email_backend": _plain(getattr(settings, "EMAIL_BACKEND", None)),
-        "session_engine": _plain(getattr(settings, "SESSION_ENGINE", None)),
-        "proxy_header": _plain(getattr(settings, "SECURE_PROXY_SSL_HEADER", None)),
-        "wsgi_application": _plain(getattr(settings, "WSGI_APPLICATION", None)),
-        "asgi_application": _plain(getattr(settings, "ASGI_APPLICATION", None)),
-        "versions": {
-            (one.metadata["Name"] or "").lower().replace("_", "-"): one.version
-            for one in distributions()
-            if one.metadata["Name"]
-        },
-    }
-
-
-def _plain(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 def check_middleware(middleware: list[Any], findings: Findings) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,14 +163,18 @@ class Systemd:
 
     def under_way(self, socket: Path) -> int:
         """How many requests have a connection to the socket: those accepted, and those still in its backlog."""
+        return sum(waiting if state == "LISTEN" else 1 for state, waiting in self._connections(socket))
+
+    def waiting(self, socket: Path) -> int:
+        """How many connections are still in the backlog of the socket."""
+        return sum(waiting for state, waiting in self._connections(socket) if state == "LISTEN")
+
+    def _connections(self, socket: Path) -> Iterator[tuple[str, int]]:
         _rc, out, _err = self._run(["ss", "--unix", "--all", "--no-header", "--numeric"])
-        count = 0
         for line in out.splitlines():
-            if not re.search(rf"\s{re.escape(str(socket))}\s", line):
-                continue
-            _netid, state, waiting, _rest = line.split(maxsplit=3)
-            count += int(waiting) if state == "LISTEN" else 1
-        return count
+            if re.search(rf"\s{re.escape(str(socket))}\s", line):
+                _netid, state, waiting, _rest = line.split(maxsplit=3)
+                yield state, int(waiting)
 
     def listen_queues(self) -> dict[str, tuple[int, int]]:
         """How many connections wait at each unix socket of the host, and how many can, by the socket's path."""

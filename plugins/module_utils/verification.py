@@ -107,12 +107,16 @@ class Verification:
         return HealthCheck(health, self.address, self.protocol, self.release, static, files=1)
 
     def _old_slot(self) -> Problem | None:
-        """Return what of the old slot still runs, or None. Its processes may take long to finish what they have."""
+        """Return what of the old slot still runs, or None.
+
+        WebSockets may keep a slot open, and its background processes may take long to finish what they have: such a
+        slot only has to be stopping.
+        """
         idle = self.site.idle
-        beside = [] if self.systemd.show(idle.unit).stopped else [idle.unit]
+        unit = self.systemd.show(idle.unit)
+        beside = [] if unit.stopped or (idle.lasts and unit.ending) else [idle.unit]
         beside += SlotProcesses(self.site, self.systemd).unbidden(idle)
         if not beside:
             return None
-        return f"{', '.join(beside)} still {'runs' if len(beside) == 1 else 'run'} beside the slot that serves", beside[
-            0
-        ]
+        verb = "runs" if len(beside) == 1 else "run"
+        return f"{', '.join(beside)} still {verb} beside the slot that serves", beside[0]

@@ -18,6 +18,10 @@ description:
     host takes time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.site
+  - pitcrew.django.site.python
+  - pitcrew.django.site.schedules
 attributes:
   action:
     description: The control node determines who works on the site.
@@ -45,19 +49,6 @@ options:
     type: list
     elements: path
     default: []
-  python:
-    description: A Python on the host whose version is a fact.
-    type: path
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
-    default: []
-  schedules:
-    description: The calendars of the commands that are to run on the host, by the names of their schedules.
-    type: dict
-    default: {}
   state:
     description: Whether to take the lock or to release it.
     type: str

@@ -116,7 +116,12 @@ findings:
       sample: 12
     certainty:
       description: Whether it is C(certain), a C(guess) or a C(question); C(note) is worth knowing, C(process) a
-        background process, C(optional) what the settings read with a default.
+        program that a file of the source starts and that is not proposed, C(optional) what the settings read with a
+        default.
       type: str
       sample: certain
+    commented:
+      description: Whether it is proposed as a comment, because only the user knows whether it is wanted.
+      type: bool
+      sample: false
 """

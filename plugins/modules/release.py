@@ -162,6 +162,11 @@ options:
   server:
     description: The application server among the packages, as in C(site_server). No other one can run the release.
     type: str
+  interface:
+    description: The interface of O(application), with which alone the release can run.
+    type: str
+    choices: [wsgi, asgi]
+    default: wsgi
   server_package:
     description: The Python package of the application server, whose version is recorded.
     type: str
@@ -277,7 +282,7 @@ options:
     default: []
   application:
     description:
-      - The WSGI application, a module and a name in it. It is loaded as the processes of the site will do, without
+      - The application, a module and a name in it. It is loaded as the processes of the site will do, without
         C(manage.py), and the release is refused if one of its modules does not exist.
     type: str
   application_guessed:
@@ -392,6 +397,10 @@ description:
       description: The application server that was installed into it.
       type: str
       sample: gunicorn
+    interface:
+      description: The interface that it was built for.
+      type: str
+      sample: wsgi
     server_version:
       description: The version of O(server_package) that was installed into it, or null.
       type: str
@@ -400,6 +409,10 @@ description:
       description: The version of C(prometheus_client) in it, or null.
       type: str
       sample: 0.26.0
+    packages:
+      description: O(packages_digest), or an empty text.
+      type: str
+      sample: 8c1f0a5b22d7
 migrations:
   description: The migrations that were applied.
   returned: success, except in check mode
@@ -518,6 +531,7 @@ def main() -> None:
             "packages_if_absent": {"type": "list", "elements": "str", "default": []},
             "packages_digest": {"type": "str"},
             "server": {"type": "str"},
+            "interface": {"type": "str", "choices": ["wsgi", "asgi"], "default": "wsgi"},
             "server_package": {"type": "str"},
             "project_files": {"type": "dict", "default": {}},
             "secret_files": {"type": "dict", "default": {}, "no_log": True},

@@ -14,6 +14,10 @@ description:
     time.
 author:
   - The pitcrew.django maintainers (@pitcrew)
+extends_documentation_fragment:
+  - pitcrew.django.site
+  - pitcrew.django.site.python
+  - pitcrew.django.site.schedules
 attributes:
   check_mode:
     description: Does the same.
@@ -40,19 +44,6 @@ options:
     type: list
     elements: path
     default: []
-  python:
-    description: A Python on the host whose version is a fact.
-    type: path
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
-    default: []
-  schedules:
-    description: The calendars of the commands that are to run on the host, by the names of their schedules.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""
@@ -154,6 +145,7 @@ ansible_facts:
             welcome_pages: []
             worker_connections: 768
             worker_rlimit_nofile: 0
+            worker_shutdown_timeout: 0
         schedules:
           description:
             - What is wrong with O(schedules), if there are any.

@@ -47,6 +47,10 @@ options:
     description: The server that runs the release. Required with O(facts).
     type: str
     choices: [gunicorn, uwsgi]
+  interface:
+    description: The interface of the release; by default that of the site.
+    type: str
+    choices: [wsgi, asgi]
   home:
     description: The home directory that the site's account has, or gets. Required with O(facts).
     type: path

@@ -151,6 +151,12 @@ system_packages:
   type: list
   elements: str
   sample: [git]
+compiled:
+  description: Those of the Python packages that every host compiles, since there is no wheel of them.
+  returned: success
+  type: list
+  elements: str
+  sample: [mysqlclient]
 import_roots:
   description: Directories of the source, apart from O(project), from which the modules are imported.
   returned: success

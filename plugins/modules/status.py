@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - pitcrew.django.health
   - pitcrew.django.health.proxy
+  - pitcrew.django.site
 attributes:
   check_mode:
     description: Does the same.
@@ -62,12 +63,6 @@ options:
     description: What could not be determined, in sentences.
     type: list
     elements: str
-    default: []
-  services:
-    description: The services that the site has on this host.
-    type: list
-    elements: str
-    choices: [postgresql, redis]
     default: []
   monitored:
     description: Whether the inventory has hosts that monitor the site, so that its metrics have to be read.
@@ -521,7 +516,9 @@ class Examination:
                 f"{live.unit} may not start at boot: {self.site.boot_unit} is disabled or out of date; deploy again"
             )
         idle = self.site.idle
-        if not self.systemd.show(idle.unit).stopped:
+        unit = self.systemd.show(idle.unit)
+        # WebSockets may stay with it for a while.
+        if not (unit.ending if idle.lasts else unit.stopped):
             self.notes.append(f"{idle.unit} is running too: a deploy is under way, or was cut off.")
 
     def see_watch(self, live: Slot, watch: ProcessWatch) -> None:

@@ -280,7 +280,7 @@ freed:
 seconds:
   description:
     - How many seconds the new slot took to boot and the old one to drain. If requests had to wait, C(wait) is how long
-      the old slot took to stop.
+      the old slot took to stop. C(idle) is how long the other slot still took to stop, after an earlier switch.
     - With background processes, C(processes) is how long it took to see that they stay up, and C(tasks) how long others
       took to finish what they had, if the switch had to wait for them.
   returned: when a switch took place
@@ -430,7 +430,9 @@ class Switch:
     def prepare(self) -> None:
         """Write the candidate's files from scratch, once nothing in its slot runs any more."""
         slot = self.candidate
-        self.stop(slot)
+        # WebSockets of the release that it ran keep the time that they were promised (site_drain_long).
+        with nullcontext() if self.systemd.show(slot.unit).stopped else timed(self.seconds, "idle"):
+            self.stop(slot)
         self.let_finish(slot)
         remove_tree(slot.path)
         # A reload of systemd delays visitors more than a start does, and most releases have the unit of the one before.
@@ -551,13 +553,23 @@ class Switch:
         self.site.releases.add_to_history(slot.release, slot.name, by)
 
     def drain(self, slot: Slot) -> None:
-        """Let the slot finish the requests it got before the link moved, including connections in its backlog."""
+        """Let the slot finish the requests it got before the link moved, including connections in its backlog.
+
+        A slot whose connections may last for hours only has to accept them all: its workers finish requests by
+        themselves once they are told to stop.
+        """
+        count = self.systemd.waiting if slot.lasts else self.systemd.under_way
         deadline = time.monotonic() + self.params["drain_timeout"]
-        while time.monotonic() < deadline and self.systemd.under_way(slot.socket):
+        while time.monotonic() < deadline and count(slot.socket):
             time.sleep(POLL_S)
 
     def request_stop(self, slot: Slot) -> None:
-        """Have a slot stop without waiting for it, and leave no secret in it. Verification checks that it stopped."""
+        """Have a slot stop without waiting for it, and leave no secret in it. Verification checks that it stopped.
+
+        WebSockets may stay for as long as they were promised (site_drain_long).
+        """
+        if slot.lasts:
+            write_file(slot.drain_file, "", 0o644)
         self.systemd.order("stop", "--no-block", slot.unit)
         (slot.path / "secrets").unlink(missing_ok=True)
 
@@ -725,7 +737,10 @@ class Switch:
         self.record(live)
         if not self.systemd.show(self.candidate.unit).ending:
             self.drain(self.candidate)
-            self.stop(self.candidate)
+            if self.candidate.lasts:
+                self.request_stop(self.candidate)
+            else:
+                self.stop(self.candidate)
         try:
             self.processes.settle(live, self.candidate)
         except DownError as refusal:

@@ -41,9 +41,9 @@ class Source:
 
     `requirements` are the lists of its dependencies, and `requirements_digest` is a checksum of everything that decides
     which packages are installed. `packages` tells in one line which lists were taken, and what was left out.
-    `system_packages` are the distribution's that installing needs. `import_roots` are directories of the source, apart
-    from that of manage.py, from which the site's modules are imported. `servers` are what to install as application
-    server, by the server's name.
+    `system_packages` are the distribution's that installing needs, and `compiled` the Python packages without a wheel.
+    `import_roots` are directories of the source, apart from that of manage.py, from which the site's modules are
+    imported. `servers` are what to install as application server, by the server's name.
     """
 
     archive: str
@@ -52,6 +52,7 @@ class Source:
     requirements_digest: str
     packages: str
     system_packages: list[str]
+    compiled: list[str]
     import_roots: list[str]
     servers: dict[str, ServerVersion]
     warnings: list[str]
@@ -515,6 +516,7 @@ def pack(
         requirements_digest=found.digest,
         packages=f"Packages: {package}, set by site_package" if lists is None else lists.sentence,
         system_packages=list(found.system_packages),
+        compiled=list(found.compiled),
         import_roots=list(found.import_roots),
         servers=found.servers,
         warnings=warnings,

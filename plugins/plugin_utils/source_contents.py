@@ -28,7 +28,8 @@ from .dependencies import (
     python_complaints,
     system_packages_of,
 )
-from .project.modules import settings_modules, wsgi_applications
+from .project.lists import compiled_packages
+from .project.modules import asgi_applications, settings_modules, wsgi_applications
 from .project.roots import module_roots
 from .project.tree import Tree
 from .server_version import (
@@ -81,6 +82,7 @@ class Found:
     dependencies: Dependencies | None = None
     digest: str = ""
     system_packages: tuple[str, ...] = ()
+    compiled: tuple[str, ...] = ()
     import_roots: tuple[str, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
     servers: dict[str, ServerVersion] = field(default_factory=dict)
@@ -121,6 +123,9 @@ def examine(contents: Contents, wanted: Wanted) -> Found:
         _find_lists(contents, str(project), wanted, found)
     more = found.dependencies.system_packages if found.dependencies else ()
     found.system_packages = tuple(dict.fromkeys((*more, *system_packages_of(texts))))
+    lists = found.dependencies.lists if found.dependencies else ()
+    paths = [os.path.normpath(PurePosixPath(wanted.project, one.path)) for one in lists]
+    found.compiled = compiled_packages(Tree(contents.names, contents.read), paths, texts)
     for name, server in wanted.servers.items():
         try:
             found.servers[name] = choose_version(server, _listed(contents, wanted, found, server.package))
@@ -195,13 +200,15 @@ def _check_modules(contents: Contents, project: PurePosixPath, wanted: Wanted, f
         if root is not None:
             used[root] = None
             continue
-        of_wsgi = ":" in value or "wsgi" in variable
-        find = wsgi_applications if of_wsgi else settings_modules
+        of_asgi = variable == "site_asgi_application"
+        of_wsgi = not of_asgi and (":" in value or "wsgi" in variable)
+        find = asgi_applications if of_asgi else wsgi_applications if of_wsgi else settings_modules
         candidates = find(tree, first, others)
         guess = variable in wanted.guessed
         # It follows from the settings module, and from the right one it would be right.
         packages = {f"{settings.partition('.')[0]}." if "." in settings else "" for settings in meant}
-        if guess and any(_module_files(root, f"{package}wsgi") & names for package in packages for root in roots):
+        entry = "asgi" if of_asgi else "wsgi"
+        if guess and any(_module_files(root, f"{package}{entry}") & names for package in packages for root in roots):
             continue
         meant = candidates if variable == "site_settings_module" else meant
         if _names_tell(module, candidates, names, roots):

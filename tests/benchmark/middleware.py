@@ -50,7 +50,7 @@ def slot(directory: Path) -> tuple[ModuleType, ModuleType]:
     # Loaded piece by piece here: there is no project.
     (directory / "slot/site_wsgi.json").write_text(json.dumps({"application": "", "metrics": True, "middleware": []}))
     text = (directory / "slot/site_wsgi.py").read_text()
-    (directory / "slot/site_wsgi.py").write_text(text.partition("\nwith open(")[0])
+    (directory / "slot/site_wsgi.py").write_text(text.partition("\napplication = ")[0])
     os.environ |= {"RUNTIME_DIRECTORY": str(directory), "SITE_RELEASE": "3f2a9c1d04ab-1f3e2c"}
     sys.path.append(str(directory / "slot"))
     import site_metrics

@@ -28,7 +28,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -95,6 +95,19 @@ FULL_MIX = (
 )
 
 
+def require_lab(url: str) -> None:
+    """Raise ValueError if a URL does not name a server of a lab."""
+    parts = urlsplit(url)
+    try:
+        address = ip_address(parts.hostname or "")
+    except ValueError:
+        raise ValueError(f"{url!r} names no address: say http://127.0.0.1:8080, and the name as host.") from None
+    if not any(address in network for network in LAB_NETWORKS):
+        raise ValueError(f"{address} is neither a loopback nor a private address: this client is for labs only.")
+    if parts.scheme != "http" or parts.path not in {"", "/"} or parts.query:
+        raise ValueError(f"{url!r} is not of the form http://address:port.")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to send, where and for how long. Raises ValueError for a load that a lab client should not produce."""
@@ -107,17 +120,7 @@ class Plan:
     mix: tuple[Kind, ...]
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        try:
-            address = ip_address(parts.hostname or "")
-        except ValueError:
-            raise ValueError(
-                f"{self.url!r} names no address: say http://127.0.0.1:8080, and the name as host."
-            ) from None
-        if not any(address in network for network in LAB_NETWORKS):
-            raise ValueError(f"{address} is neither a loopback nor a private address: this client is for labs only.")
-        if parts.scheme != "http" or parts.path not in {"", "/"} or parts.query:
-            raise ValueError(f"{self.url!r} is not of the form http://address:port.")
+        require_lab(self.url)
         if not 1 <= self.rate <= MAX_RATE:
             raise ValueError(f"rate is {self.rate!r}: say 1 to {MAX_RATE:.0f} requests a second.")
         for name, seconds in (("seconds", self.seconds), ("timeout", self.timeout)):
@@ -357,12 +360,16 @@ class Load:
         context = multiprocessing.get_context("spawn")
         stop, self._stop = context.Pipe(duplex=False)
         self._results, results = context.Pipe(duplex=False)
-        self._process = context.Process(target=_run, args=(self.plan, stop, results), name="load", daemon=True)
+        self._process = context.Process(target=self._client, args=(self.plan, stop, results), name="load", daemon=True)
         self._process.start()
         stop.close()
         results.close()
         self._begin: float = self._receive(PATIENCE)
         Load.running.add(self)
+
+    @staticmethod
+    def _client(plan: Any, stop: Connection, results: Connection) -> None:
+        run_client(plan, stop, results, _drive)
 
     def now(self) -> float:
         """Return the seconds since the start, in the time of the report."""
@@ -406,15 +413,17 @@ class _DroppedError(Exception):
     """The connection failed or ended without an answer."""
 
 
-def _run(plan: Plan, stop: Connection, results: Connection) -> None:
+def run_client(plan: Any, stop: Connection, results: Connection, drive: Callable[..., Any]) -> None:
+    """Be the client's process: send what `drive` reports once it has been told to stop."""
     # Ctrl-C is for the process that started this one, which will ask for the results.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (plan.descriptors, hard))
-    results.send(asyncio.run(_drive(plan, stop, results)))
+    results.send(asyncio.run(drive(plan, stop, results)))
 
 
-async def _drive(plan: Plan, stop: Connection, ready: Connection) -> Report:
+def event_at_stop(stop: Connection) -> asyncio.Event:
+    """Return an event that happens when the process that started this one has it stop, or ends."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -423,6 +432,12 @@ async def _drive(plan: Plan, stop: Connection, ready: Connection) -> Report:
         stopped.set()
 
     loop.add_reader(stop.fileno(), on_stop)
+    return stopped
+
+
+async def _drive(plan: Plan, stop: Connection, ready: Connection) -> Report:
+    loop = asyncio.get_running_loop()
+    stopped = event_at_stop(stop)
     results: list[Result] = []
     session = aiohttp.ClientSession(
         plan.url,

@@ -141,7 +141,8 @@ def dying_process(site: Site) -> Iterator[None]:
     """A background process is killed again and again, faster than systemd would start it anew by itself."""
     unit = f"shop-brief@{site.slot}.service"
     directory = f"/run/systemd/system/{unit}.d"
-    site.run(f"mkdir -p {directory}; printf '[Service]\\nRestartSec=100ms\\n' > {directory}/fast.conf; systemctl daemon-reload")
+    drop_in = f"mkdir -p {directory}; printf '[Service]\\nRestartSec=100ms\\n' > {directory}/fast.conf"
+    site.run(f"{drop_in}; systemctl daemon-reload")
     site.run(f"for _ in 1 2 3 4 5 6 7 8; do systemctl kill --signal=KILL {unit}; sleep 1; done")
     yield
     site.run(f"rm -r {directory}; systemctl daemon-reload")

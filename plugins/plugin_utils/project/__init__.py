@@ -10,7 +10,9 @@
                     be told without its environment                     expressions, evaluation
     lists           the dependencies, and what has to be there for them lists
     rules           settings, environment, URLs, build steps,           settings, environment, routes, building,
-                    commands and processes                              commands, processes
+                    commands, the interface                             commands, interface
+    processes       what files of the source start, by the calendar,    programs, command_lines, calendars,
+                    too, as processes and schedules                     workers, celery, management, processes
     hosts           what the source needs, compared with hosts          hosts
     loaded          what Django says about the same settings            loaded, trial, loader
     inspection      all of it, in order                                 inspection

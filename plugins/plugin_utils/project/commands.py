@@ -29,6 +29,14 @@ INITIAL: Final = re.compile(r"loaddata|load_initial_data|seed\w*|populate\w*|cre
 def command_findings(tree: Tree, scope: Scope) -> Iterator[Finding]:
     """Propose site_release_commands and site_first_commands."""
     seen: set[str] = set()
+    installed = scope.get("INSTALLED_APPS")
+    if isinstance(installed, list) and "django.contrib.admin" in installed:
+        reason = (
+            "an account for the admin, with DJANGO_SUPERUSER_USERNAME, DJANGO_SUPERUSER_EMAIL and "
+            "DJANGO_SUPERUSER_PASSWORD in site_secrets"
+        )
+        place = scope.places.get("INSTALLED_APPS")
+        yield Finding("site_first_commands", ["createsuperuser --noinput"], reason, place, commented=True)
     caches = scope.get("CACHES")
     parts = caches.values() if isinstance(caches, dict) else ()
     backends = [str(one.get("BACKEND", "")) for one in parts if isinstance(one, dict)]

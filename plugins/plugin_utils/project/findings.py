@@ -32,7 +32,7 @@ NOTE: Final = "note"
 """A deploy would warn of it, or visitors would notice; no variable follows."""
 
 PROCESS: Final = "process"
-"""A program that the source wants to run beside its web processes."""
+"""A program that the source starts, and that is not proposed."""
 OPTIONAL: Final = "optional"
 """What the settings read with a default that may be right."""
 
@@ -74,7 +74,8 @@ class Finding:
     """What a source tells about a variable.
 
     A value of a mapping or a list is a part of it: all findings about the variable are merged. The variable is empty
-    if none follows. The reason is one sentence or more, without the place.
+    if none follows. The reason is one sentence or more, without the place. What is `commented` is proposed as a
+    comment, for the user to decide.
     """
 
     variable: str
@@ -82,6 +83,7 @@ class Finding:
     reason: str
     place: Place | None = None
     certainty: str = CERTAIN
+    commented: bool = False
 
     def __str__(self) -> str:
         reason = self.reason.rstrip(".")
@@ -93,13 +95,13 @@ def merged(findings: Iterable[Finding]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for finding in findings:
         name, value = finding.variable, finding.value
-        if not name or value in (None, "") or finding.certainty in (NOTE, PROCESS, OPTIONAL):
+        if not name or value in (None, "") or finding.commented or finding.certainty in (NOTE, PROCESS, OPTIONAL):
             continue
         known = values.get(name)
         if name not in values:
             values[name] = value
         elif isinstance(known, dict) and isinstance(value, dict):
-            values[name] = {**value, **known}
+            values[name] = known | {key: part for key, part in value.items() if key not in known}
         elif isinstance(known, list) and isinstance(value, list):
             values[name] = [*known, *(one for one in value if one not in known)]
     return values

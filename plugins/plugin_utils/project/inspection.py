@@ -13,8 +13,9 @@ from .building import build_findings
 from .commands import command_findings
 from .environment import Site, Trial, optional_findings, propose_environment
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
+from .interface import interface_findings
 from .lists import Lists, find_lists, list_findings, python_requirement, system_packages
-from .modules import Choice, choose_application, choose_project, choose_settings, import_roots
+from .modules import Choice, choose_project, choose_settings, import_roots
 from .processes import process_findings
 from .roots import module_roots
 from .routes import health_findings
@@ -55,7 +56,7 @@ class Inspection:
 
     @property
     def proposed(self) -> list[Finding]:
-        """The findings that propose a value."""
+        """The findings that propose a value, some of them as a comment."""
         return [one for one in self.findings if one.variable and one.value not in (None, "") and one.certainty != NOTE]
 
     @property
@@ -126,9 +127,7 @@ def inspect_source(tree: Tree, label: str, given: Mapping[str, Any] | None = Non
         proposed.add("DJANGO_CONFIGURATION", configuration, reason, settings_choice.place, GUESS)
     evaluation, scope = trial.run(proposed.values)
     settings = Settings(tree, project.value, settings_choice.value, site, evaluation, scope, proposed, lists)
-    application = choose_application(tree, project.value, roots, settings_choice.value, scope.get("WSGI_APPLICATION"))
-    if application is not None:
-        first.append(application.finding("site_wsgi_application"))
+    first += interface_findings(tree, project.value, roots, settings_choice.value, scope, known_values)
     first += proposed.findings
     first += optional_findings(proposed)
     required = python_requirement(tree, project.value)
@@ -231,4 +230,5 @@ def _of_settings(settings: Settings) -> Iterator[Finding]:
     yield from command_findings(settings.tree, settings.scope)
     yield from judge_settings(settings)
     yield from health_findings(settings)
-    yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists)
+    reads = settings.evaluation.reads
+    yield from process_findings(settings.tree, settings.project, settings.scope, settings.lists, reads)

@@ -11,12 +11,12 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...module_utils.system_packages import COMPILER, packages_for
+from ...module_utils.system_packages import COMPILER, needs_of, packages_for
 from ..dependencies import DependencyError, Request, find_dependencies
 from ..server_version import parsed_toml
 from .findings import CERTAIN, GUESS, NOTE, QUESTION, Finding, Place
@@ -26,7 +26,15 @@ from .tree import Tree, joined, upwards
 with suppress(ImportError):
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-__all__ = ["Lists", "allows", "find_lists", "list_findings", "python_requirement", "system_packages"]
+__all__ = [
+    "Lists",
+    "allows",
+    "compiled_packages",
+    "find_lists",
+    "list_findings",
+    "python_requirement",
+    "system_packages",
+]
 
 OTHER_NAMES: Final = r"(?:requirements[\w.-]*|(?:prod|production|base|common|live|deploy)[\w.-]*)\.txt"
 
@@ -129,6 +137,9 @@ def _lists(
         line = tree.line_of(path, r"\bgit\+(ssh|https?|file)://|^git = |type = \"git\"|\bgit = \"")
         git = git or (Place(path, line) if line else None)
         declared = parsed_toml(tree.read(joined(posixpath.dirname(path), "pyproject.toml")) or "")
+        if posixpath.basename(path) == "Pipfile.lock":
+            # What `default` and `develop` are not is a category of the user's.
+            groups += [name for name in _json(tree.read(path) or "") if name not in ("_meta", "default", "develop")]
         if posixpath.basename(path) in ("uv.lock", "poetry.lock", "pyproject.toml"):
             groups += [*_table(declared, "dependency-groups"), *_table(declared, "tool", "poetry", "group")]
             extras += [
@@ -232,6 +243,14 @@ def _table(table: Any, *names: str) -> dict[str, Any]:
 # What follows from them
 
 
+def compiled_packages(tree: Tree, paths: Iterable[str], others: Iterable[str] = ()) -> tuple[str, ...]:
+    """Name the packages of lists and of other requirements that every host compiles, since no wheel of them exists."""
+    listed = [package for path in paths for package in _packages(tree, path, set())]
+    requirements = [*(f"{one.name}[{','.join(one.extras)}]" for one in listed), *others]
+    needs = [found for found in map(needs_of, requirements) if found]
+    return tuple(dict.fromkeys(name for name, need in needs if need.always_built))
+
+
 def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Finding]:
     """Propose the lists, and name what of them is left out."""
     if lists is None:
@@ -250,14 +269,16 @@ def list_findings(tree: Tree, project: str, lists: Lists | None) -> Iterator[Fin
     if main:
         reason = "Django is in this group, and no other dependencies are declared"
         yield Finding("site_requirements_groups", main, reason, Place(lists.paths[0]))
-    production = [name for name in lists.groups if re.fullmatch(r"prod(uction)?|deploy(ment)?|server|live", name)]
+    pipenv = posixpath.basename(lists.paths[0]) == "Pipfile.lock"
+    named = r"(prod(uction)?|deploy(ment)?|server|live)([-_]packages)?"
+    production = [name for name in lists.groups if re.fullmatch(named, name)]
     extras = [name for name in lists.extras if re.fullmatch(r"prod(uction)?|deploy\w*|server", name)]
     for variable, names in (("site_requirements_groups", production), ("site_requirements_extras", extras)):
         if names:
-            what = variable.rpartition("_")[2]
-            place = Place(joined(posixpath.dirname(lists.paths[0]), "pyproject.toml"))
+            what = "categories" if pipenv else variable.rpartition("_")[2]
+            place = Place(joined(posixpath.dirname(lists.paths[0]), "Pipfile" if pipenv else "pyproject.toml"))
             yield Finding(variable, names, f"{what} that are named after production", place, GUESS)
-    left = [f"group {name}" for name in lists.groups if name not in (*production, *main)]
+    left = [f"{'category' if pipenv else 'group'} {name}" for name in lists.groups if name not in (*production, *main)]
     left += [f"extra {name}" for name in lists.extras if name not in extras]
     if left:
         reason = f"Packages come from {shown[0]}, without {', '.join(left[:8])}: site_requirements_groups and "

@@ -275,26 +275,33 @@ def _top_level_names(tree: ast.Module) -> set[str]:
             names.add(statement.target.id)
         elif isinstance(statement, ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, ast.FunctionDef):
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names.add(statement.name)
     return names
 
 
-def choose_application(tree: Tree, project: str, roots: list[str], settings: str, named: object) -> Choice | None:
-    """Choose the WSGI application, `named` by the setting WSGI_APPLICATION; None if the usual one is right."""
+def choose_application(
+    tree: Tree, project: str, roots: list[str], settings: str, named: object, kind: str = "wsgi"
+) -> Choice | None:
+    """Choose the application of a kind, wsgi or asgi; None if the usual one is right.
+
+    It is `named` by the setting WSGI_APPLICATION or ASGI_APPLICATION.
+    """
     package = f"{settings.partition('.')[0]}." if "." in settings else ""
-    usual = f"{package}wsgi:application"
-    found = wsgi_applications(tree, project, roots[1:])
+    usual = f"{package}{kind}:application"
+    found = applications(tree, [project, *roots[1:]], kind)
     if usual in found:
         return None
     if isinstance(named, str) and "." in named:
         module, _dot, name = named.rpartition(".")
         if f"{module}:{name}" in found or Evaluation(tree, roots).file_of(module):
-            return Choice(f"{module}:{name}", "WSGI_APPLICATION names it", None, CERTAIN)
+            return Choice(f"{module}:{name}", f"{kind.upper()}_APPLICATION names it", None, CERTAIN)
     if found:
         certainty = CERTAIN if len(found) == 1 else GUESS
         more = f"; the source also has {', '.join(found[1:4])}" if found[1:] else ""
         return Choice(found[0], f"the source has no {usual}{more}", None, certainty, tuple(found[1:]))
-    asynchronous = asgi_applications(tree, project, roots[1:])
-    only = f", only the ASGI application {asynchronous[0]}, which the servers here do not run" if asynchronous else ""
-    return Choice("", f"the source has no WSGI application{only}; add {usual.partition(':')[0]}", None, QUESTION)
+    others = asgi_applications(tree, project, roots[1:]) if kind == "wsgi" else []
+    only = f", only the ASGI application {others[0]}, which site_interface: asgi serves" if others else ""
+    return Choice(
+        "", f"the source has no {kind.upper()} application{only}; add {usual.partition(':')[0]}", None, QUESTION
+    )

@@ -20,14 +20,15 @@ __all__ = ["Proposal"]
 ORDER: Final = (
     "site_name", "site_domains", "site_git_url", "site_git_ref", "site_source_directory", "site_project_directory",
     "site_requirements", "site_requirements_groups", "site_requirements_extras", "site_settings_module",
-    "site_wsgi_application", "site_python", "site_environment", "site_secrets", "site_settings",
-    "site_secret_settings", "site_files", "site_shared_paths", "site_directories", "site_python_packages",
-    "site_system_packages", "site_build", "site_release_commands", "site_first_commands", "site_services",
-    "site_health_path",
+    "site_wsgi_application", "site_interface", "site_asgi_application", "site_python", "site_environment",
+    "site_secrets", "site_settings", "site_secret_settings", "site_files", "site_shared_paths", "site_directories",
+    "site_python_packages", "site_system_packages", "site_build", "site_release_commands", "site_first_commands",
+    "site_processes", "site_schedules", "site_services", "site_health_path",
 )  # fmt: skip
 WORDS: Final = (
-    "a", "by", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it", "its", "no", "names",
-    "none", "one", "only", "the", "their", "there", "this", "what", "with", "without",
+    "a", "by", "categories", "each", "files", "fill", "forms", "groups", "extras", "here", "installs", "it",
+    "its", "no", "names", "none", "one", "only", "tasks", "the", "their", "there", "this", "what", "with",
+    "without",
 )  # fmt: skip
 """First words of reasons that are not names of files, packages or settings."""
 MOST_NAMES: Final = 60
@@ -52,7 +53,7 @@ class Proposal:
     def findings(self) -> list[Finding]:
         """All findings that propose something that the user has not set."""
         found = [*self._first(), *self.inspection.proposed, *self.more]
-        kept = [one for one in found if one.variable not in self.given or isinstance(one.value, (dict, list))]
+        kept = [one for one in found if one.variable not in self.given or _is_added(one)]
         return [one for one in kept if one.variable and one.value not in (None, "")]
 
     def _first(self) -> Iterator[Finding]:
@@ -87,17 +88,18 @@ class Proposal:
         if notes:
             yield "What a deploy would warn of, or what visitors would notice:", _once(notes)
         if processes := self.inspection.of(PROCESS):
-            yield "Background processes, which a deploy does not run; write units of your own:", _once(processes)
+            yield "Started by files of the source, and not proposed:", _once(processes)
         if optional := self.inspection.of(OPTIONAL):
             yield "Also read from the environment, with a default:", [_shortened(one) for one in optional]
 
     def summary(self) -> str:
         """Return two or three sentences: what it is, how much there is to do, and what was done to find that out."""
         found = self.findings
-        names = list(dict.fromkeys(finding.variable for finding in found))
+        names = list(dict.fromkeys(finding.variable for finding in found if not finding.commented))
         guesses = sum(finding.certainty == GUESS for finding in found)
-        fill = [finding for finding in found if is_placeholder(finding.value)]
+        fill = [finding for finding in found if is_placeholder(finding.value) and not finding.commented]
         questions = sum(len(one) for title, one in self._sections() if title.startswith("Not"))
+        questions += sum(finding.commented and finding.certainty == QUESTION for finding in found)
         inspection = self.inspection
         what = []
         if inspection.module:
@@ -125,10 +127,16 @@ class Proposal:
     def _variable(self, name: str, findings: Sequence[Finding]) -> list[str]:
         indent = "    "
         if isinstance(findings[0].value, dict):
-            return [f"{indent}{name}:", *_mapping(findings, f"{indent}  ")]
+            return [_key(indent, name, findings), *_mapping(findings, f"{indent}  ")]
         if isinstance(findings[0].value, list) and name not in ("site_domains",):
-            return [f"{indent}{name}:", *_list(findings, f"{indent}  ")]
+            return [_key(indent, name, findings), *_list(findings, f"{indent}  ")]
         return [*_comment(_reason(findings[0]), indent), *_entry(name, findings[0].value, indent)]
+
+
+def _is_added(finding: Finding) -> bool:
+    """Whether a value is added to what the user has set; processes have names of the user's, so nothing is added."""
+    named = finding.variable in ("site_processes", "site_schedules")
+    return isinstance(finding.value, (dict, list)) and not named and not finding.commented
 
 
 def _shortened(finding: Finding) -> Finding:
@@ -157,7 +165,8 @@ def _sentence(finding: Finding) -> str:
 
 def _reason(finding: Finding) -> str:
     text = str(finding)
-    return f"{PREFIX[finding.certainty]}{text}." if PREFIX[finding.certainty] else f"{_capital(text)}."
+    prefix = "If wanted: " if finding.commented and finding.certainty == CERTAIN else PREFIX[finding.certainty]
+    return f"{prefix}{text}." if prefix else f"{_capital(text)}."
 
 
 def _capital(text: str) -> str:
@@ -170,6 +179,15 @@ def _comment(text: str, indent: str, item: str = "") -> list[str]:
     return [f"{indent}# {item if number == 0 else ' ' * len(item)}{line}" for number, line in enumerate(folded)]
 
 
+def _key(indent: str, name: str, findings: Sequence[Finding]) -> str:
+    """Write the name of a variable; as a comment if all that is proposed for it is one."""
+    return f"{indent}{'# ' if all(finding.commented for finding in findings) else ''}{name}:"
+
+
+def _as_comment(lines: Sequence[str], indent: str) -> list[str]:
+    return [f"{indent}# {line[len(indent) :]}" for line in lines]
+
+
 def _mapping(findings: Sequence[Finding], indent: str) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
@@ -179,7 +197,8 @@ def _mapping(findings: Sequence[Finding], indent: str) -> list[str]:
             lines += _comment(_reason(finding), indent)
         for key, value in fresh.items():
             seen.add(key)
-            lines += _entry(str(key), value, indent)
+            entry = _entry(str(key), value, indent, WIDTH - 2 if finding.commented else WIDTH)
+            lines += _as_comment(entry, indent) if finding.commented else entry
     return lines
 
 
@@ -192,7 +211,8 @@ def _list(findings: Sequence[Finding], indent: str) -> list[str]:
             lines += _comment(_reason(finding), indent)
         for value in fresh:
             seen.append(value)
-            lines += _item(value, indent)
+            item = _item(value, indent, WIDTH - 2 if finding.commented else WIDTH)
+            lines += _as_comment(item, indent) if finding.commented else item
     return lines
 
 
@@ -211,25 +231,25 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _entry(key: str, value: Any, indent: str) -> list[str]:
-    """Write a key with its value, folded if it is wider than a terminal."""
+def _entry(key: str, value: Any, indent: str, width: int = WIDTH) -> list[str]:
+    """Write a key with its value, folded if it is wider than `width`, in characters."""
     line = f"{indent}{_flow(key)}: {_flow(value)}"
-    if len(line) <= WIDTH:
+    if len(line) <= width:
         return [line]
     if isinstance(value, Mapping) and value:
-        inner = [part for name, one in value.items() for part in _entry(str(name), one, f"{indent}  ")]
+        inner = [part for name, one in value.items() for part in _entry(str(name), one, f"{indent}  ", width)]
         return [f"{indent}{_flow(key)}:", *inner]
     if isinstance(value, list) and value:
-        return [f"{indent}{_flow(key)}:", *(part for one in value for part in _item(one, f"{indent}  "))]
+        return [f"{indent}{_flow(key)}:", *(part for one in value for part in _item(one, f"{indent}  ", width))]
     if isinstance(value, str) and " " in value and "\n" not in value and "  " not in value:
-        folded = textwrap.wrap(value, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
+        folded = textwrap.wrap(value, width - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
         return [f"{indent}{_flow(key)}: >-", *(f"{indent}  {part}" for part in folded)]
     return [line]
 
 
-def _item(value: Any, indent: str) -> list[str]:
+def _item(value: Any, indent: str, width: int = WIDTH) -> list[str]:
     line = f"{indent}- {_flow(value)}"
-    if len(line) <= WIDTH or not isinstance(value, Mapping):
+    if len(line) <= width or not isinstance(value, Mapping):
         return [line]
-    lines = [part for name, one in value.items() for part in _entry(str(name), one, f"{indent}  ")]
+    lines = [part for name, one in value.items() for part in _entry(str(name), one, f"{indent}  ", width)]
     return [f"{indent}- {lines[0].lstrip()}", *lines[1:]]

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,11 @@ __all__ = ["Loaded", "load_settings"]
 
 MOST_SHOWN: Final = 300
 """Characters of what an installer or Django says of a failure."""
+OTHER_PYTHON: Final = re.compile(
+    r"cannot be installed .*(requires-python|python\s*(>|~=|==)|(current|your) python)", re.I
+)
+"""What pip and uv say of packages that need another Python."""
+MOST_PYTHONS: Final = 3
 INSTALL_LIMIT: Final = 300
 LOAD_LIMIT: Final = 60
 """Seconds."""
@@ -56,39 +62,61 @@ def load_settings(inspection: Inspection, archive: str, cache: Path) -> Loaded:
     lists = inspection.lists
     if not inspection.module or lists is None:
         return Loaded(error="without a settings module and a list of packages there is nothing to load")
-    python = _python(inspection.python)
-    if python is None and inspection.python_certainty != CERTAIN:
-        python = _python("")
-    if python is None:
-        own = ".".join(map(str, sys.version_info[:2]))
-        return Loaded(error=f"the project needs Python {inspection.python}, and the control node runs {own}")
-    executable, short = python
+    wanted = inspection.python
+    pythons = list(_pythons(wanted))
+    if inspection.python_certainty != CERTAIN:
+        pythons += [one for one in _pythons("") if one not in pythons]
+    if not pythons:
+        return Loaded(error=f"the project needs Python {wanted}, and {_own()}, with no other that fits{_cure(wanted)}")
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = Path(tempfile.mkdtemp(prefix="inspect-", dir=cache)).resolve()
-    try:
-        return _load(inspection, archive, directory, executable, short)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Loaded(error=_one_line(str(error)), python=short)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    loaded = Loaded()
+    for executable, short in pythons[:MOST_PYTHONS]:
+        directory = Path(tempfile.mkdtemp(prefix="inspect-", dir=cache)).resolve()
+        try:
+            loaded = _load(inspection, archive, directory, executable, short)
+        except (OSError, subprocess.SubprocessError) as error:
+            loaded = Loaded(error=_one_line(str(error)), python=short)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        if not OTHER_PYTHON.search(loaded.error):
+            return loaded
+    newer = f"; the control node may need a newer Python{_cure('')}"
+    return replace(loaded, error=f"{loaded.error}{newer}")
 
 
-def _python(wanted: str) -> tuple[str, str] | None:
-    """Return a Python of the control node that the project runs with, and its minor version; its own if it does."""
+def _own() -> str:
+    return f"the control node runs {'.'.join(map(str, sys.version_info[:2]))}"
+
+
+def _cure(wanted: str) -> str:
+    """Say how to get a Python that is wanted, if there may be one."""
+    minors = [f"3.{minor}" for minor in range(14, 8, -1)]
+    minor = next((one for one in minors if any(allows(wanted, f"{one}.{patch}") for patch in (0, 5, 11, 20))), "")
+    return f"; install one there, for example by uv python install {minor}" if minor else ""
+
+
+def _pythons(wanted: str) -> Iterator[tuple[str, str]]:
+    """Give the Pythons of the control node that are among the wanted ones: its own, those on PATH, and those of uv."""
     own = ".".join(map(str, sys.version_info[:3]))
     if not wanted or allows(wanted, own):
-        return sys.executable, own.rpartition(".")[0]
-    for minor in range(15, 8, -1):
-        found = shutil.which(f"python3.{minor}")
+        yield sys.executable, own.rpartition(".")[0]
+    found = [shutil.which(f"python3.{minor}") for minor in range(15, 8, -1)]
+    uv = shutil.which("uv")
+    # All of them, also those that it has installed itself; it fetches none.
+    listed = _said([uv, "python", "list", "--only-installed", "--no-python-downloads"]) if uv else ""
+    found += [words[1] for line in listed.splitlines() if len(words := line.split()) > 1 and words[1].startswith("/")]
+    seen = {own.rpartition(".")[0]}
+    for executable in filter(None, found):
         # Some are only there to say that they are not installed.
-        if found and allows(wanted, f"3.{minor}.20") and _works(found):
-            return found, f"3.{minor}"
-    return None
+        match = re.match(r"Python ((3\.\d+)\.\d+)", _said([executable, "--version"]))
+        if match and match[2] not in seen and (not wanted or allows(wanted, match[1])):
+            seen.add(match[2])
+            yield executable, match[2]
 
 
-def _works(python: str) -> bool:
-    done = subprocess.run([python, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
+def _said(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False, text=True)
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _load(inspection: Inspection, archive: str, directory: Path, executable: str, python: str) -> Loaded:

@@ -19,7 +19,7 @@ from ..project_files import find_template
 from .complaints import Complaint, listed, shown
 from .names import nearest
 from .patterns import LINE
-from .relations import environment_variables, rule
+from .relations import environment_variables, rule, rule_for_each
 
 __all__ = ["check_templates"]
 
@@ -194,41 +194,15 @@ def _directories(site_directories: list[str]) -> Iterator[Complaint]:
 # Placeholders
 
 
-@rule
-def _placeholders_of_settings(site_settings: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _placeholders("site_settings", site_settings)
-
-
-@rule
-def _placeholders_of_secret_settings(site_secret_settings: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _placeholders("site_secret_settings", site_secret_settings)
-
-
-@rule
-def _placeholders_of_environment(site_environment: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _placeholders("site_environment", site_environment)
-
-
-@rule
-def _placeholders_of_secrets(site_secrets: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _placeholders("site_secrets", site_secrets)
-
-
-@rule
-def _placeholders_of_files(site_files: dict[str, Any]) -> Iterator[Complaint]:
-    yield from _placeholders("site_files", site_files)
-
-
-@rule
-def _placeholders_of_directories(site_directories: list[str]) -> Iterator[Complaint]:
-    yield from _placeholders("site_directories", dict.fromkeys(site_directories, site_directories))
-
-
-def _placeholders(variable: str, values: Mapping[Any, Any]) -> Iterator[Complaint]:
+@rule_for_each(
+    "site_settings", "site_secret_settings", "site_environment", "site_secrets", "site_files", "site_directories"
+)
+def _placeholders(variable: str, given: Any) -> Iterator[Complaint]:
     """Refuse what is meant as a placeholder and is none: a slip of a letter, or any other at the beginning of a path.
 
     Whatever else is between two @ may be an address, or part of a password.
     """
+    values = given if isinstance(given, Mapping) else dict.fromkeys(given, given)
     for name, value in values.items():
         found = {word: begins for text in texts(value) for word, begins in suspects(text)}
         for word, begins in found.items():

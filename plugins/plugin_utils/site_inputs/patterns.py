@@ -82,6 +82,11 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
         "is not a module and a name in it",
         "write it as in shop.wsgi:application",
     ),
+    "site_asgi_application": Pattern(
+        MODULE + "(:[A-Za-z_][A-Za-z0-9_]*)?",
+        "is not a module and a name in it",
+        "write it as in shop.asgi:application",
+    ),
     "site_project_directory": Pattern(
         r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*",
         "is not a directory inside the source",
@@ -194,6 +199,7 @@ _LONG: Final = 10**9
 RANGES: Final[Mapping[str, Range]] = {
     "site_request_timeout": Range(1, 3600, "set the longest that a request may take, in seconds"),
     "site_boot_timeout": Range(1, 3600, "set the longest that a release may take to start, in seconds"),
+    "site_drain_long": Range(0, 86_400, "set seconds, or 0 to close WebSockets and streams at once"),
     "site_health_patience": Range(0, 3600, "set for how many seconds wrong responses are tolerated"),
     "site_health_status": Range(100, 599, "the usual status is 200"),
     "site_liveness_interval": Range(1, 3600, "set how many seconds pass between two requests"),

@@ -18,6 +18,7 @@ __all__ = ["PLAN_INPUTS", "check_plan_inputs", "plan_site"]
 
 PLAN_INPUTS: Final[Mapping[str, str]] = {
     "site_server": "server",
+    "site_interface": "interface",
     "site_profile": "profile",
     "site_capacity_share": "capacity_share",
     "site_workers": "workers",
@@ -25,6 +26,7 @@ PLAN_INPUTS: Final[Mapping[str, str]] = {
     "site_database_connections": "db_connections",
     "site_request_timeout": "max_request_s",
     "site_processes_cpu_share": "processes_cpu_share",
+    "site_drain_long": "drain_long_s",
 }
 """The inputs of the plan that have a variable of their own, by that variable."""
 
@@ -38,15 +40,21 @@ def check_plan_inputs(values: Mapping[str, Any], checked: Collection[str]) -> It
         yield _complaint(error)
 
 
-def plan_site(values: Mapping[str, Any], facts: Mapping[str, Any], server: str, hosts: int) -> Plan | Complaint:
-    """Plan the site on a host, under the server of its release, for that many hosts; or return why there is no plan."""
+def plan_site(
+    values: Mapping[str, Any], facts: Mapping[str, Any], server: str, hosts: int, interface: str | None = None
+) -> Plan | Complaint:
+    """Plan the site on a host, under the server of its release, for that many hosts; or return why there is no plan.
+
+    The interface is that of the release, too; by default that of the site.
+    """
     inputs = {name: values.get(variable) for variable, name in PLAN_INPUTS.items()}
+    inputs |= {"server": server, "interface": interface or inputs["interface"]}
     more = values.get("site_plan_inputs") or {}
     services, found = values.get("site_services") or (), facts.get("pitcrew_services") or {}
     try:
         host, share = host_of(facts), Inputs.of({"capacity_share": inputs["capacity_share"]}).capacity_share
         of_services = service_inputs(services, found, host, share)
-        own = {"processes": loads(values.get("site_processes") or {}), "db_hosts": hosts, "server": server}
+        own = {"processes": loads(values.get("site_processes") or {}), "db_hosts": hosts}
         return make_plan(host, Inputs.of({**inputs, **own, **of_services, **more}))
     except SizingError as error:
         return _complaint(error)

@@ -25,16 +25,20 @@ from .plan import PLAN_INPUTS
 
 __all__ = [
     "GUNICORN_SETTINGS",
+    "OLDEST_FOR_ASGI",
     "SOURCE_VARIABLES",
     "check_relations",
     "check_sources",
     "environment_variables",
     "rule",
+    "rule_for_each",
 ]
 
 Rule = Callable[..., Iterator[Complaint]]
+RuleForEach = Callable[[str, Any], Iterator[Complaint]]
 
 RULES: Final[list[Rule]] = []
+RULES_FOR_EACH: Final[list[tuple[str, RuleForEach]]] = []
 
 SOURCE_VARIABLES: Final = (
     "site_git_url",
@@ -73,6 +77,8 @@ TAKEN_BY_SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
     "redis": ("redis", "server"),
 }
 """Names that a service, or its exporter, has for something of its own."""
+OLDEST_FOR_ASGI: Final = "26.1.0"
+"""The oldest gunicorn whose asgi worker can be stopped; roles/gunicorn/vars/main.yml has the reason."""
 OWN_ENVIRONMENT: Final[Mapping[str, str]] = {
     "DJANGO_SETTINGS_MODULE": "set site_settings_module",
     "SITE_RELEASE": "it is the name of the release; leave it out",
@@ -128,6 +134,9 @@ def check_relations(values: Mapping[str, Any]) -> Iterator[Complaint]:
         names = list(inspect.signature(rule).parameters)
         if all(values.get(name) is not None for name in names):
             yield from rule(*(values[name] for name in names))
+    for name, one in RULES_FOR_EACH:
+        if values.get(name) is not None:
+            yield from one(name, values[name])
 
 
 def check_sources(by_host: Mapping[str, Mapping[str, Any]]) -> Iterator[Complaint]:
@@ -148,6 +157,16 @@ def rule(function: Rule) -> Rule:
     """Make a function one of the rules."""
     RULES.append(function)
     return function
+
+
+def rule_for_each(*variables: str) -> Callable[[RuleForEach], RuleForEach]:
+    """Make a function a rule of each of these variables: it is given the name and the value."""
+
+    def add(function: RuleForEach) -> RuleForEach:
+        RULES_FOR_EACH.extend((name, function) for name in variables)
+        return function
+
+    return add
 
 
 @rule
@@ -431,26 +450,15 @@ def _overrides(source: str, settings: Mapping[Any, Any]) -> Iterator[Complaint]:
             yield Complaint(source, f"{name} extends a list, but its value is not a list", "write it as in [value]")
 
 
-@rule
-def _placeholders_are_filled(
-    site_environment: dict[str, Any],
-    site_secrets: dict[str, Any],
-    site_settings: dict[str, Any],
-    site_secret_settings: dict[str, Any],
-    site_files: dict[str, Any],
-) -> Iterator[Complaint]:
-    given = {
-        "site_files": site_files,
-        "site_environment": site_environment,
-        "site_secrets": site_secrets,
-        "site_settings": site_settings,
-        "site_secret_settings": site_secret_settings,
-    }
-    for source, values in given.items():
-        for name, value in values.items():
-            if is_placeholder(value):
-                what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
-                yield Complaint(source, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
+@rule_for_each(
+    "site_files", "site_environment", "site_secrets", "site_settings", "site_secret_settings", "site_processes",
+    "site_schedules",
+)  # fmt: skip
+def _left_open(variable: str, values: Any) -> Iterator[Complaint]:
+    for name, value in values.items():
+        if is_placeholder(value):
+            what = re.sub(r".*<fill in: (.*?)>.*", r"\1", str(value), flags=re.DOTALL)
+            yield Complaint(variable, f"{name} is still what pitcrew.django.inspect left open", f"fill in {what}")
 
 
 @rule
@@ -533,10 +541,6 @@ def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
 
 @rule
 def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
-    if site_plan_inputs.get("interface", "wsgi") == "asgi":
-        yield Complaint(
-            "site_plan_inputs", 'interface: "asgi" is not supported, the roles run WSGI only', "leave it out"
-        )
     # More than the plan depends on these variables, such as which server is installed.
     variables = {name: variable for variable, name in PLAN_INPUTS.items()}
     alone = [name for name in site_plan_inputs if name in variables]
@@ -547,6 +551,78 @@ def _plan_inputs(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
             f"{listed(alone)} {verb} not only for the plan",
             f"set {listed([variables[name] for name in alone])} instead",
         )
+
+
+@rule
+def _asgi(
+    site_interface: str, site_server: str, site_wsgi_middleware: list[Any], site_wsgi_application: str
+) -> Iterator[Complaint]:
+    if site_interface != "asgi":
+        return
+    if site_server == "uwsgi":
+        yield Complaint(
+            "site_interface", '"asgi" needs gunicorn, and site_server is "uwsgi"', "set site_server: gunicorn"
+        )
+    if site_wsgi_middleware:
+        yield Complaint(
+            "site_wsgi_middleware",
+            'it wraps WSGI applications, and site_interface is "asgi"',
+            "leave it out; ASGI middleware belongs into the project's asgi.py",
+        )
+    if site_wsgi_application:
+        yield Complaint(
+            "site_wsgi_application",
+            f'{shown(site_wsgi_application)} has no effect, as site_interface is "asgi"',
+            "leave it out; site_asgi_application names another application than asgi.py has",
+        )
+
+
+@rule
+def _asgi_has_no_threads(site_interface: str, site_threads: int) -> Iterator[Complaint]:
+    if site_interface == "asgi":
+        yield Complaint(
+            "site_threads",
+            f'{site_threads} has no effect, as site_interface is "asgi": '
+            "a worker answers its requests in one event loop",
+            "leave it out; worker_connections in gunicorn_settings is how many at a time",
+        )
+
+
+@rule
+def _asgi_application(site_interface: str, site_asgi_application: str) -> Iterator[Complaint]:
+    if site_interface == "wsgi" and site_asgi_application:
+        yield Complaint(
+            "site_asgi_application",
+            f'{shown(site_asgi_application)} has no effect, as site_interface is "wsgi"',
+            "set site_interface: asgi, or leave it out",
+        )
+
+
+@rule
+def _asgi_needs_a_recent_gunicorn(site_interface: str, gunicorn_version: str) -> Iterator[Complaint]:
+    """Compare the version that the user has set; the one of the project's list is compared when the source is read."""
+    numbers, oldest = (
+        [*map(int, re.findall(r"\d+", one)[:3]), 0, 0][:3] for one in (gunicorn_version, OLDEST_FOR_ASGI)
+    )
+    if site_interface == "asgi" and gunicorn_version and numbers < oldest:
+        yield Complaint(
+            "gunicorn_version",
+            f'{shown(gunicorn_version)} is before {OLDEST_FOR_ASGI}, and site_interface is "asgi": its asgi worker '
+            "leaves connections open, and takes all the time it may take to stop",
+            "leave it out, or set a later one",
+        )
+
+
+@rule
+def _worker_class(site_interface: str, gunicorn_settings: dict[str, Any]) -> Iterator[Complaint]:
+    chosen = gunicorn_settings.get("worker_class")
+    if chosen is None or (chosen == "asgi") == (site_interface == "asgi"):
+        return
+    yield Complaint(
+        "gunicorn_settings",
+        f'worker_class: {shown(chosen)} cannot run an application of site_interface "{site_interface}"',
+        "set site_interface: asgi" if chosen == "asgi" else "leave it out; gunicorn's own asgi worker is used",
+    )
 
 
 @rule

@@ -69,11 +69,17 @@ def validate(roles: Roles, play: PlayVariables) -> tuple[list[Complaint], str]:
 
 
 def validate_on_host(
-    roles: Roles, play: PlayVariables, facts: Mapping[str, Any], server: str, home: str, hosts: int
+    roles: Roles,
+    play: PlayVariables,
+    facts: Mapping[str, Any],
+    server: str,
+    home: str,
+    hosts: int,
+    interface: str | None = None,
 ) -> tuple[list[Complaint], Plan | None]:
     """Return all complaints that depend on the host, and the plan if there can be one."""
     values, complaints = _usable(roles, play)
-    planned = plan_site(values, facts, server, hosts)
+    planned = plan_site(values, facts, server, hosts, interface)
     plan = None if isinstance(planned, Complaint) else planned
     services = facts.get("pitcrew_services") or {}
     complaints += check_host(SiteOnHost(values, facts.get("pitcrew_site") or {}, server, home, plan, services, hosts))

@@ -211,7 +211,8 @@ def planned(
 def command_mb(inputs: Mapping[str, Any]) -> int:
     """What a command may take at most, in MB: it loads the application once, and how it grows is not known."""
     _known, assumed = MOST
-    return math.floor(assumed * (inputs["worker_shared_mb"] + inputs["worker_unique_mb"] + inputs["growth_mb"]))
+    one_mb: float = inputs["worker_shared_mb"] + inputs["worker_unique_mb"] + inputs["growth_mb"]
+    return math.floor(assumed * one_mb)
 
 
 def _limit(unit: Unit, factors: tuple[float, float]) -> float:

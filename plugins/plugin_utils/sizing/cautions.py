@@ -84,9 +84,8 @@ def _of_server(choice: Choice) -> Iterator[str]:
         )
     if inputs.event_loop:
         yield (
-            "gunicorn's asgi worker does not bound its concurrency, so nginx has to "
-            f"(max_conns {layout.slots}). The rates take an event loop for one CPU that its requests share; "
-            "they were not measured."
+            f"gunicorn's asgi worker takes every connection: {layout.threads} requests at a time are answered by each, "
+            "and others wait. The rates take an event loop for one CPU that its requests share; they were not measured."
         )
     if inputs.free_threaded:
         yield "An extension can switch the interpreter lock back on: ask sys._is_gil_enabled() in a worker."

@@ -264,6 +264,7 @@ class Inputs:
     cv_wait: float = _number(1.0, 0, 3)
     max_request_s: float = _number(30.0, 0, 86_400, over=True)
     boot_s: float = _number(3.0, 0, 3_600, over=True)
+    drain_long_s: float = _number(0.0, 0, 86_400)
     thread_safe: bool = _flag(True)
     free_threaded: bool = _flag(False)
 
@@ -353,10 +354,12 @@ class Inputs:
 
     @property
     def known(self) -> dict[str, Any]:
-        """All inputs by their names, without those of services and processes that the site does not have."""
+        """All inputs by their names, without those of services, processes and interfaces that it does not have."""
         absent = {name for name in SERVICE_INPUTS if getattr(self, name) is None}
         if not self.processes:
             absent |= {"processes", "processes_cpu_share"}
+        if not self.event_loop:
+            absent.add("drain_long_s")
         values = {**asdict(self), "processes": {load.name: load.told for load in self.processes or ()}}
         return {name: value for name, value in values.items() if name not in absent}
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from .choice import Choice
@@ -24,6 +24,8 @@ LIVENESS_TIMEOUT_S: Final = 60
 """gthread and asgi workers report from their main loop: the time-out detects dead workers and bounds no request."""
 GRACE_S: Final = 5
 STOP_MARGIN_S: Final = 10
+CLOSING_S: Final = 12
+"""For closing WebSockets: two seconds until the worker knows, five over which they are spread, five for the clients."""
 LEAST_START_S: Final = 60
 BOOTS_PER_START: Final = 10
 
@@ -41,6 +43,12 @@ NGINX_COUNTED_WORKERS: Final = 16
 NGINX_CONNECTIONS: Final = (16384, 65535)
 """Ten thousand idle visitors are no reason to refuse others; one connection takes 0.4 kB."""
 NGINX_OWN_FILES: Final = 64
+EXECUTOR_THREADS: Final = 32
+"""Most threads of an event loop's own pool: Python has four more than CPUs, up to this many."""
+LASTING_PART: Final = 0.1
+LASTING_MB: Final = 0.1
+LASTING: Final = (64, 16384)
+"""WebSockets and streams at a time: what a tenth of a generation's memory holds, 0.1 MB each, within these bounds."""
 CLIENT_KEEPALIVE_S: Final = 10
 
 
@@ -109,7 +117,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Nginx:
-    """What nginx needs for this site; `max_conns` is 0 where the server itself bounds its concurrency."""
+    """What nginx needs for this site; `max_conns` is 0 where the server itself bounds what it accepts."""
 
     worker_processes: int | str
     worker_connections: int
@@ -117,6 +125,13 @@ class Nginx:
     proxy_read_timeout_s: int
     balancer_read_timeout_s: int
     max_conns: int
+
+
+@dataclass(frozen=True)
+class NginxOfEventLoop(Nginx):
+    """The same for an event loop: `max_lasting` are the WebSockets and streams of events that it may have open."""
+
+    max_lasting: int
 
 
 @dataclass(frozen=True)
@@ -170,11 +185,14 @@ def _timeouts(inputs: Inputs, worker_class: str) -> Timeouts:
     if worker_class == "sync":
         worker_s = math.ceil(max(SYNC_TIMEOUT_S, 2 * inputs.max_request_s))
     answered_s = max(worker_s, longest_s)
+    graceful_s = longest_s + GRACE_S
+    if inputs.event_loop:
+        graceful_s = max(graceful_s, math.ceil(inputs.drain_long_s) + CLOSING_S)
     return Timeouts(
         worker_s=worker_s,
-        graceful_s=longest_s + GRACE_S,
+        graceful_s=graceful_s,
         start_s=math.ceil(max(LEAST_START_S, BOOTS_PER_START * inputs.boot_s)),
-        stop_s=longest_s + GRACE_S + STOP_MARGIN_S,
+        stop_s=graceful_s + STOP_MARGIN_S,
         proxy_read_s=answered_s + GRACE_S,
         balancer_read_s=answered_s + 2 * GRACE_S,
     )
@@ -218,8 +236,10 @@ def _gunicorn(choice: Choice, worker_class: str, timeouts: Timeouts, recycling: 
 
     A gthread worker takes connections that it has no thread for, up to `worker_connections`, while other
     workers idle; as many connections as threads, no keep-alive and one shared listening socket keep the queue
-    in the kernel.
+    in the kernel. An asgi worker takes every connection, and `worker_connections` is how many requests our code in it
+    answers at a time. Replacing it would close its WebSockets, so it is replaced for a measured leak only.
     """
+    recycles = worker_class != "asgi" or choice.site.inputs.leak_kb_per_request is not None
     return Gunicorn(
         worker_class=worker_class,
         workers=choice.layout.processes,
@@ -231,8 +251,8 @@ def _gunicorn(choice: Choice, worker_class: str, timeouts: Timeouts, recycling: 
         backlog=backlog,
         timeout=timeouts.worker_s,
         graceful_timeout=timeouts.graceful_s,
-        max_requests=recycling.max_requests,
-        max_requests_jitter=recycling.jitter,
+        max_requests=recycling.max_requests if recycles else 0,
+        max_requests_jitter=recycling.jitter if recycles else 0,
         worker_tmp_dir="/dev/shm",
     )
 
@@ -266,9 +286,14 @@ def _systemd(choice: Choice, timeouts: Timeouts, backlog: int) -> Systemd:
     site, layout, part = choice.site, choice.layout, choice.limits.memory_mb
     high = max(MEMORY_HIGH * choice.peak_mb, part)
     most = max(MEMORY_MAX * choice.peak_mb, MEMORY_MAX / MEMORY_HIGH * part)
-    files = max(LEAST_NOFILE, _power_of_two(4 * (64 + 8 * layout.threads + 2 * backlog)))
+    wanted_files = 4 * (64 + 8 * layout.threads + 2 * backlog)
     # A main thread, a pool and two helpers per worker, and room to reload.
-    generation = 1 + layout.processes * (layout.threads + 3)
+    per_worker = layout.threads + 3
+    if site.inputs.event_loop:
+        wanted_files += 2 * _lasting(choice)
+        per_worker += min(EXECUTOR_THREADS, math.ceil(site.host.cpus) + 4)
+    files = max(LEAST_NOFILE, _power_of_two(wanted_files))
+    generation = 1 + layout.processes * per_worker
     return Systemd(
         memory_high_mb=math.floor(min(high, site.memory_beyond(site.reserve_mb / 2))),
         memory_max_mb=math.floor(min(most, site.memory_beyond(site.reserve_mb / 4))),
@@ -281,24 +306,37 @@ def _systemd(choice: Choice, timeouts: Timeouts, backlog: int) -> Systemd:
 
 
 def _nginx(choice: Choice, timeouts: Timeouts, backlog: int) -> Nginx:
-    """Two descriptors for each request that is served or queued, one for each client between two requests."""
+    """Two descriptors for each request that is served or queued, one for each client between two requests.
+
+    An event loop accepts whatever comes: nginx lets as many requests through as it may answer and as would wait in the
+    listen queue of another server, and counts connections that last apart from them.
+    """
     host, rate = choice.site.host, choice.saturation_rps
+    event_loop = choice.site.inputs.event_loop
+    lasting = _lasting(choice) if event_loop else 0
     processes = math.ceil(host.cpus)
-    open_at_once = 2 * (rate * choice.response.mean_ms / 1000 + backlog + CLIENT_KEEPALIVE_S * rate)
+    open_at_once = 2 * (rate * choice.response.mean_ms / 1000 + backlog + CLIENT_KEEPALIVE_S * rate + lasting)
     least, most = NGINX_CONNECTIONS
     connections = min(most, max(least, _power_of_two(open_at_once / processes)))
     files = 2 * connections
     if host.nofile_max is not None:
         files = min(files, host.nofile_max)
         connections = max(1, min(connections, files - NGINX_OWN_FILES))
-    return Nginx(
+    nginx = Nginx(
         worker_processes=processes if processes <= NGINX_COUNTED_WORKERS else "auto",
         worker_connections=connections,
         worker_rlimit_nofile=files,
         proxy_read_timeout_s=timeouts.proxy_read_s,
         balancer_read_timeout_s=timeouts.balancer_read_s,
-        max_conns=choice.layout.slots if choice.site.inputs.event_loop else 0,
+        max_conns=choice.layout.slots + backlog if event_loop else 0,
     )
+    return NginxOfEventLoop(**asdict(nginx), max_lasting=lasting) if event_loop else nginx
+
+
+def _lasting(choice: Choice) -> int:
+    """Count the WebSockets and streams of events that an event loop may have open at a time."""
+    least, most = LASTING
+    return int(min(most, max(least, LASTING_PART * choice.limits.memory_mb / LASTING_MB)))
 
 
 def _database(choice: Choice) -> Database:

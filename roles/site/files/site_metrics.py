@@ -172,13 +172,13 @@ class Metrics:
         """Return the routes that earlier workers of this ordinal have counted."""
         from prometheus_client.mmap_dict import MmapedDict
 
-        path = os.path.join(self.process.directory, f"counter_{self.process.name}.db")
+        path = os.path.join(self.process.directory, f"histogram_{self.process.name}.db")
         if not os.path.exists(path):
             return set()
         ours = [
             json.loads(entry[0])[2]["route"]
             for entry in MmapedDict.read_all_values_from_file(path)
-            if entry[0].startswith('["pitcrew_request_cpu_seconds"')
+            if entry[0].startswith('["pitcrew_request_duration_seconds", "pitcrew_request_duration_seconds_sum"')
         ]
         return {route for route in ours if route not in (OTHER, UNMATCHED)}
 
@@ -193,7 +193,7 @@ class Metrics:
         return text
 
     def count(self, route, status, seconds, cpu_seconds):
-        """Count a request that has been answered."""
+        """Count a request that has been answered; without its CPU time if that is not known."""
         series = self.series.get((route, status))
         if series is None:
             label = self.text(route)
@@ -202,26 +202,27 @@ class Metrics:
                     self.routes.add(label)
                 else:
                     label = OTHER
-            series = self.durations.labels(label, status).observe, self.cpu.labels(label).inc
+            use = None if cpu_seconds is None else self.cpu.labels(label).inc
+            series = self.durations.labels(label, status).observe, use
             self.series[route, status] = series
         observe, use = series
         observe(seconds)
-        use(cpu_seconds)
+        if use:
+            use(cpu_seconds)
 
 
 class Request:
-    """A request that is being answered, and the response as the server iterates over it."""
+    """A request that is being answered."""
 
-    __slots__ = ("answer", "began", "cpu", "metrics", "next", "queue", "route", "start_response", "status")
+    __slots__ = ("began", "cpu", "metrics", "queue", "route", "status")
 
-    def __init__(self, metrics, start_response):
+    def __init__(self, metrics, cpu=None):
         self.metrics = metrics
-        self.start_response = start_response
         # A request that never starts a response ends in the server's page for errors.
         self.status = "5xx"
         self.route = self.queue = None
         self.began = perf_counter()
-        self.cpu = thread_time()
+        self.cpu = cpu
 
     def waited(self, began):
         """Note how long the request waited since nginx took it, by the clock of one host."""
@@ -233,13 +234,41 @@ class Request:
             self.queue = max(waited, 0.0)
             self.metrics.queue.observe(self.queue)
 
+    def own_headers(self):
+        """Return what nginx's log is told of the request, as names and values."""
+        headers = [("X-Pitcrew-Route", self.metrics.text(self.route))]
+        if self.queue is not None:
+            headers.append(("X-Pitcrew-Queue", f"{self.queue:.4f}"))
+        return headers
+
+    def end(self):
+        """Count the request, once."""
+        if self.began is None:
+            return
+        began, self.began = self.began, None
+        try:
+            self.metrics.in_progress.dec()
+            # A response that another thread ends would have used less than nothing.
+            used = None if self.cpu is None else max(thread_time() - self.cpu, 0.0)
+            self.metrics.count(self.route, self.status, perf_counter() - began, used)
+        except Exception:
+            trouble()
+
+
+class Response(Request):
+    """A request to a WSGI application, and the response as the server iterates over it."""
+
+    __slots__ = ("answer", "next", "start_response")
+
+    def __init__(self, metrics, start_response):
+        super().__init__(metrics, thread_time())
+        self.start_response = start_response
+
     def start(self, status, headers, exc_info=None):
         """Start the response, with headers for nginx's log."""
         try:
             headers = [header for header in headers if header[0].lower() not in OURS]
-            headers.append(("X-Pitcrew-Route", self.metrics.text(self.route)))
-            if self.queue is not None:
-                headers.append(("X-Pitcrew-Queue", f"{self.queue:.4f}"))
+            headers += self.own_headers()
         except Exception:
             trouble()
         write = self.start_response(status, headers, exc_info)
@@ -269,31 +298,23 @@ class Request:
         finally:
             self.end()
 
-    def end(self):
-        """Count the request, once."""
-        if self.began is None:
-            return
-        began, self.began = self.began, None
-        try:
-            self.metrics.in_progress.dec()
-            # A response that another thread ends would have used less than nothing.
-            used = max(thread_time() - self.cpu, 0.0)
-            self.metrics.count(self.route, self.status, perf_counter() - began, used)
-        except Exception:
-            trouble()
 
-
-def measured(application):
+def measured(application, interface="wsgi"):
     """Return an application that counts each request and changes no response."""
     if metrics is None:
         return application
+    return measured_asgi(application) if interface == "asgi" else measured_wsgi(application)
+
+
+def measured_wsgi(application):
+    """Return a WSGI application that counts each request."""
 
     def measure(environ, start_response):
         try:
             if metrics.begun != getpid():
                 metrics.begin()
             metrics.in_progress.inc()
-            request = Request(metrics, start_response)
+            request = Response(metrics, start_response)
             environ[REQUEST] = request
             began = environ.get("HTTP_X_REQUEST_START")
             if began:
@@ -317,6 +338,66 @@ def measured(application):
     return measure
 
 
+def measured_asgi(application):
+    """Return an ASGI application that counts each HTTP request.
+
+    Requests take turns in one thread, and views that are not asynchronous have threads of their own: nobody knows the
+    CPU time of one request. Of a stream of events, the time to its beginning counts.
+    """
+    from site_application import is_stream_of_events
+
+    async def measure(scope, receive, send):
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        try:
+            if metrics.begun != getpid():
+                metrics.begin()
+            metrics.in_progress.inc()
+            request = Request(metrics)
+            scope = {**scope, REQUEST: request}
+            began = dict(scope["headers"]).get(b"x-request-start")
+            if began:
+                request.waited(began.decode("latin-1"))
+        except Exception:
+            trouble()
+            await application(scope, receive, send)
+            return
+
+        async def answer(message):
+            if message["type"] == "http.response.start":
+                message = with_own_headers(message, request)
+                if is_stream_of_events(message.get("headers") or ()):
+                    request.end()
+            await send(message)
+
+        try:
+            await application(scope, receive, answer)
+        except BaseException:
+            request.status = "5xx"
+            raise
+        finally:
+            request.end()
+
+    return measure
+
+
+def with_own_headers(message, request):
+    """Note the status of an ASGI response, and return its start with headers for nginx's log."""
+    try:
+        headers = [
+            (name, value)
+            for name, value in message.get("headers") or ()
+            if bytes(name).decode("latin-1").lower() not in OURS
+        ]
+        headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in request.own_headers()]
+        request.status = CLASSES.get(str(message["status"])[:1], "5xx")
+        return {**message, "headers": headers}
+    except Exception:
+        trouble()
+        return message
+
+
 def is_file(answer, wrapper):
     """Return whether the answer comes from the server's file wrapper: gunicorn's is a class, uWSGI's a function.
 
@@ -330,30 +411,33 @@ def is_file(answer, wrapper):
 # Which route a request has
 
 
-def learn_routes():
+def learn_routes(interface="wsgi"):
     """From now on, learn the URL pattern of each request from Django's handler, ahead of the project's middleware."""
     if metrics is None:
         return
     try:
-        from django.core.handlers.wsgi import WSGIHandler
+        if interface == "asgi":
+            from django.core.handlers.asgi import ASGIHandler as Handler
+        else:
+            from django.core.handlers.wsgi import WSGIHandler as Handler
     except ImportError:  # Whatever the reason, loading the project will report it.
         return
-    load = WSGIHandler.load_middleware
+    load = Handler.load_middleware
 
     def load_middleware(self, *arguments, **named):
         load(self, *arguments, **named)
         try:
-            self._view_middleware.insert(0, note_route)
+            self._view_middleware.insert(0, note_route_later if interface == "asgi" else note_route)
         except Exception:
             trouble()
 
-    WSGIHandler.load_middleware = load_middleware
+    Handler.load_middleware = load_middleware
 
 
 def note_route(request, *_view):
     """Note the route of a request, as a middleware that sees it between the URL and the view."""
     try:
-        watched = request.environ.get(REQUEST)
+        watched = (request.scope if hasattr(request, "scope") else request.environ).get(REQUEST)
         if watched is not None:
             match = request.resolver_match
             # Django 2.2 was the first with routes.
@@ -361,6 +445,11 @@ def note_route(request, *_view):
             watched.route = match.view_name if route is None else route
     except Exception:
         trouble()
+
+
+async def note_route_later(request, *view):
+    """Do so in the handler of ASGI, which awaits its middleware."""
+    note_route(request, *view)
 
 
 # How it begins and ends

@@ -4,12 +4,11 @@ Either server imports this module from the slot's directory; site_wsgi.json besi
 loaded whole before workers are forked, so that no visitor waits for it and all workers share its memory.
 """
 
-import json
 import os
 import traceback
 from importlib import import_module
 
-import site_errors
+import site_application
 
 
 class MiddlewareRefused(Exception):
@@ -18,37 +17,8 @@ class MiddlewareRefused(Exception):
 
 def load(site):
     """Load the application, its URLs and the middleware; a release for which one of them fails does not start."""
-    metrics = None
-    if site["metrics"]:
-        import site_metrics as metrics
-
-        # Before the project has a handler.
-        metrics.learn_routes()
-    application = project(site["application"])
-    site_errors.show_errors()
-    if site["json_logging"]:
-        import site_logging
-
-        site_logging.write_json()
-    application = in_middleware(application, site["middleware"])
-    if metrics:
-        metrics.stay()
-        application = metrics.measured(application)
-    from django.db import connections
-
-    # Let no two processes share a database connection.
-    connections.close_all()
+    application = site_application.load(site, "wsgi", lambda found: in_middleware(found, site["middleware"]))
     return with_release(application, os.environ["SITE_RELEASE"])
-
-
-def project(address):
-    """Return the project's application, with its URLs."""
-    module, _colon, name = address.partition(":")
-    application = getattr(import_module(module), name or "application")
-    from django.urls import get_resolver
-
-    get_resolver().url_patterns  # noqa: B018
-    return application
 
 
 def in_middleware(application, middleware):
@@ -103,5 +73,4 @@ def with_release(application, release):
     return named
 
 
-with open(os.path.join(os.path.dirname(__file__), "site_wsgi.json"), encoding="utf-8") as file:
-    application = load(json.load(file))
+application = load(site_application.read(__file__))

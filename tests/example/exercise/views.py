@@ -3,12 +3,14 @@
 None of them writes to the database, so that load on them measures the server and not a lock.
 """
 
+import asyncio
 import hashlib
+import json
 import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -131,6 +133,25 @@ def stream(request: HttpRequest) -> HttpResponseBase:
             yield CHUNK
 
     return StreamingHttpResponse(pieces(), content_type="application/octet-stream")
+
+
+async def later(request: HttpRequest) -> HttpResponseBase:
+    """Wait for `seconds` in a view that is asynchronous: it holds no thread."""
+    seconds = asked(request, "seconds", MAX_SECONDS)
+    await asyncio.sleep(seconds)
+    return answer(seconds=seconds)
+
+
+async def events(request: HttpRequest) -> HttpResponseBase:
+    """Send an event every `seconds`, for as long as the connection lasts."""
+    seconds = asked(request, "seconds", MAX_SECONDS, default=1)
+
+    async def numbered() -> AsyncIterator[str]:
+        for number in range(int(MAX_LINES)):
+            yield f"data: {json.dumps({'release': settings.RELEASE, 'pid': os.getpid(), 'number': number})}\n\n"
+            await asyncio.sleep(seconds)
+
+    return StreamingHttpResponse(numbered(), content_type="text/event-stream")
 
 
 @require_GET

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 FILES = Path(__file__).resolve().parents[3] / "roles/site/files"
-NAMES = ("site_errors", "site_metrics", "site_wsgi")
+NAMES = ("site_application", "site_asgi", "site_errors", "site_metrics", "site_wsgi")
 
 Wsgi = Callable[..., Any]
 

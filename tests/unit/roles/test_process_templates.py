@@ -94,11 +94,14 @@ def test_how_a_process_runs_and_stops(rendered: Rendered) -> None:
 
 @pytest.mark.parametrize("site", ["plain", "dash"])
 def test_a_process_has_the_surroundings_of_its_slot(rendered: Rendered, site: str) -> None:
-    """The same account, release, environment, secrets, state and sandbox as the slot itself; not its limits."""
+    """The same account, release, environment, secrets, state and sandbox as the slot itself; not its limits.
+
+    The journal keeps every line of the web processes. A worker without its broker may write hundreds a second.
+    """
     process, slot = settings(rendered[site]["processes"][0]["text"]), settings(rendered[site]["unit"])
     own = {
         *("Description", "Type", "ExecStart", "KillSignal", "TimeoutStopSec", "RestartSec", "StartLimitIntervalSec"),
-        *("MemoryHigh", "MemoryMax", "TasksMax", "RuntimeDirectory"),
+        *("MemoryHigh", "MemoryMax", "TasksMax", "RuntimeDirectory", "LogRateLimitIntervalSec", "LogRateLimitBurst"),
     }
     assert {name: values for name, values in process.items() if name in slot and name not in own} == {
         name: values

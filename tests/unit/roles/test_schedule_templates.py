@@ -24,6 +24,11 @@ SITES: dict[str, dict[str, Any]] = {
     "balancer": {"site_hosts": "balancer", "site_schedules": BOTH, "site_backends": ["10.0.0.1:80"]},
     "project": {"site_hosts": "project", "site_schedules": {"clean": CLEAN}, "site_project_directory": "web/shop"},
     "none": {"site_hosts": "none"},
+    "planned": {
+        "site_hosts": "planned",
+        "site_plan_inputs": {"worker_shared_mb": 20, "worker_unique_mb": 70, "growth_mb": 10},
+        "site_schedules": {"clean": {"command": "a", "calendar": "daily"}},
+    },
 }
 
 
@@ -64,6 +69,7 @@ def test_which_host_runs_what(rendered: dict[str, dict[str, Any]]) -> None:
         "balancer": [],
         "project": ["clean"],
         "none": [],
+        "planned": ["clean"],
     }
     assert rendered["first"]["calendars"] == {"clean": "Mon..Fri 07:30", "warm": "Mon..Fri 07:30"}
     assert rendered["second"]["calendars"] == {"warm": "Mon..Fri 07:30"}
@@ -125,3 +131,8 @@ def test_a_command_of_a_person_has_the_same_surroundings(rendered: dict[str, dic
     service = set(unit(rendered, "second", "warm", "service"))
     assert [line for line in properties if line not in service] == ["MemoryMax=50%"]
     assert {"ProtectSystem=strict", "CPUWeight=20", r"Slice=system-my\x2dshop.slice"} <= set(properties)
+
+
+def test_memory_that_follows_from_the_plan(rendered: dict[str, dict[str, Any]]) -> None:
+    """What one worker has, 20 + 70 + 10 MB, two and a half times."""
+    assert "MemoryMax=250M" in unit(rendered, "planned", "clean", "service")

@@ -15,6 +15,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     "default": {"site_server": "gunicorn", "release_source": {"servers": CHOSEN}},
     "uwsgi": {"site_server": "uwsgi", "release_source": {"servers": CHOSEN}, "site_python_packages": ["psycopg"]},
     "distribution": {"site_server": "uwsgi", "uwsgi_package": "distribution", "release_source": {"servers": {}}},
+    "asgi": {"site_interface": "asgi", "release_source": {"servers": CHOSEN}},
     "uncounted": {"release_source": {"servers": CHOSEN}, "site_metrics": False},
     **{
         f"brings_{name}": {"release_source": {"servers": CHOSEN}, "brings": version}
@@ -97,3 +98,10 @@ def test_what_counts_requests(shown: dict[str, dict[str, Any]], host: str, if_ab
 def test_a_version_that_cannot_count(shown: dict[str, dict[str, Any]], brings: str, counts: bool) -> None:
     """A deploy reports it, if it is known; a release that is not built yet brings none."""
     assert shown[f"brings_{brings}"]["counts"] is counts
+
+
+@pytest.mark.parametrize(("host", "oldest"), [("default", "24.1.0"), ("asgi", "26.1.0")])
+def test_the_oldest_gunicorn(shown: dict[str, Any], host: str, oldest: str) -> None:
+    """An asgi worker needs a later one than others; the rest of what there is to say of the server is the same."""
+    found = shown[host]["servers"]["gunicorn"]
+    assert (found["package"], found["tested"], found["oldest"]) == ("gunicorn", "27.0.1", oldest)

@@ -91,8 +91,33 @@ def test_it_goes_on(requests: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "15 reports\n", "")
 
 
-@pytest.mark.parametrize("kind", ["sync", "gevent", "asgi"])
+@pytest.mark.parametrize("kind", ["sync", "gevent"])
 def test_other_workers_are_left_alone(kind: str) -> None:
     """gunicorn itself ends one that has a single thread; others have no threads to count."""
     done = run("assert worker.wsgi is application\nfor _time in range(3): ask('/hang/')", kind)
     assert (done.returncode, done.stdout) == (0, "15 reports\n")
+
+
+def test_an_event_loop_whose_requests_all_hang() -> None:
+    """It counts those for which the application has no response yet, and as many as the worker may answer."""
+    program = WORKER.format(files=str(FILES), requests="", kind="asgi")
+    program = program.replace("threads=3,", "worker_connections=3,").replace(
+        "    wsgi=application,\n",
+        "    asgi=SimpleNamespace(began={number: time.monotonic() for number in range(3)}),\n",
+    )
+    for gone, status in (("", 1), ("worker.asgi.began.popitem()", 0)):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                program.replace("reports = []\n", "reports = []\n").replace(
+                    "for _time in range(15)", f"{gone}\nfor _time in range(15)"
+                ),
+            ],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == status, done.stderr
+        assert done.stderr.startswith("All 3 requests of this worker have hung for more than 0.5 s.") is bool(status)

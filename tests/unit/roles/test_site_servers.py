@@ -41,7 +41,11 @@ PLAY = [
                 "ansible.builtin.set_fact": {
                     "cacheable": True,
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096, "somaxconn": 4096},
-                    "pitcrew_site": {"release": "r1", "releases": {"r1": {}}, "serves": None},
+                    "pitcrew_site": {
+                        "release": "r1",
+                        "releases": {"r1": {"interface": "{{ site_interface }}"}},
+                        "serves": None,
+                    },
                 },
             },
             *PLAN,
@@ -77,7 +81,8 @@ def page(request, n):
     orders.inc()
     return HttpResponse(str(os.getpid()))
 def wait(request):
-    time.sleep(20)
+    time.sleep(float(request.GET.get("seconds", "20")))
+    return HttpResponse("waited")
 def stream(request):
     return StreamingHttpResponse(b"." * 10000 for _ in range(20))
 def file(request):
@@ -86,6 +91,30 @@ urlpatterns = [
     path("page/<int:n>/", page), path("wait/", wait), path("stream/", stream), path("file/", file),
     path("", include("django_prometheus.urls")),
 ]
+""",
+    "shop/asgi.py": """
+import asyncio, json, os
+from django.core.asgi import get_asgi_application
+pages = get_asgi_application()
+async def application(scope, receive, send):
+    if scope["type"] == "http" and scope["path"] == "/scope/":
+        shown = {name: scope[name] for name in ("client", "server", "scheme")}
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"X-Pitcrew-Release", b"r7")]})
+        await send({"type": "http.response.body", "body": json.dumps(shown).encode()})
+    elif scope["type"] == "http" and scope["path"] == "/events/":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        while True:
+            await send({"type": "http.response.body", "body": b"data: tick\\n\\n", "more_body": True})
+            await asyncio.sleep(0.1)
+    elif scope["type"] == "websocket":
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.connect":
+                await send({"type": "websocket.accept"})
+            else:
+                await send({"type": "websocket.send", "text": message["text"] + " by " + str(os.getpid())})
+        print("disconnected:", message["code"], flush=True)
+    else:
+        await pages(scope, receive, send)
 """,
     "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
     "files/wheel.txt": "round\n" * 10000,
@@ -107,8 +136,9 @@ class Site:
             (tmp / name).write_text(text)
         self.tmp, self.run, self.metrics = tmp, tmp / "run", tmp / "run/metrics"
         self.run.mkdir()
+        interface = "asgi" if "site_asgi.py" in files else "wsgi"
         command = (
-            ["-m", "gunicorn", "--config", "slot/gunicorn.conf.py", "site_wsgi:application"]
+            ["-m", "gunicorn", "--config", "slot/gunicorn.conf.py", f"site_{interface}:application"]
             if "gunicorn.conf.py" in files
             else ["-c", "import pyuwsgi; pyuwsgi.run()", "--ini", "slot/uwsgi.ini"]
         )

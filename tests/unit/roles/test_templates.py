@@ -47,6 +47,8 @@ SITES: dict[str, dict[str, Any]] = {
     "without_ipv6": TLS,
     "beside_tls": {},
     "beside_others": TLS,
+    "asgi": {"site_interface": "asgi", "site_drain_long": 90, "site_plan_inputs": {"worker_unique_mb": 100}},
+    "asgi_balancer": {"site_interface": "asgi", "site_backends": BACKENDS},
     "unlogged": {**TLS, "nginx_access_log": False},
     "names": {"site_domains": ["*.münchen.example", "Shop.Example.com.", "shop.example.com", "::1"]},
     "bare": {"site_release": "r2"},
@@ -99,6 +101,7 @@ PLAN = [
         "pitcrew.django.site_inputs": {
             "facts": "{{ ansible_facts }}",
             "server": "{{ site_candidate_server }}",
+            "interface": "{{ site_candidate_interface }}",
             "home": "{{ site_state }}",
         },
         "register": "validated",
@@ -117,7 +120,14 @@ PLAY = [
                     "pitcrew_capacity": {"cpus": 2, "memory_mb": 4096},
                     "pitcrew_site": {
                         "release": "{{ none if inventory_hostname == 'bare' else 'r1' }}",
-                        "releases": {"r1": {"static": "static", "media": "media", "public": {}}},
+                        "releases": {
+                            "r1": {
+                                "static": "static",
+                                "media": "media",
+                                "public": {},
+                                "interface": "{{ site_interface }}",
+                            }
+                        },
                         "serves": f"{{{{ none if inventory_hostname == 'bare' else {SERVES} }}}}",
                         "nginx": {
                             "installed": True,
@@ -626,6 +636,56 @@ def test_a_host_that_has_a_default_server(render: Render) -> None:
     assert servers(render("beside_others", "site"))[1][2] == "listen [::1]:443 ssl;"
     assert "# The default server of 80 is in /etc/nginx/sites-enabled/old.\n" in text
     assert "# The default server of [::]:443 is in /etc/nginx/conf.d/a.conf.\n" in text
+
+
+def test_connections_that_last(render: Render, rendered: dict[str, dict[str, Any]]) -> None:
+    """WebSockets and streams have a location of their own: with another time-out, unbuffered, and counted apart."""
+    text, plan = render("asgi", "site"), rendered["asgi"]["plan"]["nginx"]
+    assert "limit_conn_zone $server_name zone=shop_requests:64k;" in lines(text)
+    usual, lasting = (block(text, f"location {where}") for where in ("/", "@lasting"))
+    assert f"limit_conn shop_requests {plan['max_conns']};" in usual
+    assert usual[:2] == ["if ($shop_lasts) {", "return 418;"]
+    assert lasting[:2] == [f"limit_conn shop_lasting {plan['max_lasting']};", "proxy_buffering off;"]
+    for location in (usual, lasting):
+        assert "proxy_set_header Upgrade $shop_upgrade;" in location
+        assert "proxy_set_header Connection $shop_connection;" in location
+    assert "proxy_read_timeout 65s;" in usual
+    assert "proxy_read_timeout 1h;" in lasting
+
+
+def test_a_balancer_passes_upgrades_on(render: Render) -> None:
+    """The hosts behind it have the limits."""
+    text = render("asgi_balancer", "site")
+    assert "limit_conn" not in text
+    assert "proxy_set_header Upgrade $shop_upgrade;" in block(text, "location @lasting")
+    assert "proxy_read_timeout 1h;" in block(text, "location @lasting")
+
+
+@pytest.mark.parametrize("site", ["plain", "robin", "own"])
+def test_a_wsgi_site_has_no_connections_that_last(render: Render, site: str) -> None:
+    """An upgrade is never passed on to it."""
+    text = render(site, "site")
+    assert "proxy_set_header Connection close;" in lines(text)
+    assert "upgrade" not in text.lower().replace("upgrade-insecure", "")
+    assert "lasting" not in text
+
+
+def test_an_asgi_slot(rendered: dict[str, dict[str, Any]]) -> None:
+    """Its own module, which knows how long connections may stay; and the unit has time for that."""
+    found = rendered["asgi"]
+    assert json.loads(found["files"]["site_asgi.json"]) == {
+        "application": "shop.asgi:application",
+        "metrics": True,
+        "json_logging": False,
+        "drain_long": 90,
+    }
+    assert {"site_wsgi.py", "site_wsgi.json"}.isdisjoint(found["files"])
+    [start] = unit(found["unit"])["ExecStart"]
+    assert start.endswith(" site_asgi:application")
+    assert unit(found["unit"])["TimeoutStopSec"] == ["112"]
+    assert "\n    worker.asgi.follow(worker)\n" in found["gunicorn"]
+    assert "\nworker_class = 'asgi'\n" in found["gunicorn"]
+    assert 'asgi_lifespan = "off"' in found["gunicorn"]
 
 
 def test_hosts_that_no_site_serves_before_nginx_1_19_4(render: Render) -> None:

@@ -86,6 +86,17 @@ def test_a_server_that_is_too_old(run: Run, tmp_path: Path) -> None:
     assert "gunicorn_version" not in run("-e", "site_source_directory=.", "-e", "gunicorn_version=27.0.1").stdout
 
 
+def test_a_server_that_is_too_old_for_asgi(run: Run, tmp_path: Path) -> None:
+    """It is old enough for a deploy to refuse it only where ASGI is proposed."""
+    (tmp_path / "shop/requirements.txt").write_text("django\ngunicorn==25.0.0\n")
+    assert "gunicorn_version" not in run("-e", "site_source_directory=.").stdout
+    (asgi,) = (tmp_path / "shop").rglob("settings.py")
+    asgi.with_name("asgi.py").write_text("application = ProtocolTypeRouter({'websocket': URLRouter([])})\n")
+    shown = run("-e", "site_source_directory=.").stdout
+    assert "site_interface: asgi" in shown
+    assert re.search(r"^    gunicorn_version: [0-9.]+$", shown, re.MULTILINE)
+
+
 def test_with_an_inventory_and_to_a_file(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "proposed.yml"
     done = run("-i", str(tmp_path / "hosts.yml"), "-e", "site_source_directory=.", "-e", f"site_inspect_file={file}")

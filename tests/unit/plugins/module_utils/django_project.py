@@ -141,7 +141,7 @@ class Project:
             tempfile.TemporaryFile("w+", encoding="utf-8") as file,
             tempfile.NamedTemporaryFile(suffix=".pyz") as archive,
         ):
-            django_process.write_application(archive, django_runner, *django_process.PARTS)
+            django_process.write_application(archive, django_runner)
             archive.flush()
             given = {**self.job, **job, "do": do, "release": str(self.release), "home": str(self.home)}
             done = subprocess.run(

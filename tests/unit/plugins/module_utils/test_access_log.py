@@ -60,6 +60,15 @@ def test_requests_by_status_route_and_time() -> None:
     assert sum(found["slots"][str(START)]["durations"].values()) == 3, "without what nginx serves"
 
 
+def test_a_websocket_is_no_slow_request() -> None:
+    """It is counted when it has ended, whatever it took."""
+    found = read(line(), line(status=101, upstream_status="101", request_time=3000.0))
+    assert found["statuses"] == {"200": 1, "101": 1}
+    assert found["routes"]["shop/<slug:slug>/"]["seconds"] == pytest.approx(0.04)
+    assert sum(found["slots"][str(START)]["durations"].values()) == 1
+    assert [slow["seconds"] for slow in found["slow_requests"]] == [0.04]
+
+
 def test_who_answered() -> None:
     found = read(line(route=""), line(status=502, route="", release=""), line(status=499, route="", release=""))
     assert found["routes"]["(application)"]["statuses"] == {"200": 1}

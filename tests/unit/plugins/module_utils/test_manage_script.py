@@ -320,6 +320,15 @@ def test_an_application_that_does_not_exist(project: Project, application: str, 
     assert not (project.home / "db.sqlite3").exists() or (project.home / "db.sqlite3").stat().st_size == 0
 
 
+def test_an_asgi_application_that_does_not_exist(project: Project) -> None:
+    """The one that is offered is of the same kind, and often a function that is asynchronous."""
+    project.files["shop/asgi.py"] = "async def application(scope, receive, send): ...\n"
+    assert project.refused(application="shop.asgy:application", application_guessed=False, interface="asgi") == [
+        "site_asgi_application: 'shop.asgy:application' does not exist (no module 'shop.asgy'); set "
+        "site_asgi_application: shop.asgi:application"
+    ]
+
+
 def test_a_project_without_an_application(project: Project) -> None:
     """The cure is to add one."""
     project.files["shop/asgi.py"] = project.files.pop("shop/wsgi.py").replace("wsgi", "asgi")

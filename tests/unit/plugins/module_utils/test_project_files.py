@@ -28,7 +28,8 @@ def test_a_new_file(tmp_path: Path, owners: dict[str, tuple[int, int]]) -> None:
     path = tmp_path / "shop/conf/local.py"
     assert path.read_text() == "KEY = 'ü'\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert owners == {"shop": (12, 34), "conf": (12, 34), ".local.py.new": (0, 34)}
+    *directories, (_new, given) = owners.items()
+    assert (dict(directories), given) == ({"shop": (12, 34), "conf": (12, 34)}, (0, 34))
     assert os.listdir(path.parent) == ["local.py"]
 
 
@@ -37,6 +38,16 @@ def test_a_file_of_the_source(tmp_path: Path) -> None:
     (tmp_path / "local.py").write_text("old")
     assert write_project_file(tmp_path, "local.py", "new", 12, 34) is True
     assert (tmp_path / "local.py").read_text() == "new"
+
+
+def test_a_source_with_every_name_that_a_file_in_the_making_had(tmp_path: Path) -> None:
+    """What was .local.py.new once, is a file of the source like any other."""
+    (tmp_path / ".local.py.new").write_text("of the source")
+    (tmp_path / ".other.py.new").mkdir()
+    assert write_project_file(tmp_path, "local.py", "new", 12, 34) is False
+    assert write_project_file(tmp_path, "other.py", "new", 12, 34) is False
+    assert sorted(os.listdir(tmp_path)) == [".local.py.new", ".other.py.new", "local.py", "other.py"]
+    assert (tmp_path / ".local.py.new").read_text() == "of the source"
 
 
 def test_a_link_in_place_of_the_file(tmp_path: Path) -> None:

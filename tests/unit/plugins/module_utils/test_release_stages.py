@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import django
 import pytest
 from django_project import Project
 
@@ -436,17 +435,6 @@ def test_a_directory_of_logs_that_is_missing(project: Project) -> None:
     assert "never reopens its file" in note
 
 
-def test_an_inspection_of_such_a_directory(project: Project) -> None:
-    """The same is proposed, once, and the state directory stays as it is."""
-    project.settings(
-        "LOGGING = {'version': 1, 'handlers': {'file': {'class': 'logging.FileHandler', 'filename': "
-        "BASE_DIR / 'var/logs/shop.log'}}, 'root': {'handlers': ['file']}}\n"
-    )
-    report = project.build("inspect")
-    assert report["inventory"] == {"site_shared_paths": ["var/logs/"]}
-    assert list(project.home.iterdir()) == []
-
-
 def test_a_log_beside_the_code(project: Project) -> None:
     """Its file can be shared."""
     project.settings(
@@ -494,51 +482,3 @@ def test_uploads_without_a_place(project: Project) -> None:
     report = project.live()
     assert report["proposals"]["site_settings"] == {"MEDIA_ROOT": f"{project.home}/media", "MEDIA_URL": "/media/"}
     assert report["warnings"][0].startswith("MEDIA_ROOT is not set, and bikes.Bike.photo keeps uploads in files, which")
-
-
-# An inspection
-
-
-def test_an_inspection(project: Project) -> None:
-    """Everything at once, with what the settings say, and nothing is changed."""
-    with_bikes(project, checks=CHECKS.format(level="Warning", deploy=True))
-    project.settings(
-        "DEBUG, STATIC_ROOT, MEDIA_ROOT, MEDIA_URL = True, None, BASE_DIR / 'media', '/media/'\n"
-        "CACHES = {'default': {'BACKEND': 'django.core.cache.backends.locmem.LocMemCache', 'LOCATION': 'x'}}\n"
-        "DATABASES['other'] = {'ENGINE': 'django.db.backends.postgresql', 'NAME': 'x', 'PASSWORD': 'c0rrect-horse'}\n"
-    )
-    project.job = {"domains": ["shop.example.com"], "application": "shop.wsgi:app", "workers": 3}
-    report = project.build("inspect")
-    assert (report["stage"], report["error"], report["failures"]) == ("done", None, [])
-    assert [complaint.split()[0] for complaint in report["complaints"]] == [
-        "DEBUG",
-        "STATIC_ROOT",
-        "site_wsgi_application:",
-    ]
-    assert report["inventory"]["site_settings"] == {"DEBUG": False, "STATIC_ROOT": "staticfiles"}
-    assert report["description"]["media"] == "media"
-    assert [warning.split()[0] for warning in report["warnings"]] == ["CACHES['default']"]
-    said = report["said"]
-    assert (said["debug"], said["secret_key"], said["caches"]) == (
-        True,
-        "set",
-        {"default": "django.core.cache.backends.locmem.LocMemCache"},
-    )
-    assert said["databases"] == {
-        "default": {"engine": "django.db.backends.sqlite3", "name": f"{project.home}/db.sqlite3"},
-        "other": {"engine": "django.db.backends.postgresql"},
-    }
-    assert said["versions"]["django"] == django.__version__
-    assert "bikes" in said["installed_apps"]
-    assert len(report["untold"]) == 1
-    assert "c0rrect-horse" not in json.dumps(report)
-    assert not (project.home / "media").exists()
-    assert not (project.release / "app/media").exists()
-
-
-def test_an_inspection_of_settings_that_fail(project: Project) -> None:
-    """The stage and the error are reported."""
-    project.settings("import os\nos.environ['SHOP_TOKEN']\n")
-    project.job = {"domains": ["shop.example.com"], "application": "shop.wsgi:application"}
-    report = project.build("inspect")
-    assert (report["stage"], report["error"]) == ("settings", "KeyError: 'SHOP_TOKEN'")

@@ -204,6 +204,20 @@ def test_requests_under_way(output: str, count: int) -> None:
     assert run.seen == [["ss", "--unix", "--all", "--no-header", "--numeric"]]
 
 
+@pytest.mark.parametrize(
+    ("output", "count"),
+    [
+        ("u_str LISTEN 9      2048     /run/shop-blue/app.sock 550858 * 0\n", 9),
+        ("u_str ESTAB  0      0        /run/shop-blue/app.sock 550862 * 550859\n", 0),
+        ("u_str LISTEN 9      2048     /run/shop-green/app.sock 550858 * 0\n", 0),
+    ],
+    ids=["in the backlog", "accepted", "other slot"],
+)
+def test_connections_that_wait(output: str, count: int) -> None:
+    """Those that no process has accepted yet."""
+    assert Systemd(Commands({"ss": (0, output, "")})).waiting(BLUE) == count
+
+
 # Recorded from systemd 252, in UTC: a timer, one that has been stopped, and one that does not exist.
 TIMERS = """\
 Id=shop-clean.timer

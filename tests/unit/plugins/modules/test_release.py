@@ -239,8 +239,10 @@ def test_a_finished_release(site: Site) -> None:
         "collected": "",
         "checks": "",
         "server": "gunicorn",
+        "interface": "wsgi",
         "server_version": None,
         "prometheus_client": None,
+        "packages": "d1",
     }
     assert result["output"] == "django: check\ndjango: collectstatic\ndjango: migrate\n"
     assert sorted(result["seconds"]) == ["django", "packages"]

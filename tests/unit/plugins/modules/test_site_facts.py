@@ -53,6 +53,7 @@ NOTHING: dict[str, Any] = {
         "other_listeners": [],
         "worker_connections": 0,
         "worker_rlimit_nofile": 0,
+        "worker_shutdown_timeout": 0,
     },
 }
 
@@ -453,6 +454,15 @@ def test_a_host_whose_limits_cannot_be_read(host: Host, monkeypatch: pytest.Monk
     assert json.loads(host.capsys.readouterr().out)["msg"] == "site_facts: no /proc/meminfo"
 
 
+def test_other_sites_whose_names_begin_as_those_of_its_units_do(host: Host) -> None:
+    """A directory is a site if it has releases or slots."""
+    others = host.root.parent
+    for path in ("shop-beat/releases", "shop-two/slots", "shop-old/backups", "shopping/releases", "blog/releases"):
+        (others / path).mkdir(parents=True)
+    (others / "shop-file").touch()
+    assert host.read()["neighbours"] == ["shop-beat", "shop-two"]
+
+
 def test_calendars_are_judged_by_the_host_s_systemd(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """As its own program sees them; and units of these names that the site did not write are told."""
     monkeypatch.setattr(host_module, "UNITS", host.root.parent / "system")
@@ -481,12 +491,3 @@ def test_calendars_are_judged_by_the_host_s_systemd(host: Host, monkeypatch: pyt
         },
     }
     assert asked[0] == ["systemd-analyze", "calendar", "--", "daily"]
-
-
-def test_other_sites_whose_names_begin_as_those_of_its_units_do(host: Host) -> None:
-    """A directory is a site if it has releases or slots."""
-    others = host.root.parent
-    for path in ("shop-beat/releases", "shop-two/slots", "shop-old/backups", "shopping/releases", "blog/releases"):
-        (others / path).mkdir(parents=True)
-    (others / "shop-file").touch()
-    assert host.read()["neighbours"] == ["shop-beat", "shop-two"]

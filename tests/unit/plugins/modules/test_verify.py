@@ -47,6 +47,8 @@ class Site:
     workers: Callable[[float], int] = lambda _s: 3
     # Whether the slot before has stopped.
     stopped: Callable[[float], bool] = lambda _s: True
+    # Whether it is about to, where it has not.
+    stopping: bool = False
     # The state of a background process.
     processes: Callable[[str, float], str] = lambda unit, _s: "active" if "green" in unit else "inactive"
     requests: list[bytes] = field(default_factory=list)
@@ -60,7 +62,8 @@ class Site:
         """Tell of a unit as Systemd.show does."""
         self.shown.append(unit)
         processes = list(range(self.workers(self.clock.now - 1000.0)))
-        return type("Unit", (), {"processes": processes, "stopped": self.stopped(self.clock.now - 1000.0)})
+        stopped = self.stopped(self.clock.now - 1000.0)
+        return type("Unit", (), {"processes": processes, "stopped": stopped, "ending": stopped or self.stopping})
 
     def journal(self, unit: str) -> str:
         """Tell what a unit wrote as Systemd.journal does."""
@@ -233,6 +236,17 @@ def test_the_slot_before(site: Site) -> None:
         "The site is live, but not as planned: shop@blue.service still runs beside the slot that serves.\n\n"
         "The journal of shop@blue:\nTraceback of shop@blue.service"
     )
+
+
+def test_the_slot_before_has_websockets(site: Site) -> None:
+    """Nobody waits for it once it has been told to stop."""
+    slot = site.root / "slots/blue"
+    slot.mkdir(parents=True, exist_ok=True)
+    (slot / "site_asgi.py").touch()
+    site.stopped = lambda _s: False
+    assert "still runs beside the slot that serves" in site.verify(stop_timeout=1)["msg"]
+    site.stopping = True
+    assert "failed" not in site.verify(stop_timeout=1)
 
 
 @pytest.fixture

@@ -562,6 +562,13 @@ def test_the_application_that_is_offered(pack: Packer, directory: Path, text: st
     assert found in pack(directory=str(directory), modules={"site_wsgi_application": "shop.wsgi:application"})["msg"]
 
 
+def test_the_asgi_application_that_is_offered(pack: Packer, directory: Path) -> None:
+    """Of its own kind, and often a function that is asynchronous."""
+    write(directory, {"site/run/asgi.py": "async def application(scope, receive, send): ..."})
+    message = pack(directory=str(directory), modules={"site_asgi_application": "shop.asgi:application"})["msg"]
+    assert message.endswith("Set site_asgi_application: site.run.asgi:application")
+
+
 def test_settings_that_are_offered(pack: Packer, directory: Path) -> None:
     """Modules and packages, in the project's own notation; no more than five."""
     write(
@@ -872,6 +879,15 @@ def test_modules_that_the_inventory_adds(pack: Packer, directory: Path) -> None:
     options: dict[str, Any] = {"directory": str(directory), "modules": {"site_settings_module": "shop.live"}}
     assert "does not exist" in pack(**options)["msg"]
     assert "msg" not in pack(**options, files=["shop/live.py"])
+
+
+def test_packages_that_every_host_compiles(pack: Packer, directory: Path) -> None:
+    """They take minutes, so that they are named before."""
+    (directory / "requirements.txt").write_text("django\npsycopg[c]\n-r more.txt\nlxml\n")
+    (directory / "more.txt").write_text("uWSGI==2.0.31\n")
+    answer = pack(directory=str(directory), python_packages=["mysqlclient>=2", "redis"])
+    assert answer["compiled"] == ["psycopg-c", "uwsgi", "mysqlclient"]
+    assert pack(package="shop==2.4.*")["compiled"] == []
 
 
 # An application that is a package

@@ -139,6 +139,7 @@ class Host(FakeSystemd):
         self.processes: dict[str, Process] = {}
         self.servers: dict[str, Server] = {}
         self.under_ways: list[int] = []
+        self.waitings: list[int] = []
         self.log: list[str] = []
         self.kill_before = ""
         # What systemd complains of when the waiting room is to be opened.
@@ -215,6 +216,13 @@ class Host(FakeSystemd):
         [name] = [slot.name for slot in self.hosted.slots.values() if slot.socket == path] or ["the waiting room"]
         count = self.under_ways.pop(0) if self.under_ways else 0
         self.note(f"{count} under way in {name}")
+        return count
+
+    def waiting(self, path: Path) -> int:
+        """Tell how many connections are not accepted yet, one number a question."""
+        [name] = [slot.name for slot in self.hosted.slots.values() if slot.socket == path]
+        count = self.waitings.pop(0) if self.waitings else 0
+        self.note(f"{count} waiting in {name}")
         return count
 
     def enable(self, unit: str) -> str | None:

@@ -299,6 +299,59 @@ def test_requests_that_never_end_do_not_hold_the_old_slot(site: Site) -> None:
     assert site.at_rest()
 
 
+ASGI = {"files": {"gunicorn.conf.py": "workers = 2\n", "site_asgi.py": "application = ...\n"}}
+
+
+def test_connections_that_last_do_not_hold_a_switch(site: Site) -> None:
+    """The old slot only has to accept what waits; then it is told to stop, and that WebSockets may stay for a while."""
+    site.deploy("r1", **ASGI)
+    site.host.waitings = [2, 1, 0]
+    site.host.under_ways = [200] * 100
+    answer = site.deploy("r2", **ASGI)
+    assert site.host.story[-4:] == ["2 waiting in blue", "1 waiting in blue", "0 waiting in blue", "stop blue"]
+    assert answer["seconds"] == {"boot": 0.0, "drain": 0.2}
+    assert (site.root / "slots/blue/drain").stat().st_mode & 0o777 == 0o644
+    assert not (site.root / "slots/green/drain").exists()
+
+
+def test_what_the_slot_before_was_counts(site: Site) -> None:
+    """A change of the interface: the one that ends has WebSockets, or has none."""
+    site.deploy("r1")
+    site.host.under_ways = [1, 0]
+    site.deploy("r2", **ASGI)
+    assert site.host.story[-3:] == ["1 under way in blue", "0 under way in blue", "stop blue"]
+    site.deploy("r3")
+    assert site.host.story[-2:] == ["0 waiting in green", "stop green"]
+    assert not (site.root / "slots/blue/drain").exists()
+
+
+def test_a_slot_that_still_has_websockets_is_waited_for(site: Site) -> None:
+    """The next deploy needs it; the result says how long that took."""
+    site.deploy("r1", **ASGI)
+    site.deploy("r2", **ASGI)
+    site.host.state("shop@blue.service", "deactivating")
+    stop = site.host.stop
+
+    def slow(unit: str) -> None:
+        site.host.clock.sleep(42 if unit == "shop@blue.service" else 0)
+        stop(unit)
+
+    site.host.stop = slow  # type: ignore[method-assign]
+    assert site.deploy("r3", **ASGI)["seconds"]["idle"] == 42.0
+    assert not (site.root / "slots/blue/drain").exists()
+
+
+def test_a_switch_that_was_cut_off_keeps_its_promise(site: Site) -> None:
+    """After the rename, before the old slot was told to stop: the next run does not wait for it either."""
+    site.deploy("r1", **ASGI)
+    site.host.kill_before = "stop blue"
+    with pytest.raises(Killed):
+        site.deploy("r2", **ASGI)
+    site.deploy("r2", **ASGI)
+    assert (site.root / "slots/blue/drain").exists()
+    assert site.at_rest()
+
+
 def test_a_lost_connection_does_not_end_a_switch_half_way(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hang-up of ssh is ignored: what has begun is brought to its end, or undone."""
     site.deploy("r1")

@@ -218,12 +218,12 @@ def test_an_application_elsewhere() -> None:
     assert proposed(inspect(files))["site_wsgi_application"] == "deploy.wsgi_live:application"
 
 
-def test_only_an_asgi_application() -> None:
-    (question,) = inspect({"shop/wsgi.py": None, "shop/asgi.py": WSGI.replace("wsgi", "asgi")}).questions
+def test_wsgi_where_the_source_has_none() -> None:
+    files = {"shop/wsgi.py": None, "shop/asgi.py": WSGI.replace("wsgi", "asgi")}
+    (question,) = inspect(files, site_interface="wsgi").questions
     assert str(question) == (
-        "the source has no WSGI application, only the ASGI application shop.asgi:application, which the "
-        "servers here do "
-        "not run; add shop.wsgi"
+        "the source has no WSGI application, only the ASGI application shop.asgi:application, which "
+        "site_interface: asgi serves; add shop.wsgi"
     )
 
 

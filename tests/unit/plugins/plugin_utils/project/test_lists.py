@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.lists import (
     allows,
     find_lists,
+    list_findings,
     python_requirement,
     system_packages,
 )
@@ -216,3 +217,18 @@ def test_python(files: dict[str, str], wanted: str, certainty: str) -> None:
 )
 def test_versions(wanted: str, version: str, answer: bool) -> None:
     assert allows(wanted, version) is answer
+
+
+def test_categories_of_pipenv() -> None:
+    lock = '{"_meta": {}, "default": {"django": {}}, "develop": {}, "docs": {}, "prod-packages": {"psycopg": {}}}'
+    tree = Tree.of({"Pipfile.lock": lock, "Pipfile": ""})
+    found = [(one.variable, one.value, str(one)) for one in list_findings(tree, "", find_lists(tree, ""))]
+    assert found == [
+        ("site_requirements_groups", ["prod-packages"], "categories that are named after production (Pipfile)"),
+        (
+            "",
+            None,
+            "Packages come from Pipfile.lock, without category docs: site_requirements_groups and "
+            "site_requirements_extras add some",
+        ),
+    ]

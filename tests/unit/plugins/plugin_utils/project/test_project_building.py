@@ -1,11 +1,11 @@
-"""Which steps of site_build are proposed, in which order; and what runs in the background."""
+"""Which steps of site_build are proposed, in which order; and which commands a release runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from inspected import PROJECT, inspect, of, proposed, with_settings
+from inspected import inspect, proposed, with_settings
 
 BUILD = '{"private": true, "scripts": {"build": "vite build"}}'
 
@@ -99,71 +99,9 @@ def test_a_cache_in_the_database() -> None:
     assert proposed(with_settings(text))["site_release_commands"] == ["createcachetable"]
 
 
-@pytest.mark.parametrize(
-    ("files", "processes"),
-    [
-        (
-            {"shop/celery.py": "from celery import Celery\napp = Celery('shop')\n"},
-            ["celery -A shop worker (Celery) (shop/celery.py, line 2)"],
-        ),
-        (
-            {"Procfile": "web: gunicorn shop.wsgi\nrelease: ./manage.py migrate\nworker: ./manage.py rqworker\n"},
-            ["./manage.py rqworker (the process 'worker' of the Procfile) (Procfile, line 3)"],
-        ),
-        (
-            {"docker-compose.yml": "services:\n  tasks:\n    command: python manage.py send_alerts --loop\n"},
-            ["python manage.py send_alerts --loop (docker-compose.yml runs a command) (docker-compose.yml, line 3)"],
-        ),
-        (
-            {"compose.yaml": "services:\n  beat:\n    command: celery -A shop beat\n  x:\n    command: true\n"},
-            ["celery -A shop beat (compose.yaml runs a worker) (compose.yaml, line 3)"],
-        ),
-        (
-            {"deploy/queue.service": "[Service]\nExecStart=/srv/venv/bin/celery -A shop worker\n"},
-            ["/srv/venv/bin/celery -A shop worker (queue.service runs a worker) (deploy/queue.service, line 2)"],
-        ),
-        (
-            {"docker/uwsgi.ini": "attach-daemon = ./manage.py sendalerts\n"},
-            ["./manage.py sendalerts (uwsgi.ini runs a command) (docker/uwsgi.ini, line 1)"],
-        ),
-        (
-            {"deploy/crontab": "# m h\n*/5 * * * * cd /srv && ./manage.py clearsessions\n"},
-            ["*/5 * * * * cd /srv && ./manage.py clearsessions (a cron line) (deploy/crontab, line 2)"],
-        ),
-    ],
-)
-def test_processes_in_files(files: dict[str, Any], processes: list[str]) -> None:
-    inspection = inspect(files)
-    assert of(inspection, "process") == processes
-    assert proposed(inspection)["site_settings_module"] == "shop.settings"
-
-
-@pytest.mark.parametrize(
-    ("app", "command"),
-    [
-        ("django_q", "manage.py qcluster"),
-        ("django_rq", "manage.py rqworker"),
-        ("huey.contrib.djhuey", "manage.py run_huey"),
-        ("django_dramatiq", "manage.py rundramatiq"),
-        ("procrastinate.contrib.django", "manage.py procrastinate worker"),
-    ],
-)
-def test_processes_of_installed_apps(app: str, command: str) -> None:
-    (found,) = of(with_settings(f"INSTALLED_APPS += ['{app}']\n"), "process")
-    assert found.startswith(f"{command} (")
-
-
-def test_a_celery_below_a_directory() -> None:
-    moved = {name: None for name in PROJECT if name.startswith(("shop/", "manage"))}
-    files = {**moved, **{f"web/{name}": PROJECT[name] for name in moved}, "web/shop/celery.py": "app = Celery()\n"}
-    assert of(inspect(files), "process") == ["celery -A shop worker (Celery) (web/shop/celery.py, line 1)"]
-
-
-def test_the_same_process_is_named_once() -> None:
-    files = {"shop/celery.py": "app = Celery('shop')\n", "Procfile": "worker: celery -A shop worker -l info\n"}
-    assert len(of(inspect(files), "process")) == 1
-
-
-def test_a_schedule_of_celery() -> None:
-    (found,) = of(with_settings("CELERY_BEAT_SCHEDULE = {'a': {}, 'b': {}}\n"), "process")
-    assert found == "celery beat (2 tasks) (a schedule of Celery) (shop/settings.py, line 14)"
+def test_an_account_for_the_admin() -> None:
+    """It is for the user to decide; a site without the admin needs none."""
+    (finding,) = [one for one in inspect({}).findings if one.commented]
+    assert (finding.variable, finding.value) == ("site_first_commands", ["createsuperuser --noinput"])
+    assert "site_first_commands" not in proposed(inspect({}))
+    assert not [one for one in with_settings("INSTALLED_APPS = ['shop']\n").findings if one.commented]

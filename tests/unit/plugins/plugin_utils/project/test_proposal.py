@@ -10,6 +10,7 @@ import yaml
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.findings import Finding, is_placeholder
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.inspection import Inspection, site_name
 from ansible_collections.pitcrew.django.plugins.plugin_utils.project.proposal import Proposal
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import check_relations
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import PlayVariables, validate
 from inspected import START, inspect, with_settings
@@ -54,6 +55,14 @@ KINDS: dict[str, dict[str, str | None]] = {
     "little": {},
     "nothing": dict.fromkeys(("manage.py", "requirements.txt", "shop/settings.py", "shop/wsgi.py")),
     "worst": dict(FILES),
+    "background": {
+        "shop/celery.py": "app = Celery('shop')\n",
+        "shop/asgi.py": "application = ProtocolTypeRouter({'websocket': URLRouter([])})\n",
+        "shop/settings.py": START
+        + "CELERY_BEAT_SCHEDULE = {'a': {}}\nINSTALLED_APPS += ['django_rq', 'huey.contrib.djhuey']\n",
+        "uwsgi.ini": "attach-daemon = ./manage.py bot\nattach-daemon = ./manage.py smtpd --port %(_)\n",
+        "crontab": "@daily ./manage.py clearsessions\n*/5 * * * * ./manage.py tick\n",
+    },
     "below": {"manage.py": None, "web/manage.py": "", "requirements.txt": None, "requirements/prod.txt": "django\n"},
 }
 
@@ -79,6 +88,22 @@ def test_placeholders_are_refused() -> None:
     ]
 
 
+def test_placeholders_of_processes_are_refused() -> None:
+    processes = {
+        "smtpd": {"command": "python manage.py smtpd --port '<fill in: PORT>'"},
+        "rq": {"preset": "rq"},
+        "django_q": {"preset": "django_q", "concurrency": "<fill in: the number of workers in Q_CLUSTER>"},
+    }
+    schedules = {"report": {"command": "python manage.py report '<fill in: MONTH>'", "calendar": "daily"}}
+    found = [str(one) for one in check_relations({"site_processes": processes, "site_schedules": schedules})]
+    assert [one for one in found if "left open" in one] == [
+        "site_processes: smtpd is still what pitcrew.django.inspect left open; fill in PORT",
+        "site_processes: django_q is still what pitcrew.django.inspect left open; fill in the number of workers in "
+        "Q_CLUSTER",
+        "site_schedules: report is still what pitcrew.django.inspect left open; fill in MONTH",
+    ]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_fits_a_terminal(kind: str) -> None:
     found = proposal(inspect(KINDS[kind]))
@@ -100,7 +125,7 @@ def test_the_whole_text() -> None:
         proposal(inspection, checked="Django confirms this.").text()
         == """\
 /srv/shop, 3f2a9c1d04ab: manage.py with the settings shop.settings, packages
-from requirements.txt. 5 variables proposed, 2 guesses among them; 1 to fill in,
+from requirements.txt. 6 variables proposed, 2 guesses among them; 1 to fill in,
 0 questions left. Django confirms this.
 
 Proposed inventory:
@@ -123,13 +148,18 @@ django:
       SECRET_KEY: >-
         <fill in: the output of python3 -c 'import secrets;
         print(secrets.token_urlsafe(50))'>
+    # site_first_commands:
+      # If wanted: an account for the admin, with DJANGO_SUPERUSER_USERNAME,
+      # DJANGO_SUPERUSER_EMAIL and DJANGO_SUPERUSER_PASSWORD in site_secrets
+      # (shop/settings.py, line 4).
+      # - createsuperuser --noinput
+    site_processes:
+      # Procfile starts it as 'worker' (Procfile, line 1).
+      rq: {preset: rq}
 
 What a deploy would warn of, or what visitors would notice:
 - CACHES is not set: each worker process has a cache of its own. Redis and
   Django's database cache are shared (shop/settings.py, line 14)
-
-Background processes, which a deploy does not run; write units of your own:
-- ./manage.py rqworker (the process 'worker' of the Procfile) (Procfile, line 1)
 
 Also read from the environment, with a default:
 - COLOUR
@@ -140,7 +170,7 @@ Also read from the environment, with a default:
 def test_each_item_of_a_list_has_its_reason() -> None:
     lines = proposal(inspect({"requirements.txt": "django\nmysqlclient\npython-magic\n"})).inventory().splitlines()
     first = lines.index("    site_system_packages:")
-    assert lines[first + 1 :] == [
+    assert lines[first + 1 : lines.index("    # site_first_commands:")] == [
         "      # mysqlclient is compiled on the host (requirements.txt, line 2).",
         "      - build-essential",
         "      - default-libmysqlclient-dev",
@@ -160,6 +190,12 @@ def test_what_the_user_has_set_is_left_out() -> None:
         "site_secrets",
         "site_settings",
     }
+
+
+def test_what_the_user_may_want_is_left_out_where_that_is_decided() -> None:
+    inspection = inspect({}, site_first_commands=["createsuperuser --noinput"])
+    text = proposal(inspection, given=frozenset({"site_first_commands"})).inventory()
+    assert "createsuperuser" not in text
 
 
 def test_questions_of_the_host_are_listed() -> None:

@@ -131,8 +131,72 @@ def test_packages_that_cannot_be_installed(cache: Path) -> None:
     assert loaded.error.startswith("the packages of requirements.txt cannot be installed on the control node: ")
 
 
-def test_a_python_that_the_control_node_lacks(cache: Path) -> None:
-    text = '[project]\nname = "shop"\nrequires-python = ">=3.99"\n'
-    _inspection, loaded = load(cache, "", **{"pyproject.toml": text})
+def test_a_python_that_the_control_node_lacks(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
     own = ".".join(map(str, sys.version_info[:2]))
-    assert loaded.error == f"the project needs Python >=3.99, and the control node runs {own}"
+    _inspection, loaded = load(cache, "", **{"pyproject.toml": needing(">=3.99")})
+    assert loaded.error == (
+        f"the project needs Python >=3.99, and the control node runs {own}, with no other that fits"
+    )
+    _inspection, loaded = load(cache, "", **{"pyproject.toml": needing("==3.9.*")})
+    assert loaded.error == (
+        f"the project needs Python ==3.9.*, and the control node runs {own}, with no other that fits; install one "
+        "there, for example by uv python install 3.9"
+    )
+
+
+def needing(python: str) -> str:
+    return f'[project]\nname = "shop"\nrequires-python = "{python}"\n'
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A control node with a Python on PATH, and another one of uv's; they are the one of the tests otherwise."""
+    for name, version in (("bin/python3.14", "3.14.2"), ("uv/python3.9", "3.9.25"), ("bin/python3.12", "")):
+        answer = f"echo Python {version}" if version else "exit 127"
+        program(tmp_path / name, f'[ "$1" = --version ] && {{ {answer}; exit; }}\nexec {sys.executable} "$@"')
+    program(tmp_path / "bin/uv", f"echo cpython-3.9.25-linux-x86_64-gnu {tmp_path}/uv/python3.9\necho 'x <download>'")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("installed", "pythons")
+@pytest.mark.parametrize(("wanted", "python"), [(">=3.14", "3.14"), ("==3.9.*", "3.9")])
+def test_another_python_of_the_control_node(cache: Path, wanted: str, python: str) -> None:
+    _inspection, loaded = load(cache, "", **{"pyproject.toml": needing(wanted)})
+    assert (loaded.error, loaded.python) == ("", python)
+
+
+@pytest.mark.usefixtures("pythons")
+def test_packages_that_need_another_python(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project does not say so: the next Python is tried."""
+    tried: list[str] = []
+
+    def install(_inspection: Any, _app: Path, directory: Path, executable: str, _environment: Any) -> str:
+        tried.append(executable)
+        if len(tried) == 1:
+            return "the packages of requirements.txt cannot be installed on the control node: Requires-Python >=3.99"
+        (directory / "venv/bin").mkdir(parents=True)
+        (directory / "venv/bin/python").symlink_to(executable)
+        return ""
+
+    monkeypatch.setattr(trial, "_install", install)
+    _inspection, loaded = load(cache, "")
+    assert (loaded.error, loaded.python) == ("", "3.14")
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.usefixtures("pythons")
+def test_packages_that_need_a_python_that_is_not_there(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "the packages of x cannot be installed on the control node: the current Python version does not satisfy it"
+    monkeypatch.setattr(trial, "_install", lambda *_arguments: why)
+    _inspection, loaded = load(cache, "")
+    assert loaded.error == (
+        f"{why}; the control node may need a newer Python; install one there, for example by uv python install 3.14"
+    )

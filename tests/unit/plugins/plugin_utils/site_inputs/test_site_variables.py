@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import RULES, check_sources
+from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.relations import (
+    OLDEST_FOR_ASGI,
+    RULES,
+    check_sources,
+)
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.specification import read_roles
 from ansible_collections.pitcrew.django.plugins.plugin_utils.site_inputs.validation import (
     PlayVariables,
@@ -92,6 +96,43 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"site_settings_module": None},
         "site_settings_module: is not set, and has no default; set it, as in site_settings_module: shop.settings",
+    ),
+    (
+        {
+            "site_interface": "asgi",
+            "site_server": "uwsgi",
+            "site_threads": 4,
+            "site_wsgi_application": "shop.wsgi:app",
+            "site_wsgi_middleware": ["whitenoise.WhiteNoise"],
+            "gunicorn_settings": {"worker_class": "uvicorn.workers.UvicornWorker"},
+        },
+        'site_interface: "asgi" needs gunicorn, and site_server is "uwsgi"; set site_server: gunicorn\n'
+        'site_wsgi_application: "shop.wsgi:app" has no effect, as site_interface is "asgi"; leave it out; '
+        "site_asgi_application names another application than asgi.py has\n"
+        'site_wsgi_middleware: it wraps WSGI applications, and site_interface is "asgi"; leave it out; ASGI middleware '
+        "belongs into the project's asgi.py\n"
+        'site_threads: 4 has no effect, as site_interface is "asgi": a worker answers its requests in one event loop; '
+        "leave it out; worker_connections in gunicorn_settings is how many at a time\n"
+        'gunicorn_settings: worker_class: "uvicorn.workers.UvicornWorker" cannot run an application of site_interface '
+        '"asgi"; leave it out; gunicorn\'s own asgi worker is used',
+    ),
+    (
+        {"site_asgi_application": "shop.asgi:app", "gunicorn_settings": {"worker_class": "asgi"}},
+        'site_asgi_application: "shop.asgi:app" has no effect, as site_interface is "wsgi"; set site_interface: asgi, '
+        "or leave it out\n"
+        'gunicorn_settings: worker_class: "asgi" cannot run an application of site_interface "wsgi"; set '
+        "site_interface: asgi",
+    ),
+    (
+        {"site_interface": "asgi", "gunicorn_version": "25.3.0"},
+        'gunicorn_version: "25.3.0" is before 26.1.0, and site_interface is "asgi": its asgi worker leaves connections '
+        "open, and takes all the time it may take to stop; leave it out, or set a later one",
+    ),
+    ({"site_interface": "rsgi"}, 'site_interface: "rsgi" is not one of wsgi, asgi; set one of them'),
+    (
+        {"site_interface": "asgi", "site_asgi_application": "shop/asgi.py", "site_drain_long": -1},
+        'site_asgi_application: "shop/asgi.py" is not a module and a name in it; write it as in shop.asgi:application\n'
+        "site_drain_long: -1 is below 0; set seconds, or 0 to close WebSockets and streams at once",
     ),
     (
         {"site_wsgi_application": "shop.wsgi:app()"},
@@ -387,9 +428,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"site_plan_inputs": {"server": "uwsgi", "cpu_ms": 9, "max_request_s": 5, "cpu_mss": 1, "interface": "asgi"}},
-        'site_plan_inputs: interface: "asgi" is not supported, the roles run WSGI only; leave it out\n'
-        "site_plan_inputs: server and max_request_s are not only for the plan; set site_server and "
-        "site_request_timeout instead\n"
+        "site_plan_inputs: server, max_request_s and interface are not only for the plan; set site_server, "
+        "site_request_timeout and site_interface instead\n"
         "site_plan_inputs: cpu_mss: there is no such input; did you mean cpu_ms?",
     ),
     ({"site_workers": 0}, "site_workers: expected a whole number from 1 to 100000, got 0"),
@@ -505,6 +545,14 @@ def test_what_is_refused(variables: dict[str, Any], sentences: str) -> None:
 )
 def test_what_is_not_refused(variables: dict[str, Any]) -> None:
     assert complaints(**variables) == []
+
+
+@pytest.mark.parametrize("version", ["26.1.0", "26.1", "27.0.1", "30"])
+def test_a_gunicorn_that_can_be_stopped(version: str) -> None:
+    """It is as old as the role says that one may be."""
+    assert complaints(site_interface="asgi", gunicorn_version=version) == []
+    role = yaml.safe_load((ROOT / "roles/gunicorn/vars/main.yml").read_text())
+    assert role["__gunicorn_requirement_of_asgi"]["oldest"] == OLDEST_FOR_ASGI
 
 
 def test_everything_is_said_at_once_and_in_the_documented_order() -> None:

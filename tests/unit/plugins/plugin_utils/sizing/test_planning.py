@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.inputs import Host, SizingError
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.planning import Plan, make_plan
 from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.queueing import Work
+from ansible_collections.pitcrew.django.plugins.plugin_utils.sizing.settings import NginxOfEventLoop
 from sites import ORM, inputs_of, planned
 
 
@@ -384,9 +385,47 @@ def test_connections_of_nginx_stay_within_what_the_host_grants() -> None:
 
 
 def test_nginx_bounds_what_asgi_does_not() -> None:
-    """5.6: the slots of the plan become max_conns."""
+    """5.6: requests beyond the plan's wait in the worker, as many as in a listen queue; what lasts is counted apart."""
     plan = planned(2, 8192, interface="asgi")
-    assert plan.nginx.max_conns == plan.concurrency == 10
+    assert (plan.concurrency, plan.gunicorn["worker_connections"], plan.gunicorn["backlog"]) == (10, 5, 1024)
+    assert isinstance(plan.nginx, NginxOfEventLoop)
+    assert (plan.nginx.max_conns, plan.nginx.max_lasting) == (1034, 3686)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "graceful", "stop"),
+    [
+        ({"drain_long_s": 60}, 72, 82),
+        # Requests may take longer than WebSockets may stay.
+        ({"drain_long_s": 10}, 35, 45),
+        ({"drain_long_s": 0, "max_request_s": 3}, 12, 22),
+        # Nothing lasts under the other interface.
+        ({"interface": "wsgi", "drain_long_s": 60}, 35, 45),
+    ],
+)
+def test_websockets_have_time_to_end(inputs: dict[str, Any], graceful: int, stop: int) -> None:
+    """Until they are closed, plus the seconds over which that is spread, and for clients to answer."""
+    plan = planned(2, 8192, **{"interface": "asgi", **inputs})
+    assert (plan.gunicorn["graceful_timeout"], plan.systemd.timeout_stop_s) == (graceful, stop)
+
+
+def test_an_event_loop_is_replaced_for_a_measured_leak_only() -> None:
+    """That closes its WebSockets."""
+    plan = planned(2, 8192, interface="asgi")
+    assert (plan.gunicorn["max_requests"], plan.gunicorn["max_requests_jitter"]) == (0, 0)
+    assert planned(2, 8192, interface="asgi", leak_kb_per_request=10).gunicorn["max_requests"] == 3072
+
+
+def test_threads_of_views_that_are_not_asynchronous_are_tasks() -> None:
+    """One for each request, and those of the event loop's own pool, six on two CPUs; 1.5 times twice two workers."""
+    plan = planned(2, 8192, interface="asgi", wait_ms=500)
+    per_worker = plan.gunicorn["worker_connections"] + 3 + 6
+    assert plan.systemd.tasks_max == 3 * (1 + 2 * per_worker) + 16
+
+
+@pytest.mark.parametrize(("interface", "known"), [("wsgi", False), ("asgi", True)])
+def test_how_long_websockets_stay_is_an_input_of_asgi_only(interface: str, known: bool) -> None:
+    assert ("drain_long_s" in planned(2, 8192, interface=interface).inputs) is known
 
 
 @pytest.mark.parametrize(
@@ -445,8 +484,8 @@ def test_a_leak_recycles_early_and_is_told_if_that_is_dear() -> None:
         (
             (2, 8192),
             {"interface": "asgi"},
-            "gunicorn's asgi worker does not bound its concurrency, so nginx has to (max_conns 10). "
-            "The rates take an event loop for one CPU that its requests share; they were not measured.",
+            "gunicorn's asgi worker takes every connection: 5 requests at a time are answered by each, and others "
+            "wait. The rates take an event loop for one CPU that its requests share; they were not measured.",
         ),
         (
             (2, 8192),
