@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.pitcrew.django.plugins.module_utils import host
+
 __all__ = ["Systemd", "Unit"]
 
 LINES_READ = 2000
@@ -86,6 +88,15 @@ class Systemd:
         wanted = list(units)
         found = self.properties_of(wanted, *STATE)
         return {unit: Unit.of(unit, found.get(unit, {})) for unit in wanted}
+
+    def computes(self, unit: Unit) -> bool:
+        """Whether the unit's main process wants the CPU or a disk just now, as one does that still imports its code."""
+        try:
+            stat = (host.PROC / str(unit.main_pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        # The name before the state is the program's own, and may have anything in it.
+        return stat.rpartition(")")[2].split()[:1] in (["R"], ["D"])
 
     def properties(self, unit: str, *names: str) -> dict[str, str]:
         """Return properties of a unit by their names; those that systemd does not know are empty."""

@@ -512,8 +512,10 @@ class Switch:
             with timed(self.seconds, "boot"):
                 self.start(self.candidate)
             if self.processes.wanted:
+                # Requests that wait must not wait for longer than is set.
+                longest_s = 0 if self.room.exists else self.params["boot_timeout"]
                 with timed(self.seconds, "processes"):
-                    self.processes.bring_up(self.candidate, old)
+                    self.processes.bring_up(self.candidate, old, longest_s)
                 self.require_running(self.candidate)
             replace_link(self.site.live_link, f"slots/{self.candidate.name}")
         except (Exception, SystemExit) as refusal:

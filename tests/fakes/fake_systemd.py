@@ -26,7 +26,7 @@ class Process:
     C(ended) is how the process ended.
 
     A process may end by itself that many seconds after its start (C(stays_up)); systemd then waits to start it again.
-    Told to stop, it may take its time (C(finishes), in seconds).
+    Told to stop, it may take its time (C(finishes), in seconds), as it may to import its code (C(imports)).
     """
 
     complaint: str | None = None
@@ -35,6 +35,7 @@ class Process:
     ended: str = ""
     stays_up: float | None = None
     finishes: float = 0
+    imports: float = 0
 
 
 class FakeSystemd:
@@ -85,6 +86,10 @@ class FakeSystemd:
     def show_all(self, units: Iterable[str]) -> dict[str, Unit]:
         """Tell the states of several units."""
         return {unit: self.show(unit) for unit in units}
+
+    def computes(self, unit: Unit) -> bool:
+        """Tell whether the process of a unit still imports its code."""
+        return unit.running and self.now() < self.started[unit.name] + self.process(unit.name).imports
 
     def how_it_ended(self, unit: str) -> str:
         """Tell how the process of a unit ended, unless it has been started again since."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.pitcrew.django.plugins.module_utils import host
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd, Unit
 
 BLUE = Path("/run/shop-blue/app.sock")
@@ -273,3 +274,15 @@ def test_processes_that_were_killed_for_lack_of_memory() -> None:
         ]
     ]
     assert Systemd(Commands({"journalctl": (0, "", "")})).killed_for_memory("shop-rq@blue.service", 0) == 0
+
+
+@pytest.mark.parametrize(("state", "computes"), [("R", True), ("D", True), ("S", False), ("Z", False)])
+def test_whether_a_process_computes(
+    state: str, computes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the state that the kernel has of its main process, whatever its name; one that is gone does not."""
+    monkeypatch.setattr(host, "PROC", tmp_path)
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/stat").write_text(f"7 (rq: R (1) {state}) {state} 1 7 7 0 -1 4194560\n")
+    assert Systemd(Commands({})).computes(Unit("shop-rq@blue.service", "active", 7, 0, "5f0c")) is computes
+    assert not Systemd(Commands({})).computes(Unit("shop-rq@blue.service", "active", 8, 0, "5f0c"))

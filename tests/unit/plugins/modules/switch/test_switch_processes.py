@@ -80,6 +80,25 @@ def test_it_costs_their_time_once(site: Site) -> None:
     assert deploy(site, "r1", processes=processes)["seconds"]["processes"] == pytest.approx(8, abs=0.5)
 
 
+def test_time_in_which_it_imports_its_code_does_not_count(site: Site) -> None:
+    """On a busy host that takes long, and one that fails does so afterwards."""
+    site.host.processes["rq"] = Process(imports=20)
+    processes = [unit(site, "rq", startsecs=5)]
+    assert deploy(site, "r1", processes=processes)["seconds"]["processes"] == pytest.approx(25, abs=0.5)
+    site.host.processes["rq of r2"] = Process(imports=20, stays_up=21, ended="status 1")
+    assert "shop-rq@green exited with status 1" in deploy(site, "r2", processes=processes)["msg"]
+
+
+def test_one_that_always_computes_is_up_at_last(site: Site) -> None:
+    """After the time that a start may take; and while requests wait, after its startsecs."""
+    site.host.processes["rq"] = Process(imports=1000)
+    processes = [unit(site, "rq", startsecs=5)]
+    answer = deploy(site, "r1", processes=processes, boot_timeout=40, overlap=False)
+    assert answer["seconds"]["processes"] == pytest.approx(40, abs=0.5)
+    answer = deploy(site, "r2", processes=processes, boot_timeout=40, overlap=False)
+    assert answer["seconds"]["processes"] == pytest.approx(5, abs=0.5)
+
+
 def test_a_single_process_is_never_there_twice(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor under the name that it had before."""
     deploy(site, "r1")
