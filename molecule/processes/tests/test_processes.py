@@ -32,6 +32,9 @@ LONG_JOB_S = 40 if LONG else 25
 # No tick of beat is due so rarely; while one ends and its successor starts, there is none.
 TICK_S, BEAT_GAP_S = 2.0, 30.0
 
+# Jobs of a run on hosts that have seen one before are not its own.
+STORM, SLOW, BACK, RAN = (f"{name}-{time.time():.0f}" for name in ("storm", "slow", "back", "ran"))
+
 REFUSED = 'Command.handle = lambda self, **options: exit("The queue is not mine.")'
 PREFIXES = {"shop", "shop-celery", "shop-beat", "shop-rq", "shop-huey", "shop-tasks", "shop-tasks-2", "shop-take"}
 
@@ -118,23 +121,22 @@ def storm(depots: list[Depot], inventory: Path, tmp_path_factory: pytest.TempPat
                 source.commit()
                 return ansible_playbook("pitcrew.django.deploy", inventory, **variables).succeeded()
 
-    everywhere(depots, lambda depot: depot.manage(
-        "queue", "long", f"--number={len(PRODUCTS)}", f"--shortest={LONG_JOB_S}", f"--longest={LONG_JOB_S + 1}"
-    ))  # fmt: skip
+    slow = [f"--number={len(PRODUCTS)}", f"--shortest={LONG_JOB_S}", f"--longest={LONG_JOB_S + 1}"]
+    everywhere(depots, lambda depot: depot.manage("queue", SLOW, *slow))
     for seed, what in enumerate(STEPS):
-        everywhere(depots, lambda depot, seed=seed: depot.queue("storm", f"--number={batch}", f"--seed={seed}"))
+        everywhere(depots, lambda depot, seed=seed: depot.queue(STORM, f"--number={batch}", f"--seed={seed}"))
         began = time.time()
         play = act(what)
         storm.steps.append(Step(what, began, time.time(), everywhere(depots, Depot.release), play))
         if len(storm.steps) == 1:
             storm.replaced = storm.steps[0].ended
             storm.kept = everywhere(depots, lambda depot: depot.host.file("/srv/shop/releases").listdir())
-    for name in ("storm", "long"):
+    for name in (STORM, SLOW):
         patience = 600 if LONG else 120
         for depot in depots:
             until(lambda depot=depot, name=name: not depot.unended(name), patience)
-    storm.jobs = everywhere(depots, lambda depot: depot.jobs("storm"))
-    storm.long_jobs = everywhere(depots, lambda depot: depot.jobs("long"))
+    storm.jobs = everywhere(depots, lambda depot: depot.jobs(STORM))
+    storm.long_jobs = everywhere(depots, lambda depot: depot.jobs(SLOW))
     storm.beats = everywhere(depots, lambda depot: depot.ticks("beat"))
     storm.minutes = everywhere(depots, lambda depot: depot.ticks("minute"))
     return storm
@@ -143,7 +145,7 @@ def storm(depots: list[Depot], inventory: Path, tmp_path_factory: pytest.TempPat
 def kill(depot: Depot) -> tuple[str, float]:
     """Kill the main process of Celery's worker in the live slot; systemd ends the others, and starts it again."""
     unit = f"shop-celery@{depot.slot()}.service"
-    assert until(lambda: any(job["product"] == "celery" and under_way(job) for job in depot.jobs("storm")), 20, 0.5)
+    assert until(lambda: any(job["product"] == "celery" and under_way(job) for job in depot.jobs(STORM)), 20, 0.5)
     moment = time.time()
     depot.host.check_output("systemctl kill --kill-who=main --signal=KILL %s", unit)
     return unit, moment
@@ -288,9 +290,9 @@ def away(storm: Storm, depots: list[Depot], inventory: Path, tmp_path_factory: p
     time.sleep(10)
     meanwhile, _play = status("meanwhile")
     everywhere(depots, lambda depot: depot.host.check_output("systemctl start redis-server@shop"))
-    everywhere(depots, lambda depot: depot.queue("back", "--number=15", "--longest=1"))
+    everywhere(depots, lambda depot: depot.queue(BACK, "--number=15", "--longest=1"))
     for depot in depots:
-        until(lambda depot=depot: not depot.unended("back"), 60)
+        until(lambda depot=depot: not depot.unended(BACK), 60)
     afterwards, play = status("afterwards")
     return Away(meanwhile, afterwards, play.output)
 
@@ -299,7 +301,7 @@ def test_a_broker_that_is_away(away: Away, depot: Depot) -> None:
     """The status complains; when it is back, all products work again, by themselves."""
     complaints = away.meanwhile[depot.name]["complaints"]
     assert any("redis-server@shop" in complaint for complaint in complaints)
-    for job in depot.jobs("back"):
+    for job in depot.jobs(BACK):
         assert [run["ended"] is not None for run in job["runs"]] == [True], job
 
 
@@ -324,7 +326,7 @@ def test_the_status_names_processes_and_schedules(away: Away, depot: Depot) -> N
 @pytest.fixture(scope="session")
 def commands(away: Away, inventory: Path) -> dict[str, Play]:
     """Run a command that succeeds and one that fails in the live release, on all hosts."""
-    words = {"good": "manage.py queue ran --number 5 --longest 1", "bad": "manage.py fail"}
+    words = {"good": f"manage.py queue {RAN} --number 5 --longest 1", "bad": "manage.py fail"}
     return {name: ansible_playbook("pitcrew.django.run", inventory, site_command=text) for name, text in words.items()}
 
 
@@ -332,4 +334,4 @@ def test_a_command_in_the_live_release(commands: dict[str, Play], depot: Depot) 
     """Its output is shown, and a failure is one of the play."""
     assert "5 jobs queued" in commands["good"].succeeded().words
     assert "The archive has no room for another copy." in commands["bad"].refused().words
-    assert until(lambda: not depot.unended("ran"), 30)
+    assert until(lambda: not depot.unended(RAN), 30)
