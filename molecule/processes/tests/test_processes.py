@@ -104,13 +104,19 @@ def storm(depots: list[Depot], inventory: Path, tmp_path_factory: pytest.TempPat
     )
     batch = JOBS // len(STEPS)
 
+    def roll_back(depot: Depot) -> Play:
+        limit = f"--limit={depot.name}"
+        return ansible_playbook("pitcrew.django.rollback", inventory, limit, **variables).succeeded()
+
     def act(what: str) -> Play | None:
         match what:
             case "kill":
                 storm.killed = everywhere(depots, lambda depot: [*storm.killed.get(depot.name, []), kill(depot)])
                 return None
             case "rollback":
-                return ansible_playbook("pitcrew.django.rollback", inventory, **variables).succeeded()
+                # Each to its own release before: they have different servers, and so different names.
+                everywhere(depots, roll_back)
+                return None
             case "refused":
                 source.commit(runs__management__commands__take=REFUSED)
                 try:
