@@ -283,6 +283,6 @@ def test_a_site_without_processes_has_no_units(run: Run) -> None:
         },
     }
     done = run([ROLE, {**PLAN, "register": "found"}, keep, tell], "--limit=web1")
-    nothing = {"memory_mb": 0.0, "cpu_share": 0.0, "database_connections": 0}
+    nothing = {"memory_mb": 0.0, "cpu_share": 0.0, "database_connections": 0, "command_mb": 325}
     [found] = re.findall(r'^    "msg": (".+")$', done.stdout, re.MULTILINE)
     assert json.loads(json.loads(found)) == [[], {}, nothing]
