@@ -28,7 +28,6 @@ STEPS = ["new", "kill", "refused", "new", "rollback"]
 if LONG:
     STEPS = ["new", "kill", "new", "new", "refused", "new", "rollback", "new", "kill", "new", "new", "rollback", "new"]
 JOBS = 2000 if LONG else 300
-LONG_JOB_S = 50
 # No tick of beat is due so rarely; while one ends and its successor starts, there is none.
 TICK_S, BEAT_GAP_S = 2.0, 30.0
 
@@ -126,10 +125,9 @@ def storm(depots: list[Depot], inventory: Path, tmp_path_factory: pytest.TempPat
                 source.commit()
                 return ansible_playbook("pitcrew.django.deploy", inventory, **variables).succeeded()
 
-    slow = [f"--number={len(PRODUCTS)}", f"--shortest={LONG_JOB_S}", f"--longest={LONG_JOB_S + 1}"]
     for seed, what in enumerate(STEPS):
         if seed == len(STEPS) - 1:
-            everywhere(depots, lambda depot: depot.manage("queue", SLOW, *slow))
+            everywhere(depots, lambda depot: depot.manage("queue", SLOW, "--held", f"--number={len(PRODUCTS)}"))
             for depot in depots:
                 until(lambda depot=depot: all(job["runs"] for job in depot.jobs(SLOW)), 60)
         everywhere(depots, lambda depot, seed=seed: depot.queue(STORM, f"--number={batch}", f"--seed={seed}"))
@@ -137,6 +135,7 @@ def storm(depots: list[Depot], inventory: Path, tmp_path_factory: pytest.TempPat
         play = act(what)
         storm.steps.append(Step(what, began, time.time(), everywhere(depots, Depot.release), play))
     storm.kept = everywhere(depots, lambda depot: depot.host.file("/srv/shop/releases").listdir())
+    everywhere(depots, lambda depot: depot.manage("let_go", SLOW))
     for name in (STORM, SLOW):
         patience = 600 if LONG else 120
         for depot in depots:
@@ -206,13 +205,13 @@ def test_by_the_code_that_took_it(storm: Storm, depot: Depot) -> None:
     for step in storm.steps:
         if step.what in {"new", "rollback"}:
             across = [run for run in runs if run["began"] < step.ended and (run["ended"] or 0) > step.began]
-            assert {unit_prefix(run) for run in across} == PREFIXES - {"shop", "shop-beat"}
+            assert {process_of(run) for run in across} == {"celery", "rq", "huey", "tasks", "take"}
 
 
-def unit_prefix(run: dict[str, Any]) -> str:
-    """The unit of a run without its slot."""
-    prefix: str = run["unit"].partition("@")[0]
-    return prefix
+def process_of(run: dict[str, Any]) -> str:
+    """The process whose unit has run a job: tasks, of shop-tasks-2@blue.service."""
+    process: str = run["unit"].partition("@")[0].split("-")[1]
+    return process
 
 
 def test_a_task_that_takes_longer_than_the_switch(storm: Storm, depot: Depot) -> None:
@@ -225,17 +224,8 @@ def test_a_task_that_takes_longer_than_the_switch(storm: Storm, depot: Depot) ->
         (run,) = job["runs"]
         assert run["release"] == before
         assert run["code_ended"] == run["code_began"]
-        assert run["ended"] - run["began"] >= LONG_JOB_S
-    print(
-        f"{depot.name}: the last ended {max(job['runs'][0]['ended'] for job in jobs) - last.ended:.1f} s after the play"
-    )
-    assert all(job["runs"][0]["ended"] > live_since(depot) for job in jobs)
+    assert all(job["runs"][0]["ended"] > last.ended for job in jobs)
     assert before in storm.kept[depot.name]
-
-
-def live_since(depot: Depot) -> float:
-    """When the live release went live, in seconds since the epoch, as the site's history has it."""
-    return float(depot.host.check_output("date --utc +%s --date=$(tail -n 1 /srv/shop/history | cut -d '\"' -f 4)"))
 
 
 def test_beat_ticks_neither_twice_nor_never(storm: Storm, depot: Depot) -> None:
@@ -245,7 +235,8 @@ def test_beat_ticks_neither_twice_nor_never(storm: Storm, depot: Depot) -> None:
     print(f"{depot.name}: {len(beats)} ticks, the longest pauses {sorted(gaps)[-4:]}, the shortest {sorted(gaps)[:2]}")
     assert min(gaps) > TICK_S / 2
     assert max(gaps) < BEAT_GAP_S
-    assert once_in_each_minute(storm.minutes[depot.name])
+    # Celery loses what is due while its broker is away: earlier runs on these hosts have stopped it.
+    assert once_in_each_minute([moment for moment in storm.minutes[depot.name] if moment >= storm.began])
 
 
 def once_in_each_minute(moments: list[float]) -> bool:
@@ -330,7 +321,7 @@ def test_the_status_names_processes_and_schedules(away: Away, depot: Depot) -> N
     assert all(process["memory_mb"]["now"] > 5 for process in units.values())
     schedules = {schedule["schedule"]: schedule for schedule in found["schedules"]}
     assert set(schedules) == {"note", "archive"}
-    assert all(schedule["next"] for schedule in schedules.values())
+    assert all(schedule["next"] or schedule["state"] == "running" for schedule in schedules.values())
     assert any("archive" in complaint for complaint in found["complaints"])
     assert not any("note" in complaint for complaint in found["complaints"])
     assert not any("shop-" in complaint for complaint in found["complaints"] if "archive" not in complaint)

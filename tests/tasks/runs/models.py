@@ -12,6 +12,8 @@ class Job(models.Model):
     queued = models.DateTimeField(auto_now_add=True)
     # By the command that takes jobs from this table.
     taken = models.BooleanField(default=False)
+    # It does not end before it is let go.
+    held = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"{self.batch} {self.pk}: {self.product}, {self.seconds:.1f} s"

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ("seconds", models.FloatField()),
                 ("queued", models.DateTimeField(auto_now_add=True)),
                 ("taken", models.BooleanField(default=False)),
+                ("held", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(

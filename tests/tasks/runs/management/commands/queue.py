@@ -19,6 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--number", type=int, default=1)
         parser.add_argument("--shortest", type=float, default=0.1, help="in seconds")
         parser.add_argument("--longest", type=float, default=5.0, help="in seconds")
+        parser.add_argument("--held", action="store_true", help="none ends before let_go")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--products", nargs="+", choices=sorted(PRODUCTS), default=list(PRODUCTS))
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         jobs = Job.objects.bulk_create(
             Job(
                 batch=options["batch"],
+                held=options["held"],
                 product=products[index % len(products)],
                 seconds=random.uniform(options["shortest"], options["longest"]),
             )
