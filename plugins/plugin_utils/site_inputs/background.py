@@ -61,21 +61,27 @@ def _plan_inputs_without_processes(site_plan_inputs: dict[str, Any]) -> Iterator
 def _secrets_in_commands(
     site_processes: dict[Any, Any],
     site_schedules: dict[Any, Any],
+    site_command: str,
     site_secrets: dict[Any, Any],
     site_secret_settings: dict[Any, Any],
 ) -> Iterator[Complaint]:
     """Refuse what would show a secret: unit files and command lines can be read by every user of the host."""
     secrets = {"site_secrets": site_secrets, "site_secret_settings": site_secret_settings}
-    for variable, given in (("site_processes", site_processes), ("site_schedules", site_schedules)):
-        for name, keys in given.items():
-            for key in ("command", "arguments", "application"):
-                text = keys.get(key) if isinstance(keys, Mapping) else None
-                for source, secret in _secrets_within(text, secrets) if isinstance(text, str) else ():
-                    yield Complaint(
-                        f"{variable}[{shown(name)}].{key}",
-                        f"has the value of {secret} in {source}, and every user of the host can read commands",
-                        "leave it out, and have the command read it from its environment or from the settings",
-                    )
+    texts = {
+        f"{variable}[{shown(name)}].{key}": keys[key]
+        for variable, given in (("site_processes", site_processes), ("site_schedules", site_schedules))
+        for name, keys in given.items()
+        if isinstance(keys, Mapping)
+        for key in ("command", "arguments", "application")
+        if isinstance(keys.get(key), str)
+    }
+    for where, text in {**texts, "site_command": site_command}.items():
+        for source, name in _secrets_within(text, secrets):
+            yield Complaint(
+                where,
+                f"has the value of {name} in {source}, and every user of the host can read commands",
+                "leave it out, and have the command read it from its environment or from the settings",
+            )
 
 
 def _secrets_within(text: str, secrets: Mapping[str, Mapping[Any, Any]]) -> Iterator[tuple[str, str]]:

@@ -271,6 +271,7 @@ def test_secrets_in_commands() -> None:
             "worker": {**CELERY, "arguments": "--broker redis://:s3cret-word@db/0"},
         },
         "site_schedules": {"report": {"command": "report hunter2-hunter2", "calendar": "daily"}},
+        "site_command": "manage.py bot --once --token hunter2-hunter2",
         "site_secrets": {"BOT_TOKEN": "hunter2-hunter2", "SHORT": "shop", "NUMBER": 12345678},
         "site_secret_settings": {"BROKER": "redis://:s3cret-word@db/0", "DATABASES": {"default": {}}},
     }
@@ -280,4 +281,5 @@ def test_secrets_in_commands() -> None:
         f'site_processes["bot"].command: has the value of BOT_TOKEN in site_secrets, {rest}',
         f'site_processes["worker"].arguments: has the value of BROKER in site_secret_settings, {rest}',
         f'site_schedules["report"].command: has the value of BOT_TOKEN in site_secrets, {rest}',
+        f"site_command: has the value of BOT_TOKEN in site_secrets, {rest}",
     ]
