@@ -37,6 +37,10 @@ options:
     description: Whether the host is the first of the site's.
     type: bool
     default: true
+  has_manage:
+    description: Whether the project has a C(manage.py). If not, presets run C(python -m django) in its place.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -93,8 +97,11 @@ def process_units(
     state: str,
     planned: Mapping[str, Mapping[str, Any]] | None = None,
     first_host: bool = True,
+    has_manage: bool = True,
 ) -> list[dict[str, Any]]:
-    return units_of(processes, site=site, planned=planned or {}, state=state, first_host=first_host)
+    return units_of(
+        processes, site=site, planned=planned or {}, state=state, first_host=first_host, has_manage=has_manage
+    )
 
 
 class FilterModule:

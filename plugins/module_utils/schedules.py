@@ -107,19 +107,21 @@ class Schedules:
         return (host.UNITS / "timers.target.wants" / self.timer(name)).is_symlink()
 
     def settled(self, wanted: Texts) -> bool:
-        """Whether the host has exactly these schedules, with these texts."""
-        return self.names == sorted(one["name"] for one in wanted) and all(map(self._is_settled, wanted))
+        """Whether the host has exactly these schedules, with these texts, and systemd goes by them."""
+        are_all = self.names == sorted(one["name"] for one in wanted)
+        return are_all and not self._unsettled(wanted, self._unheeded(wanted))
 
     def establish(self, wanted: Texts) -> None:
         """Write what differs and start its timer, and remove schedules that are not wanted any more.
 
-        A timer is started anew only if it has changed itself. A run that is under way goes on.
+        A timer is started anew only if it has changed itself, or does not run. A run that is under way goes on.
 
         Raises OSError if systemd does not accept it.
         """
         names = {one["name"] for one in wanted}
         gone = [name for name in self.names if name not in names]
-        changed = [one for one in wanted if not self._is_settled(one)]
+        unheeded = self._unheeded(wanted)
+        changed = self._unsettled(wanted, unheeded)
         if not gone and not changed:
             return
         for name in gone:
@@ -130,7 +132,8 @@ class Schedules:
             self.directory.mkdir(mode=0o755, exist_ok=True)
             # Before the units: what is cut off here is still the site's own.
             write_file(self.directory / name, "", 0o644)
-            if read_text(host.UNITS / self.timer(name)) != one["timer"] or not self.starts_at_boot(name):
+            is_new = read_text(host.UNITS / self.timer(name)) != one["timer"]
+            if is_new or not self.starts_at_boot(name) or self.timer(name) in unheeded:
                 restarted.append(self.timer(name))
             for unit, text in ((self.timer(name), one["timer"]), (self.service(name), one["service"])):
                 if read_text(host.UNITS / unit) != text:
@@ -141,7 +144,25 @@ class Schedules:
             if complaint:
                 raise OSError(f"{timer} would not start its command: {complaint}")
 
-    def _is_settled(self, wanted: Mapping[str, Any]) -> bool:
+    def _unsettled(self, wanted: Texts, unheeded: set[str]) -> list[Mapping[str, Any]]:
+        """Those that differ, or that systemd does not go by: a run may have been cut off before it was told of them."""
+        return [one for one in wanted if not self._is_written(one) or unheeded & {*self._units(one["name"])}]
+
+    def _unheeded(self, wanted: Texts) -> set[str]:
+        """The timers that do not run, and the units that systemd holds as they were before they were written."""
+        units = [unit for one in wanted for unit in self._units(one["name"])]
+        found = self.systemd.properties_of(units, "ActiveState", "NeedDaemonReload")
+        return {
+            unit
+            for unit in units
+            if (known := found.get(unit, {})).get("NeedDaemonReload") == "yes"
+            or (unit.endswith(".timer") and known.get("ActiveState") != "active")
+        }
+
+    def _units(self, name: str) -> tuple[str, str]:
+        return self.timer(name), self.service(name)
+
+    def _is_written(self, wanted: Mapping[str, Any]) -> bool:
         name = wanted["name"]
         return (
             (self.directory / name).exists()

@@ -61,6 +61,16 @@ def neighbours(root: Path) -> list[str]:
     return sorted(other.name for other in others if (other / "releases").is_dir() or (other / "slots").is_dir())
 
 
+def taken_unit(site: HostedSite) -> dict[str, str] | None:
+    """The unit of a slot that is a process of another C(site) of the host, shop for shop-beat, and its C(file)."""
+    pattern = re.compile(r"^EnvironmentFile=(/.+)/slots/%i/environment$", re.MULTILINE)
+    for slot in site.slots.values():
+        found = pattern.search(read_text(slot.unit_file) or "")
+        if found and Path(found[1]) != site.root:
+            return {"site": Path(found[1]).name, "file": str(slot.unit_file)}
+    return None
+
+
 def members(name: str) -> list[str] | None:
     """The members of the group; None if there is no such group."""
     try:
@@ -116,6 +126,7 @@ def read_site(
         "packages": sorted({*packages, *provided(dpkg_status)}),
         "home": home(name),
         "neighbours": neighbours(Path(root)),
+        "taken": taken_unit(site),
         "python": python_version(python),
         "absent": [str(path) for path in paths if not path.is_file()],
         "journal": checksum(journal) if journal.is_file() else None,

@@ -191,6 +191,8 @@ class SlotProcesses:
             return
         units, others = self.of(live), self.of(idle)
         self._stop(name for name, unit in others.items() if unit.prefix in self._singles(units, others))
+        # One that systemd waits to start again would be started by that, and look as if it had ended since.
+        self._stop(down)
         missing = {name: units[name] for name in down}
         self._start(missing, missing)
 

@@ -103,6 +103,12 @@ ansible_facts:
           description: Other sites of the host whose names begin with this one and a dash, as names of its units do.
           type: list
           elements: str
+        taken:
+          description:
+            - The unit of one of the site's slots that is a background process of another site of the host, with that
+              C(site) and the C(file); or null.
+          type: dict
+          sample: {site: shop, file: /etc/systemd/system/shop-beat@blue.service}
         python:
           description: The version of O(python), or null if it does not run.
           type: str

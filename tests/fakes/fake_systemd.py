@@ -143,8 +143,10 @@ class FakeSystemd:
         if self.show(unit).running:
             return None
         process = self.process(unit)
+        # While it waits to start it again, systemd does only that, and counts it.
+        restarts = process.restarts + (self.show(unit).active == "activating")
         self.started[unit] = self.now()
-        self.state(unit, "activating" if process.complaint else process.active, process.restarts)
+        self.state(unit, "activating" if process.complaint else process.active, restarts)
         return process.complaint
 
     def stop(self, unit: str) -> None:

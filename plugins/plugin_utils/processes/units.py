@@ -21,8 +21,11 @@ def process_units(
     planned: Mapping[str, Mapping[str, Any]],
     state: str,
     first_host: bool,
+    has_manage: bool = True,
 ) -> list[dict[str, Any]]:
     """Give one mapping for each unit, in the order of the inventory; those of single processes on the first host only.
+
+    Without a manage.py (`has_manage`), presets run Django's commands as `python -m django`.
 
     `planned` is site_plan.processes. What it lacks is None, and a concurrency that it lacks is one: so the commands can
     be judged before there is a plan.
@@ -31,16 +34,18 @@ def process_units(
         unit
         for process in processes_of(site_processes)
         if first_host or not process.single
-        for unit in _units(process, site, planned.get(process.name) or {}, state, first_host)
+        for unit in _units(process, site, planned.get(process.name) or {}, state, first_host, has_manage)
     ]
 
 
 def _units(
-    process: Process, site: str, planned: Mapping[str, Any], state: str, first_host: bool
+    process: Process, site: str, planned: Mapping[str, Any], state: str, first_host: bool, has_manage: bool
 ) -> Iterator[dict[str, Any]]:
     preset = process.preset
     for number, prefix in enumerate(process.prefixes(site), 1):
         words = _words(process, planned, state, prefix, first_host and number == 1)
+        if preset and not has_manage and words[:2] == ["python", "manage.py"]:
+            words[:2] = ["python", "-m", "django"]
         title = f", {preset.title}" if preset else ""
         yield {
             "process": process.name,

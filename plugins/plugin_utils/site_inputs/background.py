@@ -34,6 +34,8 @@ RANGES: Final[Mapping[str, Range]] = {
     "memory_mb": Range(1, 10**9, "set the memory of one unit, in MB"),
     "database_connections": Range(0, 1_000_000, "set how many connections one unit holds"),
 }
+LEAST_SECRET: Final = 8
+"""How many characters a secret has that is found in a command."""
 OF_PRESETS: Final = (*OPTIONS, "arguments")
 """What has a meaning with a preset only."""
 
@@ -53,6 +55,41 @@ def _processes(site_processes: dict[Any, Any]) -> Iterator[Complaint]:
 def _plan_inputs_without_processes(site_plan_inputs: dict[str, Any]) -> Iterator[Complaint]:
     if "processes" in site_plan_inputs:
         yield Complaint("site_plan_inputs", "processes is not only for the plan", "set site_processes instead")
+
+
+@rule
+def _secrets_in_commands(
+    site_processes: dict[Any, Any],
+    site_schedules: dict[Any, Any],
+    site_command: str,
+    site_secrets: dict[Any, Any],
+    site_secret_settings: dict[Any, Any],
+) -> Iterator[Complaint]:
+    """Refuse what would show a secret: unit files and command lines can be read by every user of the host."""
+    secrets = {"site_secrets": site_secrets, "site_secret_settings": site_secret_settings}
+    texts = {
+        f"{variable}[{shown(name)}].{key}": keys[key]
+        for variable, given in (("site_processes", site_processes), ("site_schedules", site_schedules))
+        for name, keys in given.items()
+        if isinstance(keys, Mapping)
+        for key in ("command", "arguments", "application")
+        if isinstance(keys.get(key), str)
+    }
+    for where, text in {**texts, "site_command": site_command}.items():
+        for source, name in _secrets_within(text, secrets):
+            yield Complaint(
+                where,
+                f"has the value of {name} in {source}, and every user of the host can read commands",
+                "leave it out, and have the command read it from its environment or from the settings",
+            )
+
+
+def _secrets_within(text: str, secrets: Mapping[str, Mapping[Any, Any]]) -> Iterator[tuple[str, str]]:
+    """Find the secrets whose whole value is in a text; a short one may be there by chance."""
+    for source, values in secrets.items():
+        for name, value in values.items():
+            if isinstance(value, str) and len(value) >= LEAST_SECRET and value in text:
+                yield source, str(name)
 
 
 def check_unit_names(values: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -198,6 +198,12 @@ def units_are_free(site: SiteOnHost) -> Iterator[Complaint]:
     """A process of the site shop that is called beat would have the unit of a site that is called shop-beat."""
     name, processes = site.values.get("site_name"), site.values.get("site_processes") or {}
     yield from check_prefixes(str(name), processes, site.host.get("neighbours", ()))
+    if taken := site.host.get("taken"):
+        yield Complaint(
+            "site_name",
+            f"{shown(name)} would have the unit of a background process of the site {taken['site']}, {taken['file']}",
+            "choose another name; if that site has no such process any more, remove the file",
+        )
 
 
 def calendars_are_usable(site: SiteOnHost) -> Iterator[Complaint]:

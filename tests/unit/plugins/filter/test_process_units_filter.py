@@ -39,6 +39,18 @@ def test_what_the_plan_has_for_a_process_is_in_its_units() -> None:
     assert (units[0]["cpu_weight"], units[1]["cpu_weight"]) == (3, None)
 
 
+def test_presets_of_an_application_without_manage() -> None:
+    """It is installed from a package; what a user has written stays as it is."""
+    processes = {"rq": {"preset": "rq"}, "worker": {"preset": "celery", "application": "shop"}}
+    processes["alerts"] = {"command": "python manage.py sendalerts"}
+    units = process_units(processes, site="shop", state="/var/lib/shop", has_manage=False)
+    assert [unit["exec"].split(" --")[0] for unit in units] == [
+        "python -m django rqworker",
+        "python -m celery",
+        "python manage.py sendalerts",
+    ]
+
+
 def test_a_site_without_processes_has_no_units() -> None:
     assert process_units({}, site="shop", state="/var/lib/shop", planned={}) == []
 

@@ -24,11 +24,17 @@ class Systemd:
         self.orders: list[str] = []
         self.complaint: str | None = None
         self.states: dict[str, str] = {}
+        self.started: set[str] = set()
+        self.outdated: set[str] = set()
         self.next: dict[str, float] = {}
 
     def order(self, *words: str) -> str | None:
         """Do as systemctl does."""
         self.orders.append(" ".join(words))
+        if words == ("daemon-reload",):
+            self.outdated.clear()
+        if words[0] == "restart" and not self.complaint:
+            self.started.add(words[1])
         link = self.units / "timers.target.wants" / words[-1]
         if words[0] == "enable" and not self.complaint:
             link.parent.mkdir(exist_ok=True)
@@ -39,10 +45,15 @@ class Systemd:
         return self.complaint if words[0] in ("enable", "restart") else None
 
     def properties_of(self, units: list[str], *names: str) -> dict[str, dict[str, str]]:
-        """Tell that timers run and services do not, unless a test wants it otherwise."""
-        assert names == ("ActiveState",)
-        usual = {"timer": "active", "service": "inactive"}
-        return {unit: {"ActiveState": self.states.get(unit, usual[unit.rpartition(".")[2]])} for unit in units}
+        """Tell that timers run that were started, unless a test wants it otherwise."""
+        assert names[0] == "ActiveState"
+        return {
+            unit: {
+                "ActiveState": self.states.get(unit, "active" if unit in self.started else "inactive"),
+                "NeedDaemonReload": "yes" if unit in self.outdated else "no",
+            }
+            for unit in units
+        }
 
     def next_elapses(self, timers: Any) -> dict[str, float]:
         """Tell when timers elapse."""
@@ -116,6 +127,37 @@ def test_what_somebody_has_removed(schedules: Schedules, systemd: Systemd, tmp_p
     assert not schedules.settled([CLEAN])
     schedules.establish([CLEAN])
     assert schedules.settled([CLEAN])
+
+
+def test_a_timer_that_does_not_run(schedules: Schedules, systemd: Systemd) -> None:
+    """A run was cut off before it started it, or somebody has stopped it: it starts, and the others go on."""
+    schedules.establish([CLEAN, REPORT])
+    systemd.orders.clear()
+    systemd.started.remove("shop-clean.timer")
+    assert not schedules.settled([CLEAN, REPORT])
+    schedules.establish([CLEAN, REPORT])
+    assert systemd.orders == ["daemon-reload", "enable shop-clean.timer", "restart shop-clean.timer"]
+    assert schedules.settled([CLEAN, REPORT])
+
+
+@pytest.mark.parametrize(
+    ("unit", "orders"),
+    [
+        ("shop-clean.timer", ["daemon-reload", "enable shop-clean.timer", "restart shop-clean.timer"]),
+        ("shop-clean.service", ["daemon-reload"]),
+    ],
+)
+def test_a_unit_that_systemd_has_not_read_since(
+    schedules: Schedules, systemd: Systemd, unit: str, orders: list[str]
+) -> None:
+    """A run was cut off between the file and the reload: systemd goes by the text of before."""
+    schedules.establish([CLEAN, REPORT])
+    systemd.orders.clear()
+    systemd.outdated = {unit}
+    assert not schedules.settled([CLEAN, REPORT])
+    schedules.establish([CLEAN, REPORT])
+    assert systemd.orders == orders
+    assert schedules.settled([CLEAN, REPORT])
 
 
 def test_removed_without_a_trace(schedules: Schedules, systemd: Systemd, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ NOTHING: dict[str, Any] = {
     "packages": [],
     "home": None,
     "neighbours": [],
+    "taken": None,
     "python": None,
     "absent": [],
     "journal": None,
@@ -461,6 +462,21 @@ def test_other_sites_whose_names_begin_as_those_of_its_units_do(host: Host) -> N
         (others / path).mkdir(parents=True)
     (others / "shop-file").touch()
     assert host.read()["neighbours"] == ["shop-beat", "shop-two"]
+
+
+def test_units_that_are_those_of_another_site(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its process; units of the site itself, and files of before it had slots, are not taken for that."""
+    units = host.root.parent / "system"
+    monkeypatch.setattr(host_module, "UNITS", units)
+    units.mkdir(parents=True)
+    unit = units / f"{host.root.name}@green.service"
+    for text, taken in (
+        ("[Service]\n", None),
+        (f"EnvironmentFile={host.root}/slots/%i/environment\n", None),
+        ("EnvironmentFile=/srv/sh/slots/%i/environment\n", {"site": "sh", "file": str(unit)}),
+    ):
+        unit.write_text(text)
+        assert host.read()["taken"] == taken
 
 
 def test_calendars_are_judged_by_the_host_s_systemd(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

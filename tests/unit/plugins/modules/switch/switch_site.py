@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,8 @@ class Host(FakeSystemd):
         self.cannot_enable: str | None = None
         # Slots that were stopped while the live link pointed to them.
         self.outages: list[str] = []
+        # The timers of schedules that run.
+        self.timers: set[str] = set()
 
     def note(self, event: str) -> None:
         """Write down what happens, unless the process is to be killed before it."""
@@ -200,11 +202,22 @@ class Host(FakeSystemd):
             return super().order(*words) if verb == "enable" else None
         if units and re.search(r"^shop-(?!boot)\w+\.(timer|service)$", units[-1]):
             self.note(f"{verb} {units[-1]}")
+            self.timers = {*self.timers, units[-1]} if verb == "restart" else self.timers - {units[-1]}
             return super().order(verb, units[-1]) if verb in ("enable", "disable") else None
         names = [] if units == [self.hosted.boot_unit] else [self.name(unit) for unit in units]
         asks = "--no-block" in words and not any(map(self.is_web, units))
         self.note(" ".join(["ask", *names, "to stop"] if asks else [verb, *names]))
         return super().order(*words)
+
+    def properties_of(self, units: Iterable[str], *_names: str) -> dict[str, dict[str, str]]:
+        """Tell which units of schedules run, and which are held as they are no more."""
+        return {
+            unit: {
+                "ActiveState": "active" if unit in self.timers else "inactive",
+                "NeedDaemonReload": "yes" if self.outdated(unit) else "no",
+            }
+            for unit in units
+        }
 
     def journal(self, unit: str, since: float | None = None) -> str:
         """Tell the last words of a unit."""

@@ -410,6 +410,18 @@ def test_its_commands_run_by_calendar_from_then_on(site: Site) -> None:
     assert not list(site.units.glob("shop-report.*"))
 
 
+@pytest.mark.parametrize("moment", ["enable shop-report.timer", "restart shop-report.timer"])
+def test_a_run_that_was_killed_before_its_timer_started(site: Site, moment: str) -> None:
+    """The next run starts it, and the one after that finds nothing to do."""
+    site.deploy("r1")
+    site.host.kill_before = moment
+    with pytest.raises(Killed):
+        site.deploy("r1", schedules=[SCHEDULE])
+    assert site.deploy("r1", schedules=[SCHEDULE])["changed"] is True
+    assert site.host.timers == {"shop-report.timer"}
+    assert site.deploy("r1", schedules=[SCHEDULE])["changed"] is False
+
+
 def test_a_refused_release_leaves_its_schedules_alone(site: Site) -> None:
     site.deploy("r1", schedules=[SCHEDULE])
     site.host.behaviours["r2"] = Behaviour(answer=lambda _seconds: (500, ""))

@@ -656,18 +656,20 @@ def test_a_process_that_was_stopped_is_started_again(site: Site) -> None:
 
 
 def test_a_live_process_that_does_not_stay_up(site: Site) -> None:
-    """The release is live: nothing is stopped, systemd goes on to start it, and the run fails with the cause."""
+    """The release is live: nothing else is stopped, systemd goes on to start it, and the run fails with the cause."""
     deploy(site, "r1")
     site.host.processes["rq"] = Process(stays_up=0, ended="status 1")
     answer = deploy(site, "r1")
     assert answer["msg"].startswith(
         "Release r1 is live, but shop-rq@blue exited with status 1 soon after its start; correct site_processes.rq"
     )
-    assert not [event for event in site.host.log if event.startswith(("stop", "ask"))]
+    assert [event for event in site.host.log if event.startswith(("stop", "ask"))] == ["stop rq@blue"]
     assert "rq@blue" in site.working()
+    # What it needs is back, and systemd waits to start it again.
     del site.host.processes["rq"]
-    site.host.order("stop", "shop-rq@blue.service")
+    assert site.host.show("shop-rq@blue.service").active == "activating"
     assert "failed" not in deploy(site, "r1")
+    assert deploy(site, "r1")["changed"] is False
 
 
 def test_a_live_process_that_is_still_stopping(site: Site) -> None:

@@ -455,6 +455,12 @@ def test_schedules_that_are_questions(line: str, question: str) -> None:
     assert [str(one) for one in inspection.questions] == [f"{question} (crontab, line 1)"]
 
 
+def test_no_name_that_a_deploy_refuses() -> None:
+    """Units of the site have it already: the job gets another one."""
+    text = "CRONJOBS = [('0 * * * *', 'shop.jobs.run'), ('5 * * * *', 'shop.jobs.build')]\n"
+    assert list(proposed(with_settings(text))["site_schedules"]) == ["run_2", "build_2"]
+
+
 def test_jobs_of_django_crontab() -> None:
     text = (
         "CRONJOBS = [('*/5 * * * *', 'shop.cron.tick', ['a'], {'loud': True}, '>> /tmp/log'),\n"

@@ -284,6 +284,17 @@ def test_a_process_with_the_name_of_another_site() -> None:
     assert checked(host={"neighbours": ["shop-two"]}, site_processes=processes) == []
 
 
+def test_a_site_with_the_name_of_a_process_of_another() -> None:
+    """A deploy would take that process for its own idle slot, and stop it."""
+    taken = {"site": "sh", "file": "/etc/systemd/system/shop@blue.service"}
+    assert checked(host={"taken": taken}) == [
+        'site_name: "shop" would have the unit of a background process of the site sh, '
+        "/etc/systemd/system/shop@blue.service; choose another name; if that site has no such process any more, remove "
+        "the file"
+    ]
+    assert checked(host={"taken": None}) == []
+
+
 def test_processes_that_do_not_fit() -> None:
     """The only one is named, and several are together; each is a term of the sum."""
     large = {"preset": "celery", "application": "shop", "concurrency": 40}

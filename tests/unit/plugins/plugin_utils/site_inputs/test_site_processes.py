@@ -261,3 +261,25 @@ def test_all_at_once_in_a_whole_site() -> None:
     ]
     assert "expected a number from 0.01 to 0.9, got 0.95" in found[4]
     assert found[5].endswith("set site_processes_cpu_share instead")
+
+
+def test_secrets_in_commands() -> None:
+    """They would be in unit files and in the list of processes; they are named, and not shown."""
+    values = {
+        "site_processes": {
+            "bot": {"command": "python manage.py bot --token=hunter2-hunter2 --channel shop"},
+            "worker": {**CELERY, "arguments": "--broker redis://:s3cret-word@db/0"},
+        },
+        "site_schedules": {"report": {"command": "report hunter2-hunter2", "calendar": "daily"}},
+        "site_command": "manage.py bot --once --token hunter2-hunter2",
+        "site_secrets": {"BOT_TOKEN": "hunter2-hunter2", "SHORT": "shop", "NUMBER": 12345678},
+        "site_secret_settings": {"BROKER": "redis://:s3cret-word@db/0", "DATABASES": {"default": {}}},
+    }
+    rest = "and every user of the host can read commands; leave it out, and have the command read it from its "
+    rest += "environment or from the settings"
+    assert [str(complaint) for complaint in check_relations(values)] == [
+        f'site_processes["bot"].command: has the value of BOT_TOKEN in site_secrets, {rest}',
+        f'site_processes["worker"].arguments: has the value of BROKER in site_secret_settings, {rest}',
+        f'site_schedules["report"].command: has the value of BOT_TOKEN in site_secrets, {rest}',
+        f"site_command: has the value of BOT_TOKEN in site_secrets, {rest}",
+    ]
