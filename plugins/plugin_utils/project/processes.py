@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from ..schedules import RESERVED
 from .calendars import UntranslatableError, from_cron
 from .celery import CeleryApp, find_celery
 from .command_lines import Command, commands_of
@@ -49,7 +50,6 @@ APPS: Final = (
 )
 COMMANDS: Final = (("background_task", "process_tasks", "django-background-tasks"),)
 """Applications whose worker is a command of manage.py without a preset."""
-RESERVED: Final = ("boot", "liveness", "waiting")
 ENDS: Final = re.compile(
     r"migrate|collectstatic|check|test|shell|shell_plus|createsuperuser|compilemessages|makemessages|makemigrations|"
     r"loaddata|compress|flush|dbshell|createcachetable|compilescss|dumpdata|help|wait_for\w*|diffsettings|startapp"
