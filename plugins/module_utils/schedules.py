@@ -1,14 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands by calendar: the timers of a site, what has to be of them on the host, and how their last runs ended.
+"""Commands by calendar: the timers of a site on its host, and how their last runs ended.
 
 They belong to the site and not to a slot: each run takes the release that is live when it starts.
 
 ======================================  ====================================================================
 /etc/systemd/system/shop-NAME.*         the timer, and the service that runs the command once
-/srv/shop/schedules/NAME                there as long as the units are the site's own
-/srv/shop/schedules/NAME.last           how the last run ended, and by its time when
-/srv/shop/schedules/NAME.success        by its time, when a run last succeeded
+/srv/shop/schedules/NAME                exists as long as the units are the site's own
+/srv/shop/schedules/NAME.last           how the last run ended; its time is when
+/srv/shop/schedules/NAME.success        its time is when a run last succeeded
 ======================================  ====================================================================
 """
 
@@ -27,7 +27,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import 
 from ansible_collections.pitcrew.django.plugins.module_utils.lock import when
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
-__all__ = ["SCHEDULES_SPEC", "LastRunOf", "Schedules", "examine", "problems_of"]
+__all__ = ["SCHEDULES_SPEC", "ScheduleRun", "Schedules", "examine", "unusable_calendars"]
 
 SCHEDULES_SPEC = {
     "name": {"type": "str", "required": True},
@@ -42,7 +42,7 @@ Texts = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class LastRunOf:
+class ScheduleRun:
     """How the last run of a schedule ended; times are seconds since the epoch, None for what never was."""
 
     ended: float | None
@@ -96,11 +96,11 @@ class Schedules:
         files = [host.UNITS / unit for name in others for unit in (self.timer(name), self.service(name))]
         return [str(file) for file in files if file.exists()]
 
-    def last_run(self, name: str) -> LastRunOf:
+    def last_run(self, name: str) -> ScheduleRun:
         """How the last run ended, which no reboot makes forget."""
         record, success = self.directory / f"{name}.last", self.directory / f"{name}.success"
         result, code, status = [*(read_text(record) or "").split(), "", "", ""][:3]
-        return LastRunOf(_time(record), result, code, status, _time(success))
+        return ScheduleRun(_time(record), result, code, status, _time(success))
 
     def starts_at_boot(self, name: str) -> bool:
         """Whether the timer starts at boot."""
@@ -114,7 +114,7 @@ class Schedules:
     def establish(self, wanted: Texts) -> None:
         """Write what differs and start its timer, and remove schedules that are not wanted any more.
 
-        A timer is started anew only if it has changed itself, or does not run. A run that is under way goes on.
+        A timer is restarted only if it has changed itself, or does not run. A run that is in progress continues.
 
         Raises OSError if systemd does not accept it.
         """
@@ -202,12 +202,13 @@ def examine(schedules: Schedules) -> tuple[list[dict[str, Any]], list[str]]:
         if not timer_is_on:
             complaints.append(f"{timer} is not running: systemctl start {timer}, or deploy again")
         # systemd forgets at a reboot; what it could not start at all has no record.
-        if last.failed or state == "failed":
+        failed = last.failed or state == "failed"
+        if failed:
             at = f" at {when(last.ended)} ({last.reason})" if last.failed and last.ended else ""
             complaints.append(f"{service} failed{at}: find the cause in journalctl -u {service}")
         if state in ("activating", "active", "deactivating"):
             shown = "running"
-        elif last.failed or state == "failed":
+        elif failed:
             shown = "failed"
         elif not timer_is_on:
             shown = "off"
@@ -228,10 +229,10 @@ def _time(path: Path) -> float | None:
         return None
 
 
-def problems_of(calendars: Mapping[str, str], run: Any) -> dict[str, str]:
-    """What systemd has against calendars, by the names of their schedules; those that it can read are not in it.
+def unusable_calendars(calendars: Mapping[str, str], run: Any) -> dict[str, str]:
+    """Why systemd cannot use calendars, by the names of their schedules, without those that it can use.
 
-    C(run) is that of Systemd.
+    C(run) runs a command, as for Systemd.
     """
     found = {}
     for name, calendar in calendars.items():

@@ -19,7 +19,7 @@ from ansible_collections.pitcrew.django.plugins.module_utils.capacity import rea
 from ansible_collections.pitcrew.django.plugins.module_utils.files import read_text
 from ansible_collections.pitcrew.django.plugins.module_utils.hosted_site import HostedSite
 from ansible_collections.pitcrew.django.plugins.module_utils.nginx_state import checksum, read_nginx
-from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules, problems_of
+from ansible_collections.pitcrew.django.plugins.module_utils.schedules import Schedules, unusable_calendars
 from ansible_collections.pitcrew.django.plugins.module_utils.services import command, read_services
 from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 
@@ -135,7 +135,7 @@ def read_site(
     if schedules:
         found["schedules"] = {
             "foreign": Schedules(site, Systemd(command)).foreign(schedules),
-            "unusable": problems_of(schedules, command),
+            "unusable": unusable_calendars(schedules, command),
         }
     facts = {"pitcrew_site": found, "pitcrew_capacity": read_capacity()}
     return {**facts, "pitcrew_services": read_services(name, services, packages)} if services else facts

@@ -11,7 +11,7 @@ Each unit of a process exists once in each slot, with the release, the environme
 =========================================  =======================================================================
 
 The units of the candidate start before it goes live: an old worker that gets a task it does not know may throw it away.
-Those of the old slot are told to stop when it has gone live. They finish what they have, with the code they began with,
+Those of the old slot stop when it has gone live. They finish what they have, with the code they began with,
 for as long as their drain allows. Only then can their slot be used again.
 
 What may exist only once (C(single)) ends in the old slot before it starts in the candidate.
@@ -65,7 +65,7 @@ class ProcessUnit:
         """Read it from an option of a module, or from what was recorded."""
         return cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found})
 
-    def within(self, slot: Slot) -> str:
+    def name_in(self, slot: Slot) -> str:
         """The name of the unit in a slot."""
         return f"{self.prefix}@{slot.name}.service"
 
@@ -100,7 +100,7 @@ class SlotProcesses:
         if slot is None:
             return {}
         recorded = [ProcessUnit.of(found) for found in slot.processes]
-        units = {unit.within(slot): unit for unit in recorded}
+        units = {unit.name_in(slot): unit for unit in recorded}
         # A site that is called shop-two has units with such names, too.
         mark = f"EnvironmentFile={slot.path.parent}/%i/environment\n"
         for file in sorted(host.UNITS.glob(f"{self.site.name}-*@{slot.name}.service")):
@@ -112,12 +112,12 @@ class SlotProcesses:
         """The units of the slot that do not run."""
         return [name for name, unit in self._states(slot).items() if not unit.running]
 
-    def unstopped(self, slot: Slot | None) -> list[str]:
-        """The units of the slot that run, or finish what they have."""
+    def not_stopped(self, slot: Slot | None) -> list[str]:
+        """The units of the slot that run, or are finishing what they have."""
         return [name for name, unit in self._states(slot).items() if not unit.stopped]
 
-    def unbidden(self, slot: Slot | None) -> list[str]:
-        """The units of the slot that run, and have not even been told to stop."""
+    def not_stopping(self, slot: Slot | None) -> list[str]:
+        """The units of the slot that run, and are not finishing what they have."""
         return [name for name, unit in self._states(slot).items() if not unit.ending]
 
     def _states(self, slot: Slot | None) -> dict[str, Unit]:
@@ -125,11 +125,11 @@ class SlotProcesses:
         return self.systemd.show_all(units) if units else {}
 
     def settled(self, live: Slot, idle: Slot) -> bool:
-        """Whether all of the live slot run, and those of the other one have stopped or are stopping."""
-        return not self.down(live) and not self.unbidden(idle)
+        """Whether all units of the live slot run, and those of the other one have stopped or are stopping."""
+        return not self.down(live) and not self.not_stopping(idle)
 
-    def missing(self, live: Slot) -> list[str]:
-        """What the live slot has a unit for and is wanted no more, as names of the slot's own files."""
+    def no_longer_wanted(self, live: Slot) -> list[str]:
+        """The units of the live slot that nobody wants any more, as names of the slot's own files."""
         return [name for unit in live.processes if (name := f"{UNIT_OF}{unit['prefix']}") not in self.texts]
 
     def longest_start_s(self, slot: Slot, old: Slot) -> int:
@@ -140,11 +140,11 @@ class SlotProcesses:
     # Files
 
     def write(self, slot: Slot) -> bool:
-        """Write the units that differ, remove those no longer wanted, and list them for the start at boot.
+        """Write the units that differ, remove those no longer wanted, and list the wanted ones for the start at boot.
 
-        None of the slot's runs. Return whether systemd has to read units again.
+        No unit of the slot may run. Return whether systemd has to read units again.
         """
-        wanted = {unit.within(slot): self.texts[f"{UNIT_OF}{unit.prefix}"] for unit in self.wanted}
+        wanted = {unit.name_in(slot): self.texts[f"{UNIT_OF}{unit.prefix}"] for unit in self.wanted}
         gone = [name for name in self.of(slot) if name not in wanted]
         for name in gone:
             (host.UNITS / name).unlink(missing_ok=True)
@@ -156,7 +156,7 @@ class SlotProcesses:
         return bool(changed) or any(map(self.systemd.outdated, wanted))
 
     def record(self) -> list[dict[str, Any]]:
-        """What to record of the units in their slot."""
+        """What the record of the slot has of the wanted units."""
         return [asdict(unit) for unit in self.wanted]
 
     def remove(self, slot: Slot) -> None:
@@ -167,11 +167,10 @@ class SlotProcesses:
     # Start and stop
 
     def bring_up(self, slot: Slot, old: Slot | None, longest_s: float) -> None:
-        """Start the units of a slot, and see that they stay up; those that may exist only once after the others.
+        """Start the units of a slot, and see that they stay up.
 
-        Of the old slot, those end before. C(longest_s) is how long a start may take on a busy host.
-
-        Raises DownError if one does not stay up.
+        Those that may exist only once start after the others, and end in the old slot before. C(longest_s) is how long
+        a start may take on a busy host. Raises DownError if one does not stay up.
         """
         units, before = self.of(slot), self.of(old)
         first, last = self._order(units, before)
@@ -181,9 +180,9 @@ class SlotProcesses:
             self._start(last, units, longest_s)
 
     def settle(self, live: Slot, idle: Slot) -> None:
-        """Have all of the live slot run again, and none of the other one after it has finished what it has.
+        """Start the units of the live slot that do not run, and stop those of the other slot without waiting for it.
 
-        Raises DownError if one does not stay up; systemd goes on to start it.
+        Raises DownError if one does not stay up; systemd keeps starting it.
         """
         self.request_stop(idle)
         down = self.down(live)
@@ -199,8 +198,8 @@ class SlotProcesses:
     def restore(self, live: Slot | None, candidate: Slot, all_of_it: bool, after_all: bool) -> None:
         """Wait for the end of a refused candidate's units, and start again what this run has stopped in the live slot.
 
-        With C(all_of_it), start whatever of the live slot does not run: an earlier run may have been cut off. With
-        C(after_all), only after the last of the candidate's has ended, for lack of memory.
+        With C(all_of_it), start every unit of the live slot that does not run: an earlier run may have been cut off.
+        With C(after_all), start them only after the last unit of the candidate has ended, since both do not fit.
         """
         units, before = self.of(candidate), self.of(live)
         singles = self._singles(units, before)
@@ -215,8 +214,8 @@ class SlotProcesses:
         self.stopped += self._stop(names)
 
     def request_stop(self, slot: Slot | None) -> None:
-        """Have the units of a slot stop without waiting for it: they may take long to finish what they have."""
-        if names := self.unbidden(slot):
+        """Stop the units of a slot without waiting for it: they may take long to finish what they have."""
+        if names := self.not_stopping(slot):
             self.systemd.order("stop", "--no-block", *names)
 
     def _stop(self, names: Iterable[str]) -> list[str]:
@@ -263,7 +262,7 @@ class SlotProcesses:
             raise self._down({name: watched[name] for name in watched if name in ended}, ended, complaint, began)
 
     def _down(self, units: Units, ended: Mapping[str, str], complaint: str, since: float) -> DownError:
-        """What to say of units that did not stay up: once of each process, with the journal of its first unit."""
+        """The error for units that did not stay up: one sentence and one journal for each process."""
         first: dict[str, str] = {}
         for name, unit in units.items():
             first.setdefault(self.process(unit), name)
@@ -276,7 +275,7 @@ class SlotProcesses:
 
     @staticmethod
     def _singles(*slots: Units) -> Collection[str]:
-        """The prefixes of what may exist only once, by what either slot has recorded."""
+        """The prefixes of units that may exist only once, according to the record of either slot."""
         return {unit.prefix for units in slots for unit in units.values() if unit.single}
 
     def _order(self, units: Units, before: Units) -> tuple[Units, Units]:
@@ -302,7 +301,7 @@ def _sentence(process: str, name: str, ended: str, complaint: str) -> str:
 
 
 def predicate(ended: str) -> str:
-    """Make a predicate of how a unit ended, as Systemd.how_it_ended tells it."""
+    """Write how a unit ended, as Systemd.how_it_ended returns it, as a predicate."""
     if not ended:
         return "exited"
     return f"was {ended}" if ended.startswith("killed") else f"exited with {ended}"

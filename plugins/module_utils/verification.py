@@ -115,7 +115,7 @@ class Verification:
         idle = self.site.idle
         unit = self.systemd.show(idle.unit)
         beside = [] if unit.stopped or (idle.lasts and unit.ending) else [idle.unit]
-        beside += SlotProcesses(self.site, self.systemd).unbidden(idle)
+        beside += SlotProcesses(self.site, self.systemd).not_stopping(idle)
         if not beside:
             return None
         verb = "runs" if len(beside) == 1 else "run"

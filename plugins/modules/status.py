@@ -174,8 +174,8 @@ status:
         - The units of the site's background processes on this host, each with the name of its C(process), its C(unit),
           its C(state), how often systemd has restarted it (C(restarts)), and its memory and the limit of that
           (C(memory_mb)).
-        - A unit that is C(restarting) has exited and is about to be started again. One that is C(draining) is of the
-          release before, and finishes what it has.
+        - A unit that is C(restarting) has exited and is about to be started again. One that is C(draining) belongs to
+          the release before, and finishes what it has.
       type: list
       elements: dict
       sample:
@@ -333,7 +333,7 @@ class Examination:
         return rows
 
     def processes(self, live: Slot | None, since: str | None) -> list[dict[str, Any]]:
-        """Return how the background processes of the site are: those of the live slot, and what others still finish."""
+        """Return the state of the site's background processes: of the live slot, and of the other one if they run."""
         every, idle = SlotProcesses(self.site, self.systemd), self.site.idle
         of_live, of_idle = every.of(live), every.of(idle) if live else {}
         units = {**of_live, **of_idle}
@@ -353,7 +353,7 @@ class Examination:
         return rows
 
     def see_process(self, unit: str, process: str, state: str, since: str | None, found: dict[str, str]) -> None:
-        """See what is wrong with a unit of the live slot."""
+        """Complain about what is wrong with a unit of the live slot."""
         restarts = int(found["NRestarts"] or 0)
         counts_from = self.counts_from(since)
         times = f"{counted(restarts, 'time', 'times')} since {when(counts_from)}"
@@ -390,7 +390,7 @@ class Examination:
     def see_old_processes(
         self, slot: Slot, units: Mapping[str, ProcessUnit], found: Mapping[str, dict[str, str]]
     ) -> None:
-        """See what units of the other slot are still busy with, or were when they were killed."""
+        """Note which units of the other slot are still busy, or were when they were killed."""
         draining, running = {}, []
         for name, unit in units.items():
             state = state_of_process(found[name], False)

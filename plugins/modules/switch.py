@@ -128,8 +128,8 @@ options:
         required: true
   processes:
     description:
-      - The units of the site's background processes, such as C(shop-rq@blue.service). A difference in the text of one
-        of them, or a unit more or less, is a reason to switch.
+      - The units of the site's background processes, such as C(shop-rq@blue.service). A unit that was added, removed or
+        changed is a reason to switch.
       - If the host has no memory for both slots, those of the old slot finish what they have and end before the old
         slot stops.
     type: list
@@ -384,13 +384,13 @@ class Switch:
             return ["release", *self.wanted]
         running = self.live.read(self.wanted)
         changed = [name for name, text in self.wanted.items() if running[name] != text]
-        changed += self.processes.missing(self.live)
+        changed += self.processes.no_longer_wanted(self.live)
         return [*(["release"] if self.live.release != self.release.id else []), *changed]
 
     def diff(self) -> dict[str, str]:
         """What changes for the process, as Ansible's before and after; for secrets only the fact that they change."""
         names = [name for name in self.wanted if name != "secrets"]
-        names += self.processes.missing(self.live) if self.live else []
+        names += self.processes.no_longer_wanted(self.live) if self.live else []
         before = self.live.read(names) if self.live else {}
         pages = [
             [f"release: {release}\n", *(f"--- {name}\n{texts.get(name) or ''}" for name in names)]
@@ -458,7 +458,7 @@ class Switch:
 
     def let_finish(self, slot: Slot) -> None:
         """Wait until the slot's background processes have finished what they have, for their drain at most."""
-        if not (busy := self.processes.unstopped(slot)):
+        if not (busy := self.processes.not_stopped(slot)):
             return
         with timed(self.seconds, "tasks"):
             self.processes.stop(busy)

@@ -22,6 +22,7 @@ COMMON = {
     "public",
     "release",
     "secrets",
+    "site_application.py",
     "site_errors.py",
     "site_metrics.py",
     "site_wsgi.json",

@@ -11,8 +11,9 @@
     lists           the dependencies, and what has to be there for them lists
     rules           settings, environment, URLs, build steps,           settings, environment, routes, building,
                     commands, the interface                             commands, interface
-    processes       what files of the source start, by the calendar,    programs, command_lines, calendars,
-                    too, as processes and schedules                     workers, celery, management, processes
+    processes       what files of the source start, by the calendar,    programs, command_lines, calendars, workers,
+                    too, as processes and schedules                     celery, management, processes, schedules,
+                                                                        proposed_commands
     hosts           what the source needs, compared with hosts          hosts
     loaded          what Django says about the same settings            loaded, trial, loader
     inspection      all of it, in order                                 inspection

@@ -22,21 +22,8 @@ UNKNOWN: Final = re.compile(r"\$\([^)]*\)|`[^`]*`|%\(\w+\)")
 """The output of a command; or a variable of uWSGI."""
 OPERATORS: Final = frozenset("();<>|&")
 KEYWORDS: Final = (
-    "exec",
-    "then",
-    "else",
-    "do",
-    "if",
-    "while",
-    "until",
-    "!",
-    "{",
-    "command",
-    "time",
-    "nohup",
-    "tini",
-    "--",
-)
+    "exec", "then", "else", "do", "if", "while", "until", "!", "{", "command", "time", "nohup", "tini", "--",
+)  # fmt: skip
 PREFIXES: Final[Mapping[tuple[str, ...], int]] = {
     ("newrelic-admin", "run-program"): 0,
     ("ddtrace-run",): 0,
@@ -68,16 +55,13 @@ SHELLS: Final = ("sh", "bash", "dash", "ash")
 
 @dataclass(frozen=True)
 class Command:
-    """The words of a command; `open` if some depend on variables that the source does not tell.
-
-    In its text, these are for the user to fill in.
-    """
+    """The words of a command. Where they depend on variables, its text has something for the user to fill in."""
 
     words: tuple[str, ...]
 
     @property
     def open(self) -> bool:
-        """Whether it has such words."""
+        """Whether words depend on variables whose values are not in the source."""
         return any(VARIABLE.search(word) for word in self.words)
 
     @property
@@ -139,11 +123,15 @@ def _unwrapped(words: list[str]) -> list[str]:
         if prefix is None:
             return words
         words = words[len(prefix) :]
-        for _own in range(PREFIXES[prefix] + 1):
-            while words and words[0].startswith("-"):
-                valued = words[0] in VALUED
-                words = words[2 if valued else 1 :]
-            words = words[1:] if _own < PREFIXES[prefix] else words
+        for _own_word in range(PREFIXES[prefix]):
+            words = _without_options(words)[1:]
+        words = _without_options(words)
+    return words
+
+
+def _without_options(words: list[str]) -> list[str]:
+    while words and words[0].startswith("-"):
+        words = words[2 if words[0] in VALUED else 1 :]
     return words
 
 

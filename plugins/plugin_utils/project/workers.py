@@ -25,23 +25,14 @@ COMMANDS_THAT_SERVE: Final = re.compile(
     r"runserver\w*|testserver|tailwind|livereload|runsslserver|runmodwsgi|run_gunicorn"
 )
 LOGGING: Final = (
-    "-l",
-    "--loglevel",
-    "-f",
-    "--logfile",
-    "--pidfile",
-    "--log-file",
-    "--pid-file",
-    "--pid",
-    "-v",
-    "--verbosity",
-)
+    "-l", "--loglevel", "-f", "--logfile", "--pidfile", "--log-file", "--pid-file", "--pid", "-v", "--verbosity",
+)  # fmt: skip
 """Options with values that are the unit's concern."""
 CELERY_GLOBAL: Final = (
     *LOGGING, "-b", "--broker", "--result-backend", "--workdir", "--config", "--uid", "--gid", "--umask",
     "--executable", "-n", "--hostname", "--statedb",
 )  # fmt: skip
-"""Likewise, of Celery: what the settings say, and what is another one's name."""
+"""Likewise for Celery: what its settings have, and names that the preset gives."""
 
 
 def is_server(command: Command) -> bool:
@@ -55,30 +46,33 @@ def is_server(command: Command) -> bool:
 
 
 def workers_of(command: Command) -> list[Values]:
-    """Return the processes that a command is, each as a preset with options; none if it is of no known product."""
-    words = command.words
-    if words[0] == "celery":
-        return _celery(words[1:])
-    if words[0] in ("rq", "rqscheduler") or words[0] == "dramatiq":
-        words = {"rqscheduler": ("rqscheduler", *words[1:]), "dramatiq": ("rundramatiq", *words[1:])}.get(
-            words[0], (f"rq{words[1].replace('worker-pool', 'worker')}" if len(words) > 1 else "", *words[2:])
-        )
-        if command.words[0] == "dramatiq" and not any(word.startswith("django_dramatiq") for word in words):
-            return []  # The modules that it is given are not Django's.
-    elif words[:2] == ("python", "manage.py"):
-        words = words[2:]
-    elif words[0] == "procrastinate":
-        words = ("procrastinate", *words[1:])
-    else:
-        return []
+    """Return the processes that a command starts, each as a preset with options; none if it starts no known product."""
+    if command.words[0] == "celery":
+        return _celery(command.words[1:])
+    name, *words = _managed(command.words) or [""]
     for pattern, read in PRODUCTS:
-        if words and re.fullmatch(pattern, words[0]):
-            return read(words[1:])
+        if re.fullmatch(pattern, name):
+            return read(words)
+    return []
+
+
+def _managed(words: Sequence[str]) -> list[str]:
+    """Return the command of manage.py with its options, also for a product's own program that does the same."""
+    match [*words]:
+        case ["python", "manage.py", *managed]:
+            return managed
+        case ["rq", "worker" | "worker-pool", *options]:
+            return ["rqworker", *options]
+        # Other modules than that of django_dramatiq have nothing to do with Django.
+        case ["dramatiq", *options] if any(option.startswith("django_dramatiq") for option in options):
+            return ["rundramatiq", *options]
+        case ["rqscheduler" | "procrastinate", *_options]:
+            return [*words]
     return []
 
 
 def _made(preset: str, options: Options, *, separator: str = ",") -> Values:
-    """Make a process of the options that mean something to all presets, and the others as they are."""
+    """Return a process with the options that all presets share as its keys, and the others as its arguments."""
     made: Values = {"preset": preset}
     if application := options.values.get("application"):
         made["application"] = application.removesuffix(":app")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..processes.presets import OPTIONS, PRESETS, Preset, is_there
 from ..processes.process import KEYS, processes_of
-from ..processes.quoting import split
+from .commands import check_no_shell, check_unit_name, read_words
 from .complaints import Complaint, listed, shown
 from .kinds import check
 from .names import nearest
@@ -18,9 +18,8 @@ from .patterns import MODULE, Range
 from .relations import rule
 from .specification import Option
 
-__all__ = ["check_prefixes", "check_unit_names", "process_name"]
+__all__ = ["check_prefixes", "check_unit_names"]
 
-NAME: Final = "[a-z][a-z0-9_]{0,30}"
 TAKEN: Final = ("boot", "liveness", "waiting")
 """What units of the site are called already."""
 CURE: Final = "write it as in {command: python manage.py sendalerts}, or as in {preset: rq, queues: [default]}"
@@ -44,7 +43,7 @@ OF_PRESETS: Final = (*OPTIONS, "arguments")
 def _processes(site_processes: dict[Any, Any]) -> Iterator[Complaint]:
     for name, given in site_processes.items():
         where = f"site_processes[{shown(name)}]"
-        yield from process_name("site_processes", name)
+        yield from check_unit_name("site_processes", name, TAKEN)
         if isinstance(given, Mapping):
             yield from _process(where, given)
         else:
@@ -100,18 +99,6 @@ def check_unit_names(values: Mapping[str, Any]) -> Iterator[Complaint]:
             yield Complaint("site_processes, site_schedules", f"both have {shown(name)}", "rename one of them")
 
 
-def process_name(variable: str, name: Any) -> Iterator[Complaint]:
-    """Refuse what cannot name a unit of the site."""
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        yield Complaint(
-            variable,
-            f"{shown(name)} cannot name a unit",
-            "begin with a lower-case letter and use at most 31 lower-case letters, digits and _",
-        )
-    elif name in TAKEN:
-        yield Complaint(variable, f"{shown(name)} is the name of a unit that the site has already", "choose another")
-
-
 def check_prefixes(site: str, processes: Mapping[str, Any], others: Collection[str]) -> Iterator[Complaint]:
     """Compare the names that units would have with those of other sites on the host."""
     for process in processes_of(processes):
@@ -149,10 +136,8 @@ def _process(where: str, given: Mapping[Any, Any]) -> Iterator[Complaint]:
 
 def _numbers(where: str, values: Mapping[str, Any]) -> Iterator[Complaint]:
     for key, allowed in RANGES.items():
-        value = values.get(key)
-        if value is not None and not allowed.low <= value <= allowed.high:
-            limit = f"above {allowed.high}" if value > allowed.high else f"below {allowed.low}"
-            yield Complaint(f"{where}.{key}", f"{value} is {limit}", allowed.cure)
+        if key in values:
+            yield from allowed.check(f"{where}.{key}", values[key])
     preset = PRESETS.get(str(values.get("preset")))
     if values.get("count", 1) > 1 and (values.get("single") or (preset and preset.single)):
         why = "that is single" if values.get("single") else f"with the preset {values['preset']}, which is single"
@@ -161,7 +146,7 @@ def _numbers(where: str, values: Mapping[str, Any]) -> Iterator[Complaint]:
 
 def _command(where: str, values: Mapping[str, Any]) -> Iterator[Complaint]:
     if "command" in values:
-        yield from _words(f"{where}.command", values["command"], is_program=True)
+        yield from _program(f"{where}.command", values["command"])
     for key in OF_PRESETS:
         if key in values:
             yield Complaint(
@@ -171,26 +156,18 @@ def _command(where: str, values: Mapping[str, Any]) -> Iterator[Complaint]:
             )
 
 
-def _words(name: str, text: str, is_program: bool = False) -> Iterator[Complaint]:
-    try:
-        words = split(text)
-    except ValueError as error:
-        yield Complaint(name, f"{shown(text)} cannot be split into words: {str(error).lower()}", "close the quote")
-        return
-    if not is_program:
-        return
-    if not words or not words[0]:
+def _program(name: str, text: str) -> Iterator[Complaint]:
+    words, complaints = read_words(name, text)
+    if complaints:
+        yield from complaints
+    elif not words or not words[0]:
         yield Complaint(name, f"{shown(text)} names no program", CURE)
     elif words[0].startswith("-"):
         yield Complaint(name, f"{shown(text)} begins with an option", "begin with the program")
     elif "=" in words[0]:
         yield Complaint(name, f"{shown(text)} begins with a variable, and no shell reads it", "set site_environment")
-    elif operator := next((word for word in words if word in ("&&", "||", "|", ";", "&", ">", ">>", "<")), ""):
-        yield Complaint(
-            name,
-            f"{shown(text)} has {operator}, and no shell reads it",
-            "put the commands into a script of the project, or write sh -c '...'",
-        )
+    else:
+        yield from check_no_shell(name, text, words)
 
 
 def _preset(where: str, values: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -226,11 +203,8 @@ def _options(where: str, name: str, preset: Preset, values: Mapping[str, Any]) -
 
 def _arguments(name: str, preset: Preset, values: Mapping[str, Any]) -> Iterator[Complaint]:
     text = values.get("arguments", "")
-    try:
-        words = split(text)
-    except ValueError:
-        yield from _words(name, text)
-        return
+    words, complaints = read_words(name, text)
+    yield from complaints
     for options, cure in preset.refused.items():
         if found := next((option for option in options if is_there(words, option)), ""):
             yield Complaint(name, f"{found} in {shown(text)} contradicts the preset", cure)

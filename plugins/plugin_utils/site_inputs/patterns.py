@@ -40,6 +40,12 @@ class Range:
     high: int
     cure: str
 
+    def check(self, name: str, value: float) -> Iterator[Complaint]:
+        """Refuse a number that is not between them."""
+        if not self.low <= value <= self.high:
+            limit = f"above {self.high}" if value > self.high else f"below {self.low}"
+            yield Complaint(name, f"{value} is {limit}", self.cure)
+
 
 LINE: Final = r"[^\x00-\x1f\x7f]+"
 
@@ -236,6 +242,5 @@ def check_values(values: Mapping[str, Any], options: Mapping[str, Option]) -> It
             for one in value if isinstance(value, list) else [value]:
                 if not re.fullmatch(pattern.pattern, one, re.ASCII):
                     yield Complaint(name, f"{shown(one, option.secret)} {pattern.problem}", pattern.cure)
-        elif (allowed := RANGES.get(name)) and not allowed.low <= value <= allowed.high:
-            limit = f"above {allowed.high}" if value > allowed.high else f"below {allowed.low}"
-            yield Complaint(name, f"{value} is {limit}", allowed.cure)
+        elif allowed := RANGES.get(name):
+            yield from allowed.check(name, value)

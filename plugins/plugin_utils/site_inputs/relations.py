@@ -12,11 +12,11 @@ import ipaddress
 import json
 import keyword
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ..project.findings import is_placeholder
+from .commands import read_words
 from .complaints import Complaint, listed, shown, written
 from .hostnames import DomainError, hostname, is_address
 from .names import nearest
@@ -518,12 +518,10 @@ def _first_commands_follow_migrations(site_first_commands: list[str], site_migra
 
 def _command(name: str, text: Any, example: str) -> Iterator[Complaint]:
     cure = f"write it as in {example}"
-    try:
-        words = shlex.split(text) if isinstance(text, str) else []
-    except ValueError as error:
-        yield Complaint(name, f"{shown(text)} has an error in its quotes ({error})", "close each quote that is opened")
-        return
-    if not words:
+    words, complaints = read_words(name, text) if isinstance(text, str) else ([], [])
+    if complaints:
+        yield from complaints
+    elif not words:
         yield Complaint(name, f"{shown(text)} is not a command of manage.py", cure)
     elif re.fullmatch(r"(?:.*/)?(?:python[0-9.]*|manage\.py|django-admin)", words[0]):
         yield Complaint(name, f"{shown(text)} begins with {words[0]}, which is added", cure)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from test_templates import play_renders
 
-TASKS = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/release/tasks/build.yml").read_text())
+TASKS = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/release/tasks/report.yml").read_text())
 [REPORT] = [task for task in TASKS if "__release_commands_sentence" in task.get("vars", {})]
 # What the module returns, and the sentence; it is empty if nothing is reported.
 CASES: dict[str, tuple[dict[str, Any], str]] = {

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from test_templates import play_renders
 
-TASKS = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/release/tasks/build.yml").read_text())
+TASKS = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/release/tasks/report.yml").read_text())
 [SENTENCE] = [task["vars"]["__release_sentence"] for task in TASKS if "__release_sentence" in task.get("vars", {})]
 MANY = [*(f"auth.{number:04}" for number in range(1, 13)), "shop.0001_initial"]
 # The migrations, the copy of the database, site_backup, and the sentence.

@@ -18,7 +18,7 @@ CALENDAR = "write it as in daily, Mon..Fri 07:30 or *:0/15"
     [
         CLEAN,
         {**CLEAN, "random_delay": 0, "persistent": False, "all_hosts": True, "timeout": 60, "memory_mb": 256},
-        {**CLEAN, "random_delay": "0", "persistent": "yes"},
+        {**CLEAN, "random_delay": "0", "persistent": "yes", "timeout": "60.0"},
         {**CLEAN, "command": "sh -c 'python manage.py a && python manage.py b > /dev/null'"},
         {**CLEAN, "command": "python manage.py report --title 'Sales & more'"},
     ],

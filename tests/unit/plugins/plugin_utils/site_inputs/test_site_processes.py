@@ -138,7 +138,7 @@ def test_a_process_as_a_whole(process: Any, expected: str) -> None:
         ({"command": ["python", "a"]}, 'command: ["python", "a"] is not text; write it as text, in quotes'),
         (
             {"command": "echo 'a"},
-            'command: "echo \'a" cannot be split into words: no closing quotation; close the quote',
+            'command: "echo \'a" has an error in its quotes (No closing quotation); close each quote that is opened',
         ),
         ({"command": "  "}, f'command: " " names no program; {EITHER}'),
         ({"command": "'' a"}, f"command: \"'' a\" names no program; {EITHER}"),
@@ -149,17 +149,17 @@ def test_a_process_as_a_whole(process: Any, expected: str) -> None:
         ),
         (
             {"command": "cd web && ./run"},
-            'command: "cd web && ./run" has &&, and no shell reads it; put the commands into a script of the project, '
-            "or write sh -c '...'",
+            'command: "cd web && ./run" has "&&", and no shell reads it; write a single command, or '
+            "sh -c 'cd web && ./run'",
         ),
-        ({"command": "a > b"}, 'command: "a > b" has >, and no shell reads it'),
+        ({"command": "a > b"}, 'command: "a > b" has ">", and no shell reads it'),
         (
             {"command": "true", "concurrency": 2},
             "concurrency: 2 has no effect on a command; write it in the command; if the plan should count it, set "
             "memory_mb and database_connections",
         ),
         ({"command": "true", "arguments": "-v"}, 'arguments: "-v" has no effect on a command'),
-        ({"preset": "rq", "arguments": "--name 'a"}, 'arguments: "--name \'a" cannot be split into words'),
+        ({"preset": "rq", "arguments": "--name 'a"}, 'arguments: "--name \'a" has an error in its quotes'),
         (
             {**CELERY, "arguments": "-B"},
             'arguments: -B in "-B" contradicts the preset; make it a process of its own, with pre',
@@ -215,7 +215,7 @@ def test_a_name_that_names_no_unit(name: Any) -> None:
 @pytest.mark.parametrize("name", ["boot", "liveness", "waiting"])
 def test_a_name_that_the_site_has_already(name: str) -> None:
     assert complaints(**{name: {"command": "true"}}) == [
-        f'site_processes: "{name}" is the name of a unit that the site has already; choose another'
+        f'site_processes: "{name}" is the name of a unit that the site has anyway; rename it'
     ]
 
 
