@@ -18,6 +18,7 @@ from testinfra.host import Host
 # Where Ansible has the collection in this run.
 sys.path += os.environ["ANSIBLE_COLLECTIONS_PATH"].split(os.pathsep)
 
+from ansible_collections.pitcrew.django.plugins.module_utils import host as host_module
 from ansible_collections.pitcrew.django.plugins.module_utils import systemd as systemd_module
 from fake_systemd import FakeSystemd, Process
 
@@ -179,7 +180,7 @@ ON_THE_HOST = """
 import json, subprocess, sys, time
 from pathlib import Path
 sys.path.insert(0, {directory!r})
-from probed import Systemd
+from ansible_collections.pitcrew.django.plugins.module_utils.systemd import Systemd
 {interview}
 def run(words):
     done = subprocess.run(words, capture_output=True, text=True)
@@ -199,9 +200,13 @@ def real(host: Host) -> dict[str, Any]:
     program = "from __future__ import annotations\n" + ON_THE_HOST.format(
         directory="/tmp/probe", interview=inspect.getsource(interview), units=UNITS
     )
-    for name, text in {"probed.py": inspect.getsource(systemd_module), "interview.py": program}.items():
+    modules = {
+        f"{module.__name__.replace('.', '/')}.py": inspect.getsource(module) for module in (host_module, systemd_module)
+    }
+    for name, text in {**modules, "interview.py": program}.items():
         encoded = base64.b64encode(text.encode()).decode()
-        host.check_output(f"mkdir -p /tmp/probe && echo {encoded} | base64 --decode > /tmp/probe/{name}")
+        path = f"/tmp/probe/{name}"
+        host.check_output(f"mkdir -p {os.path.dirname(path)} && echo {encoded} | base64 --decode > {path}")
     try:
         answers: dict[str, Any] = json.loads(host.check_output("python3 /tmp/probe/interview.py"))
     finally:
